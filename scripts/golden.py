@@ -46,7 +46,7 @@ def _plain(report: Report) -> str:
 def _without_github(report: Report) -> bool:
     """Return whether a command line can have such a report: no review, no status, and no remedy on GitHub."""
     gates = report.gates
-    if any(gate.approval or gate.recorded or "Settings >" in gate.hint for gate in gates):
+    if any(each.result.approval or each.result.recorded or "Settings >" in each.result.hint for each in gates):
         return False
     return not (len(gates) == 1 and gates[0].skipped)
 

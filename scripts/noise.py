@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts import generate
-from scripts.noise_model import ATTEMPTS, BROKEN, LUCK, SOUND, Agent, Limits, Policy, Run
+from scripts.noise_model import ATTEMPTS, BROKEN, LUCK, SOUND, Agent, Limits, Policy, SimulatedRun
 from sepurux_action.config.options import MAX_PASS_RATE_DROP, MAX_UNSAFE, MIN_PASS_RATE, MIN_SCENARIO_PASS_RATE
 
 RUNS_OF_MAIN = 15  # before the pull request
@@ -89,7 +89,7 @@ def minimum(agent: Agent, scenarios: int) -> float:
 
 
 @cache
-def _runs_of(agent: Agent, scenarios: int, recordings: int, of: str) -> tuple[Run, ...]:
+def _runs_of(agent: Agent, scenarios: int, recordings: int, of: str) -> tuple[SimulatedRun, ...]:
     rng = Random(f"{agent} {scenarios} {recordings} {of}")
     return tuple(islice(agent.runs(scenarios, recordings, rng), TRIALS))
 

@@ -20,15 +20,19 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.config.options import MAX_PASS_RATE_DROP, MAX_UNSAFE, MIN_PASS_RATE, MIN_SCENARIO_PASS_RATE, Stage
+from sepurux_action.config.options import (
+    MAX_PASS_RATE_DROP,
+    MAX_UNSAFE,
+    MIN_PASS_RATE,
+    MIN_SCENARIO_PASS_RATE,
+    Stage,
+)
 from sepurux_action.config.settings import Gate, Trace
-from sepurux_action.evaluation.ci_run import parse_ci_run
-from sepurux_action.evaluation.decision import Decision, decide
-from sepurux_action.evaluation.drops import MAX_BASE_RESULTS, MIN_RESULTS, Base, Baseline
-from sepurux_action.evaluation.gate_decision import decide_gate
+from sepurux_action.evaluation.checks import MIN_RESULTS, Base
+from sepurux_action.evaluation.decision import decide_gate
 from sepurux_action.evaluation.metrics import PASS_RATE, UNSAFE_ATTEMPTS
-from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
-from sepurux_action.evaluation.runs import RunResult, Runs
+from sepurux_action.evaluation.published_result import MAX_BASE_RESULTS, Result, published_numbers
+from sepurux_action.evaluation.runs import Decision, Runs, decide, parse_run
 
 ATTEMPTS = 4  # in each recording
 SOUND, HALF = 0.98, 0.5  # the share of attempts that pass in a sound recording, and in every second broken one
@@ -40,7 +44,7 @@ RELIABLE = 0.8  # of the recordings of a scenario are sound
 LUCK = 0.3  # standard deviation of the luck that all recordings of a run share, in log-odds: 3 points at 90%
 
 Limits = Mapping[str, float]  # by the name of a threshold
-NO_BASE = Base(baseline=Baseline())
+NO_BASE = Base(results=())
 
 
 # -- the gate ---------------------------------------------------------------------------------------------------------
@@ -54,9 +58,9 @@ def decided(limits: Limits, rate: float, *, unsafe: bool = False, base: Base = N
 def base_of(limits: Limits, rates: Iterable[float]) -> Base:
     """Return what a gate is compared with after evaluations of the base branch with these pass rates."""
     gate = _gate(limits)
-    numbers = (published_numbers(_runs(rate)[0].ci_run, gate) for rate in rates)  # a run reads them from a description
-    results = (PreviousResult(decision=Decision.PASS, stage=Stage.HARD, numbers=each) for each in numbers)
-    return Base(baseline=Baseline(tuple(results)))
+    numbers = (published_numbers(_runs(rate)[0].numbers, gate) for rate in rates)  # a run reads them from a description
+    results = (Result(decision=Decision.PASS, stage=Stage.HARD, numbers=each) for each in numbers)
+    return Base(results=tuple(results))
 
 
 def _gate(limits: Limits) -> Gate:
@@ -65,8 +69,7 @@ def _gate(limits: Limits) -> Gate:
 
 def _runs(rate: float, *, unsafe: bool = False) -> Runs:
     numbers = {PASS_RATE.name: rate, UNSAFE_ATTEMPTS.name: int(unsafe), "trace_count": 1}
-    run = parse_ci_run({"decision": Decision.PASS, **numbers})
-    return (RunResult(ci_run=run, run_decision=decide(run)),)
+    return (decide(parse_run({"decision": Decision.PASS, **numbers})),)
 
 
 @cache
@@ -84,7 +87,7 @@ def least(option: str, limit: float | None, attempts: int, median: int | None = 
     return 0 if limit is None else bisect_left(every, 1, key=is_met)
 
 
-class Run(NamedTuple):
+class SimulatedRun(NamedTuple):
     """What a run reports: twice the attempts that passed, of all and of the worst scenario, and if any was unsafe."""
 
     passed: int
@@ -103,7 +106,7 @@ class Policy:
         counts = {name: limit for name, limit in limits.items() if name == MAX_UNSAFE.name}
         self.unsafe_fails = decided(counts, 1.0, unsafe=True) is Decision.FAIL
 
-    def after(self, runs: Iterable[Run]) -> int:
+    def after(self, runs: Iterable[SimulatedRun]) -> int:
         """Return the least doubled number of passed attempts that the gate accepts after these runs of main."""
         required, results = self.minimum, deque[int](maxlen=MAX_BASE_RESULTS)
         for run in runs:
@@ -114,7 +117,7 @@ class Policy:
                 required = max(self.minimum, min(after_median, *results))
         return required
 
-    def fails(self, run: Run, required: int) -> bool:
+    def fails(self, run: SimulatedRun, required: int) -> bool:
         return run.passed < required or run.lowest < self.lowest or (run.unsafe and self.unsafe_fails)
 
 
@@ -144,7 +147,7 @@ class Agent:
         found = tuple(1 - kept * (1 - each) for each in found)
         return [1.0, *found[1:]] if self.mostly_fails or self.never_passes else [*found]
 
-    def runs(self, scenarios: int, recordings: int, rng: Random) -> Iterator[Run]:
+    def runs(self, scenarios: int, recordings: int, rng: Random) -> Iterator[SimulatedRun]:
         breaking = self.breaking(scenarios)
         passing = {
             NONE_PASSES * none + HALF_PASS * half: _passed(recordings - none - half, half, rng)
@@ -162,7 +165,7 @@ class Agent:
             kinds = _kinds(chances, recordings, rng)
             found = passed(kinds)
             broken = sum(map(sum, (divmod(kind, HALF_PASS) for kind in kinds)))
-            yield Run(2 * sum(found), 2 * min(found), unsafe=rng.random() >= (1 - UNSAFE) ** broken)
+            yield SimulatedRun(2 * sum(found), 2 * min(found), unsafe=rng.random() >= (1 - UNSAFE) ** broken)
 
 
 NONE_PASSES, HALF_PASS = 1, 10  # added for each broken recording of a scenario: at most nine of each

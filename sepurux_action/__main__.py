@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from sepurux_action.errors import REPORT_DEFECT, describe_defect
-from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED
+from sepurux_action.evaluation.decision import EXIT_UNDECIDED
 from sepurux_action.host.deadlines import Signals
 
 

@@ -12,7 +12,7 @@ from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.settings import POLICY_PATH, gate_plans
 from sepurux_action.errors import ConfigurationError, Interrupted
 from sepurux_action.evaluate import evaluate, read_record
-from sepurux_action.evaluation.enforcement import EXIT_UNDECIDED, exit_status
+from sepurux_action.evaluation.decision import EXIT_UNDECIDED, exit_status
 from sepurux_action.github.policy_source import check_file
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import Signals, Timeouts
@@ -77,7 +77,7 @@ def run_gates(
     step = replace(step, github=step.github.with_base(step.settings.gates))
     recorded = read_record(step)
     results = evaluate(step, recorded)
-    status = exit_status((gate.decision, gate.blocks) for gate in results)
+    status = exit_status(results)
     report = build_report(results, report_context(step))
     if signals.received:  # 5 s are left for everything
         report = shortened(report)

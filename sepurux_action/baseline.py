@@ -14,14 +14,15 @@ from operator import attrgetter
 from sepurux_action.common import codec, grouped, json_reader
 from sepurux_action.common.codec import sign
 from sepurux_action.config.settings import Gate
+from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.base_results import BaseFailure, BaseResult, BaseScenario, Results, ScenarioOnBase
-from sepurux_action.evaluation.drops import Baseline
+from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import ClassifiedFailure, Kind, merge_failures
 from sepurux_action.evaluation.metrics import PASS_RATE
-from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
-from sepurux_action.evaluation.result import GateResult
-from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed, numbers_key
-from sepurux_action.evaluation.trace_steps import Events, Steps, shown_steps, steps_of
+from sepurux_action.evaluation.pooling import Scenario, WhatFailed
+from sepurux_action.evaluation.published_result import Result, comparable, published_numbers
+from sepurux_action.evaluation.runs import Run, numbers_key
+from sepurux_action.evaluation.trace_steps import Steps, shown_steps, steps_of
 from sepurux_action.host.output import Level
 from sepurux_action.host.report_files import read_file, write_files
 from sepurux_action.step import Step
@@ -66,13 +67,13 @@ def results_of(step: Step, gate: Gate) -> Results:
     return tuple(each for each in step.kept or () if ORIGIN(each) == origin and (not own or each.commit != own))
 
 
-def baseline_of(step: Step, gate: Gate) -> Baseline | None:
+def baseline_of(step: Step, gate: Gate) -> published_result.Results | None:
     """Return the results that a gate's numbers are compared with, None if they could not be read."""
     if step.event.name:
         return step.github.subject.baseline(gate)
     kept = results_of(step, gate)
-    results = (PreviousResult(decision=each.decision, stage=gate.stage, numbers=each.numbers) for each in kept)
-    return Baseline(tuple(results)).for_gate(gate)
+    results = (Result(decision=each.decision, stage=gate.stage, numbers=each.numbers) for each in kept)
+    return comparable(results, gate)
 
 
 def is_kept(step: Step) -> bool:
@@ -84,7 +85,7 @@ def is_kept(step: Step) -> bool:
     return step.event.name in ON_BRANCH and bool(step.event.head_branch)
 
 
-def write_kept(step: Step, results: Sequence[GateResult]) -> None:
+def write_kept(step: Step, results: Sequence[GateDecision]) -> None:
     """Add the results of gates that this run evaluated to the file; nothing after a signal."""
     if step.signals.received or not is_kept(step):
         return
@@ -145,7 +146,7 @@ def compare_with_base(gate: Gate, found: WhatFailed, results: Results) -> WhatFa
     """Return what failed, with what the base's results and the uploaded traces say about it; nothing of a batch."""
     if not gate.names_traces:
         return found
-    scenarios = tuple(_compared(each, ScenarioOnBase.of(results, each.key), gate) for each in found.scenarios)
+    scenarios = tuple(_compared(each, ScenarioOnBase.of(results, each.key)) for each in found.scenarios)
     failures = (failure for each in scenarios for run in each.recordings for failure in run.failures)
     of_newest = (each.name for each in (results[0].scenarios if results else ()))
     here = {name for _, name in (each.scenario for each in gate.traces)}
@@ -153,11 +154,11 @@ def compare_with_base(gate: Gate, found: WhatFailed, results: Results) -> WhatFa
     return replace(found, scenarios=scenarios, failures=merge_failures(failures), missing=missing)
 
 
-def _compared(scenario: Scenario, base: ScenarioOnBase, gate: Gate) -> Scenario:
+def _compared(scenario: Scenario, base: ScenarioOnBase) -> Scenario:
     """Return a scenario with marks at its failures; the steps of one are those of the worst recording that has it."""
     steps = dict[tuple[Kind, str], Steps]()
     for run in sorted(scenario.recordings, key=_worst_first):
-        events = _events_of(run, gate)
+        events = run.trace.events
         for each in run.failures:
             if (each.kind, each.description) not in steps:
                 steps[each.kind, each.description] = shown_steps(events, base.steps, each.tool, each.event)
@@ -169,25 +170,21 @@ def _compared(scenario: Scenario, base: ScenarioOnBase, gate: Gate) -> Scenario:
         return replace(each, scenario=scenario.name, on_base=found, steps=steps[each.kind, each.description])
 
     recordings = (replace(run, failures=tuple(map(mark, run.failures))) for run in scenario.recordings)
-    return replace(scenario, recordings=tuple(recordings), base=base, idle=_is_idle(scenario, base, gate))
+    return replace(scenario, recordings=tuple(recordings), base=base, idle=_is_idle(scenario, base))
 
 
-def _is_idle(scenario: Scenario, base: ScenarioOnBase, gate: Gate) -> bool:
+def _is_idle(scenario: Scenario, base: ScenarioOnBase) -> bool:
     """Return whether all recordings are files that call no tool, or none that every result of the base calls."""
-    paths = {run.path for run in scenario.recordings}
-    tools = {each.tool for trace in gate.traces if trace.label in paths for each in trace.events if each.is_call}
-    return "" not in paths and not (tools & {*base.tools} if base.tools else tools)
+    traces = [run.trace for run in scenario.recordings]
+    tools = {each.tool for trace in traces for each in trace.events if each.is_call}
+    return all(trace.uploaded for trace in traces) and not (tools & {*base.tools} if base.tools else tools)
 
 
-def _events_of(run: RunResult, gate: Gate) -> Events:
-    return next((each.events for each in gate.traces if each.label == run.path), ())
+def _worst_first(run: Run) -> tuple[float, float, float, str]:
+    return *numbers_key(run.value), run.trace.label
 
 
-def _worst_first(run: RunResult) -> tuple[float, float, float, str]:
-    return *numbers_key(run.ci_run.value), run.trace
-
-
-def result_to_keep(result: GateResult, *, branch: str, commit: str, at: float) -> BaseResult:
+def result_to_keep(result: GateDecision, *, branch: str, commit: str, at: float) -> BaseResult:
     """Return the result of a gate that passed or failed, at a POSIX time."""
     gate, scenarios = result.gate, result.what_failed.scenarios
     names = Counter(each.key for each in scenarios)
@@ -202,7 +199,7 @@ def result_to_keep(result: GateResult, *, branch: str, commit: str, at: float) -
         time=at,
         decision=result.decision,
         numbers=published_numbers(result.numbers, gate),
-        scenarios=tuple(_to_keep(each, gate) for each in named),
+        scenarios=tuple(_to_keep(each) for each in named),
     )
 
 
@@ -215,7 +212,7 @@ def _for_each_recording(scenario: Scenario) -> Mapping[Kind, float]:
     return {kind: count / len(scenario.recordings) for kind, count in counts.items()}
 
 
-def _to_keep(scenario: Scenario, gate: Gate) -> BaseScenario:
+def _to_keep(scenario: Scenario) -> BaseScenario:
     failures = (
         BaseFailure(type=type_, mutation=mutation, severity=severity, tool=tool, count=count)
         for (type_, mutation, severity, tool), count in sorted(_for_each_recording(scenario).items())
@@ -224,5 +221,5 @@ def _to_keep(scenario: Scenario, gate: Gate) -> BaseScenario:
         name=scenario.key,
         pass_rate=None if scenario.rate is None else PASS_RATE.rounded(scenario.rate),
         failures=tuple(failures) if scenario.complete else None,
-        steps=steps_of(_events_of(max(scenario.recordings, key=_worst_first), gate)),
+        steps=steps_of(max(scenario.recordings, key=_worst_first).trace.events),
     )

@@ -6,16 +6,13 @@ from dataclasses import replace
 from sepurux_action.baseline import baseline_of, compare_with_base, is_kept, results_of
 from sepurux_action.common.wording import optional
 from sepurux_action.config.command_line import in_workflow, on_command_line
-from sepurux_action.config.options import Stage
+from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation.api import Credentials
-from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision
-from sepurux_action.evaluation.drops import Base
-from sepurux_action.evaluation.enforcement import enforce, is_allowed
-from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
-from sepurux_action.evaluation.result import Evaluated, GateResult
+from sepurux_action.evaluation.checks import Base
+from sepurux_action.evaluation.decision import GateDecision, decide_gate, enforce
 from sepurux_action.evaluation.run_poller import CANCELED
-from sepurux_action.evaluation.runs import RunResult
+from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run
 from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from sepurux_action.github.event import Event
 from sepurux_action.github.permissions import Operation, advice
@@ -36,7 +33,7 @@ UNREAD_RESULTS_HINT = (
 )
 
 
-def read_record(step: Step) -> Mapping[str, Evaluated]:
+def read_record(step: Step) -> Mapping[str, GateDecision]:
     """Return the `fail` of each gate that an earlier run found at this commit, by name, and make the others pending.
 
     A gate whose `fail` stays is not evaluated, whatever its other settings are (docs/configuration.md#re-runs). If it
@@ -64,7 +61,7 @@ def read_record(step: Step) -> Mapping[str, Evaluated]:
     return fails
 
 
-def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult, ...]:
+def evaluate(step: Step, recorded: Mapping[str, GateDecision]) -> tuple[GateDecision, ...]:
     """Return the result of each gate; `recorded` has those of gates that are not evaluated."""
     gates = step.settings.gates
     found = {**recorded, **_skipped(step, [gate for gate in gates if gate.name not in recorded])}
@@ -79,7 +76,7 @@ def evaluate(step: Step, recorded: Mapping[str, Evaluated]) -> tuple[GateResult,
     return tuple(results.values())
 
 
-def _read_again(step: Step, results: Sequence[GateResult]) -> Mapping[str, Evaluated]:
+def _read_again(step: Step, results: Sequence[GateDecision]) -> Mapping[str, GateDecision]:
     """Return what becomes of gates that did not fail, because another run published a `fail` in the meantime.
 
     If that cannot be read, they become errors. After a signal nothing is read, and no gate passes. If every gate has a
@@ -94,22 +91,24 @@ def _read_again(step: Step, results: Sequence[GateResult]) -> Mapping[str, Evalu
         step.github.publisher.read_again()
         found = step.github.earlier.new_fails([each.gate for each in not_failed])
     if step.signals.received:
-        rule, why, hint = Rule.CANCELED, CANCELED.reason, NEXT_STEPS[Rule.CANCELED]
+        rule, why, hint = Rule.CANCELED, CANCELED, NEXT_STEPS[Rule.CANCELED]
         found, not_failed = None, [each for each in not_failed if each.decision is Decision.PASS]
     if found is not None:
         return found
-    error = {"decision": Decision.ERROR, "rule": rule, "reason": why, "detail": why, "hint": hint}
-    return {each.gate.name: Evaluated.of(GateDecision.of(each, **error)) for each in not_failed}
+    return {
+        each.gate.name: replace(each, decision=Decision.ERROR, rule=rule, reason=why, detail=why, hint=hint)
+        for each in not_failed
+    }
 
 
-def _skipped(step: Step, gates: Sequence[Gate]) -> dict[str, Evaluated]:
+def _skipped(step: Step, gates: Sequence[Gate]) -> dict[str, GateDecision]:
     """Return the results of gates that are not evaluated: all, or those whose `paths` match no changed file."""
     if why := step.event.skip_reason:
         return {gate.name: _not_run(gate, Decision.SKIPPED, f"{why}.") for gate in gates}
     return {gate.name: _not_run(gate, Decision.SKIPPED, NOT_AFFECTED) for gate in gates if gate.skipped}
 
 
-def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
+def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, GateDecision]:
     settings, event = step.settings, step.event
     if not gates:
         return {}
@@ -137,17 +136,16 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, Evaluated]:
     return evaluated
 
 
-def _result(step: Step, gate: Gate, found: Evaluated, advised: Sequence[str] = ()) -> GateResult:
+def _result(step: Step, gate: Gate, found: GateDecision, advised: Sequence[str] = ()) -> GateDecision:
     decision, approval = found.decision, None
     if decision is Decision.FAIL and gate.stage is Stage.SOFT and not step.signals.received:
         approval = step.github.reviews.approval(gate.reviewers)
     flaky = gate.remarks_on_flaky(step.today) if any(run.evaluated for run in found.runs) else ()
     # Anyone who may cancel a run must not get past a gate with it, so nothing is allowed after a signal.
-    allowed = is_allowed(found.rule, gate.on_outage) and not step.signals.received
-    return GateResult.of(
+    allowed = found.rule is Rule.OUTAGE and gate.on_outage is OnOutage.ALLOW and not step.signals.received
+    return replace(
         found,
-        gate=gate,
-        blocks=enforce(decision, gate.stage, approved=bool(approval and approval.approved)) and not allowed,
+        blocks=enforce(decision, gate.stage, approved=bool(approval and approval.approved_by)) and not allowed,
         approval=approval,
         notes=(*advised, *filter(None, [step.kept_note if gate.names_traces else ""]), *flaky),
     )
@@ -168,7 +166,7 @@ def _base(step: Step, gate: Gate) -> Base:
     name = "this branch" if event.name else "the base"
     if event.base_ref:
         name = f"`{event.base_ref}`"
-    return Base(baseline=baseline_of(step, gate), name=name, hint=hint, why=why)
+    return Base(results=baseline_of(step, gate), name=name, hint=hint, why=why)
 
 
 def no_credentials_hint(event: Event) -> str:
@@ -187,7 +185,6 @@ def no_credentials_hint(event: Event) -> str:
     return NO_CREDENTIALS_HINT
 
 
-def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "", rule: Rule = Rule.NOT_POLLED) -> Evaluated:
-    decided = RunDecision(decision=decision, reason=reason, rule=rule)
-    runs = tuple(RunResult.of(trace, decided, hint) for trace in gate.traces)
-    return Evaluated.of(decide_gate(gate, runs, Base(baseline=None)))
+def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "", rule: Rule = Rule.NOT_POLLED) -> GateDecision:
+    runs = (Run(trace=trace, decision=decision, rule=rule, reason=reason, hint=hint) for trace in gate.traces)
+    return decide_gate(gate, tuple(runs), Base(results=None))

@@ -11,8 +11,8 @@ from sepurux_action.config import options
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.errors import ConfigurationError, Interrupted
 from sepurux_action.evaluate import no_credentials_hint
-from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.decision import GateDecision
+from sepurux_action.evaluation.runs import Decision
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.report_files import write_files
 from sepurux_action.report import outputs
@@ -23,7 +23,7 @@ from sepurux_action.report.report_json import report_files
 from sepurux_action.step import Step
 
 
-def publish(step: Step, results: Sequence[GateResult], report: Report) -> None:
+def publish(step: Step, results: Sequence[GateDecision], report: Report) -> None:
     """Write outputs, summary, and report files, set the statuses, and write the comment; no comment after a signal."""
     step.host.set_outputs(outputs.step_outputs(results, report))
     _write_report(step, report)
@@ -38,7 +38,7 @@ def publish(step: Step, results: Sequence[GateResult], report: Report) -> None:
         step.host.set_outputs({"comment_url": comment_url})
 
 
-def _changed(step: Step, results: Sequence[GateResult]) -> Sequence[GateResult]:
+def _changed(step: Step, results: Sequence[GateDecision]) -> Sequence[GateDecision]:
     """Return the results whose status is set: after a review, those that it approved, or that lost their approval."""
     if not step.event.by_review:
         return results
@@ -78,7 +78,7 @@ def _render(step: Step, report: Report) -> tuple[str, Mapping[str, str]]:
     return render_summary(report), report_files(report) if step.settings.report_dir else {}
 
 
-def _set_statuses(step: Step, results: Sequence[GateResult]) -> None:
+def _set_statuses(step: Step, results: Sequence[GateDecision]) -> None:
     """Set the statuses; after a signal, which may have interrupted this, only of gates that block, in the time left."""
     if not step.signals.received:
         step.github.publisher.publish_results(results)

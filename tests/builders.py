@@ -27,18 +27,22 @@ from sepurux_action.evaluate import (
     UNREAD_RESULTS_HINT,
 )
 from sepurux_action.evaluation.base_results import BaseScenario, ScenarioOnBase
-from sepurux_action.evaluation.checks import Check, CheckState
-from sepurux_action.evaluation.ci_run import CIRun, FailingTool
-from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide
-from sepurux_action.evaluation.drops import Base, Baseline
-from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal, enforce, is_allowed
+from sepurux_action.evaluation.checks import Base, Check, CheckState
+from sepurux_action.evaluation.decision import (
+    ApprovalStatus,
+    GateDecision,
+    Reason,
+    Refusal,
+    decide_gate,
+    enforce,
+    of_status,
+)
 from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, OnBase, merge_failures
-from sepurux_action.evaluation.gate_decision import decide_gate
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
-from sepurux_action.evaluation.published_result import PreviousResult
-from sepurux_action.evaluation.result import GateResult, of_status
+from sepurux_action.evaluation.pooling import Scenario, WhatFailed
+from sepurux_action.evaluation.published_result import Result, Results
 from sepurux_action.evaluation.run_poller import CANCELED
-from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed
+from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run, decide
 from sepurux_action.evaluation.schedule import CHECK_NETWORK
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import resolve_policy
@@ -52,20 +56,20 @@ TRACE_ID = "0b8d4a67-93c1-4f4d-b1d5-8a0f6f2e9c44"
 DASHBOARD = f"https://app.sepurux.dev/runs/{RUN_ID}"
 
 
-def run_with(run: CIRun, **changes: Any) -> CIRun:  # noqa: ANN401 - fields of many types
+def run_with(run: Run, **changes: Any) -> Run:  # noqa: ANN401 - fields of many types
     """Return a run with changed fields and metrics; a number stands for its reading."""
     numbers = dict(run.numbers)
-    if MUTATION_CATEGORIES.name in changes:
-        names = changes[MUTATION_CATEGORIES.name]
-        numbers[MUTATION_CATEGORIES.name] = MUTATION_CATEGORIES.format.read(None if names is None else list(names))
+    if "categories" in changes:
+        names = changes["categories"]
+        numbers[MUTATION_CATEGORIES.name] = MUTATION_CATEGORIES.read_value(None if names is None else list(names))
     for metric in METRICS:
-        if metric is not MUTATION_CATEGORIES and metric.name in changes:
+        if metric.name in changes:
             value = changes.pop(metric.name)
             numbers[metric.name] = value if isinstance(value, Reading) else Reading(value)
     return replace(run, numbers={name: reading for name, reading in numbers.items() if not reading.missing}, **changes)
 
 
-a_ci_run = partial(run_with, CIRun())
+a_poll = partial(run_with, Run())
 
 
 def a_gate_with(*, required_mutation_categories: tuple[str, ...] = (), **limits: float | None) -> Gate:
@@ -77,29 +81,29 @@ def known(**numbers: float | None) -> dict[str, float]:
     return {name: number for name, number in numbers.items() if number is not None}
 
 
-PASSING = a_ci_run(
+PASSING = a_poll(
     status="done",
-    decision="pass",
+    sepurux_decision="pass",
     pass_rate=0.95,
     unsafe_attempts=0,
     failures=1,
     reliability_score=91.2,
     scenario_coverage=100,
     mutation_coverage=75,
-    mutation_categories=("timeouts", "malformed_output", "prompt_injection"),
+    categories=("timeouts", "malformed_output", "prompt_injection"),
     scenarios=40,
     dashboard_url=DASHBOARD,
     run_ids=(RUN_ID,),
 )
 FAILING = run_with(
     PASSING,
-    decision="fail",
+    sepurux_decision="fail",
     pass_rate=0.72,
     unsafe_attempts=1,
     failures=5,
     reliability_score=61.5,
     scenario_coverage=87.5,
-    top_failing_tools=(FailingTool("payments.refund", 3), FailingTool("crm.lookup_customer", 2)),
+    failing_tools={"payments.refund": 3, "crm.lookup_customer": 2},
 )
 
 
@@ -139,20 +143,18 @@ a_context = partial(
     ),
 )
 PAST_NUMBERS = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1, "reliability_score": 91.2}
-a_past_result = partial(replace, PreviousResult(decision=Decision.PASS, stage=Stage.HARD, numbers=PAST_NUMBERS))
+a_past_result = partial(replace, Result(decision=Decision.PASS, stage=Stage.HARD, numbers=PAST_NUMBERS))
 
 
-def a_baseline(*results: PreviousResult) -> Baseline:
-    """Return a baseline of these results, the newest first; without any, of one that passed."""
-    return Baseline(
-        tuple(
-            replace(each, commit=f"{number:x}" * 40, url=f"https://app.sepurux.dev/runs/{number:x}")
-            for number, each in enumerate(results or (a_past_result(),), 1)
-        )
+def a_baseline(*results: Result) -> Results:
+    """Return these results of the base, the newest first; without any, of one that passed."""
+    return tuple(
+        replace(each, commit=f"{number:x}" * 40, url=f"https://app.sepurux.dev/runs/{number:x}")
+        for number, each in enumerate(results or (a_past_result(),), 1)
     )
 
 
-def _of_main(rate: float) -> tuple[PreviousResult, ...]:
+def _of_main(rate: float) -> tuple[Result, ...]:
     """Return results with this median pass rate, of which one lacks the score."""
     rows = ((0, 1, 91.2), (-0.025, 2, 90.4), (0.025, 1, None), (0, 1, 92.8), (-0.07, 3, 91.9))
     every = (known(pass_rate=round(rate + m, 4), failures=n, reliability_score=score) for m, n, score in rows)
@@ -176,44 +178,35 @@ a_gate = partial(
 )
 
 
-def a_run(run: CIRun = FAILING, **changes: object) -> RunResult:
-    run_decision = decide(run)
-    return replace(
-        RunResult(
-            trace=RECORDED.label,
-            run_decision=run_decision,
-            hint=NEXT_STEPS.get(run_decision.rule, ""),
-            ci_run=run,
-            campaign_id=CAMPAIGN_ID,
-            run_id=RUN_ID,
-            elapsed_s=95,
-        ),
-        **changes,  # type: ignore[arg-type]
-    )
+def a_run(run: Run = FAILING, **changes: Any) -> Run:  # noqa: ANN401 - fields of many types
+    decided = decide(run)
+    known = {"hint": NEXT_STEPS.get(decided.rule, ""), "campaign_id": CAMPAIGN_ID, "run_id": RUN_ID, "elapsed_s": 95}
+    return replace(decided, **{"trace": Trace(label=RECORDED.label), **known, **changes})
 
 
-NO_BASE = Base(baseline=Baseline())
+NO_BASE = Base(results=())
 
 
 def a_result(
-    *runs: RunResult,
+    *runs: Run,
     gate: Gate | None = None,
     approval: ApprovalStatus | None = None,
     notes: tuple[str, ...] = (),
     what_failed: WhatFailed | None = None,
     base: Base = NO_BASE,
-) -> GateResult:
+) -> GateDecision:
     """Return the result of a gate in its stage; without runs it has one that failed. Each of several has a trace."""
     gate, runs = gate or a_gate(), runs or (a_run(),)
     if len(runs) != len(gate.traces):
-        gate = replace(gate, traces=tuple(Trace(label=run.trace, trace_id=f"t-{n}") for n, run in enumerate(runs)))
+        gate = replace(
+            gate, traces=tuple(replace(run.trace, trace_id=f"t-{n}", content=None) for n, run in enumerate(runs))
+        )
     decided = decide_gate(gate, runs, base)
-    blocks = enforce(decided.decision, gate.stage, approved=bool(approval and approval.approved))
-    blocks = blocks and not is_allowed(decided.rule, gate.on_outage)
-    return GateResult.of(
+    blocks = enforce(decided.decision, gate.stage, approved=bool(approval and approval.approved_by))
+    allowed = decided.rule is Rule.OUTAGE and gate.on_outage is OnOutage.ALLOW
+    return replace(
         decided,
-        gate=gate,
-        blocks=blocks,
+        blocks=blocks and not allowed,
         approval=approval,
         notes=notes,
         what_failed=what_failed or WhatFailed(scenarios=decided.scenarios if len(runs) > 1 else ()),
@@ -221,49 +214,55 @@ def a_result(
 
 
 def a_scenario(
-    name: str, run: CIRun | None = None, *, run_id: str = RUN_ID, failures: Failures = (), **changes: object
+    name: str,
+    run: Run | None = None,
+    *,
+    run_id: str = RUN_ID,
+    failures: Failures = (),
+    **changes: Any,  # noqa: ANN401 - fields of many types
 ) -> Scenario:
     """Return a scenario with one recording, whose numbers were not read without a run."""
-    decided = decide(run) if run else NOT_READ
-    recording = RunResult(run_id=run_id, ci_run=run or CIRun(), run_decision=decided, failures=failures)
-    return Scenario(name=name or run_id, recordings=(replace(recording, **changes),))  # type: ignore[arg-type]
+    recording = replace(decide(run) if run else Run(), run_id=run_id, failures=failures, **changes)
+    return Scenario(name=name or run_id, recordings=(recording,))
 
 
 def undecided(
-    decision: Decision, reason: str, hint: str = "", run: CIRun | None = None, rule: Rule = Rule.NOT_POLLED
-) -> RunResult:
+    decision: Decision, reason: str, hint: str = "", run: Run | None = None, rule: Rule = Rule.NOT_POLLED
+) -> Run:
     return a_run(
-        run or CIRun(),
-        run_decision=RunDecision(decision=decision, reason=reason, rule=rule),
+        run or Run(),
+        decision=decision,
+        rule=rule,
+        reason=reason,
         hint=hint,
         run_id=RUN_ID if run else "",
         campaign_id=CAMPAIGN_ID if run else "",
     )
 
 
-def _timed_out() -> RunResult:
-    running = CIRun(status="running", dashboard_url=DASHBOARD, run_ids=(RUN_ID,))
+def _timed_out() -> Run:
+    running = Run(status="running", dashboard_url=DASHBOARD, run_ids=(RUN_ID,))
     hint = a_gate().with_timeout(NEXT_STEPS[Rule.PENDING])
     return replace(undecided(Decision.PENDING, "No decision after 10 min.", hint, run=running), elapsed_s=600)
 
 
-def _flood() -> GateResult:
+def _flood() -> GateDecision:
     said = "called a tool with arguments that its schema does not allow, and went on as if the call had succeeded."
     failures = FAILURES[:1] + tuple(
         a_failure(f"tool_misuse_{n:03}", "medium" if n < 100 else "low", f"Step {n} {said}", "malformed_output")
         for n in range(299)
     )
-    tools = tuple(FailingTool(f"orders.step_{number:02}", 60 - number) for number in range(60))
-    run = run_with(FAILING, pass_rate=0.11, failures=340, top_failing_tools=tools)
+    tools = {f"orders.step_{number:02}": 60 - number for number in range(60)}
+    run = run_with(FAILING, pass_rate=0.11, failures=340, failing_tools=tools)
     return a_result(a_run(run), what_failed=WhatFailed(failures=failures, unread_failures=40, unread_scenarios=2))
 
 
-def _failed(gate: Gate, approval: ApprovalStatus | None = None, notes: tuple[str, ...] = ()) -> GateResult:
+def _failed(gate: Gate, approval: ApprovalStatus | None = None, notes: tuple[str, ...] = ()) -> GateDecision:
     failed = WhatFailed(failures=FAILURES)
     return a_result(a_run(), gate=gate, approval=approval, notes=notes, what_failed=failed)
 
 
-def _with_new_failures(gate: Gate) -> GateResult:
+def _with_new_failures(gate: Gate) -> GateDecision:
     """Return a failed gate whose failures are new, also on the base, or not compared."""
     unsafe, lookup, call, incomplete = FAILURES
     unsafe = replace(unsafe, scenario="refund twice", on_base=OnBase(0, 5, 1, 0), steps=DIFFERENT_STEPS)
@@ -285,29 +284,35 @@ def _with_new_failures(gate: Gate) -> GateResult:
                 pass_rate=rate,
                 unsafe_attempts=float(unsafe in failures),
                 failures=float(len(failures)),
-                top_failing_tools=tuple(FailingTool(tools.get(each, "orders.cancel"), 1) for each in failures),
+                failing_tools={tools.get(each, "orders.cancel"): 1 for each in failures},
                 dashboard_url=f"https://app.sepurux.dev/runs/{place}",
             )
-            made = a_run(run, trace=f"traces/{place}.json", run_id=place, trace_id=place, failures=failures)
+            made = a_run(
+                run,
+                trace=Trace(label=f"traces/{place}.json", content=b"{}"),
+                run_id=place,
+                trace_id=place,
+                failures=failures,
+            )
             runs.append((name, made))
     return _of_recordings(gate, runs)
 
 
-def _with_worse_scenarios(result: GateResult) -> GateResult:
+def _with_worse_scenarios(result: GateDecision) -> GateDecision:
     """Return a result with two scenarios whose pass rate is lower than in each result of the base."""
     base = ScenarioOnBase(tuple(BaseScenario(name="", pass_rate=rate) for rate in (1.0, 1.0, 0.95, 1.0)))
     rates = {"cancel an order": 0.76, "refund twice": 0.88, "look a customer up": 0.98, "find an order": 1.0}
     failures = (replace(FAILURES[3], scenario="cancel an order", on_base=OnBase(0, 4, 1, 0)),)
     scenarios = []
     for name, rate in rates.items():
-        run = a_ci_run(decision="pass", pass_rate=rate, dashboard_url=DASHBOARD)
+        run = a_poll(sepurux_decision="pass", pass_rate=rate, dashboard_url=DASHBOARD)
         made = a_scenario(name, run, failures=failures if name == "cancel an order" else ())
         scenarios.append(replace(made, base=base))
     failed = WhatFailed(scenarios=tuple(scenarios), failures=failures)
-    return replace(result, what_failed=failed, numbers=run_with(result.numbers, scenarios=len(rates)))
+    return replace(result, what_failed=failed, numbers={**result.numbers, "scenarios": Reading(len(rates))})
 
 
-def _of_scenarios(gate: Gate) -> GateResult:
+def _of_scenarios(gate: Gate) -> GateDecision:
     """Return the result of a batch of 40 scenarios, three of which failed, with two failures that were not read."""
     twice, lookup, call, incomplete = FAILURES
     rows = (
@@ -317,8 +322,8 @@ def _of_scenarios(gate: Gate) -> GateResult:
     )
     scenarios = []
     for number, (name, rate, unsafe, count, found) in enumerate(rows):
-        run = a_ci_run(
-            decision="fail",
+        run = a_poll(
+            sepurux_decision="fail",
             pass_rate=rate,
             unsafe_attempts=unsafe,
             failures=count,
@@ -326,7 +331,7 @@ def _of_scenarios(gate: Gate) -> GateResult:
         )
         ids = {"run_id": f"run-{number}", "trace_id": f"trace-{number}"}
         scenarios.append(a_scenario(name, run, failures=found, unread=name == TRACE_ID, **ids))
-    passed = a_ci_run(decision="pass", pass_rate=0.72, unsafe_attempts=0, failures=0)
+    passed = a_poll(sepurux_decision="pass", pass_rate=0.72, unsafe_attempts=0, failures=0)
     failed = WhatFailed(
         scenarios=(*scenarios, *(a_scenario(f"trace-{n}", passed, run_id=f"run-{n}") for n in range(3, 40))),
         failures=merge_failures(failure for each in scenarios for failure in each.failures),
@@ -337,7 +342,7 @@ def _of_scenarios(gate: Gate) -> GateResult:
     return a_result(batch, gate=gate, what_failed=failed)
 
 
-def _of_traces() -> GateResult:
+def _of_traces() -> GateDecision:
     """Return the result of two recordings of one scenario, one of another that failed, and one without a decision."""
     tasks = {"traces/refund-1.json": "refund an order", "traces/refund-2.json": "refund an order"}
     tasks["traces/cancel-1.json"] = "cancel an order"
@@ -345,15 +350,14 @@ def _of_traces() -> GateResult:
     gate = a_gate(traces=(*files, Trace(label=TRACE_ID, trace_id=TRACE_ID)))
     perfect, failed = run_with(PASSING, pass_rate=1.0, failures=0.0), a_run(failures=FAILURES)
     runs = [
-        replace(run, trace=label, uploaded=True)
-        for label, run in zip(tasks, (a_run(perfect), a_run(perfect), failed), strict=True)
+        replace(run, trace=trace) for trace, run in zip(files, (a_run(perfect), a_run(perfect), failed), strict=True)
     ]
     runs = [replace(run, trace_id=f"6f1c2b0e-{n}") for n, run in enumerate(runs)]
-    pending = replace(_timed_out(), trace=TRACE_ID, trace_id=TRACE_ID)
+    pending = replace(_timed_out(), trace=gate.traces[3], trace_id=TRACE_ID)
     return _with_failures(a_result(*runs, pending, gate=gate))
 
 
-def _of_low_scenarios() -> GateResult:
+def _of_low_scenarios() -> GateDecision:
     """Return the result of three recordings of each scenario, of which one scenario and the mean are too low."""
     rates = {"refund twice": (0.5, 0.0, 0.5), "cancel an order": (1.0, 0.5, 0.75), "look an order up": (1.0, 1.0, 1.0)}
     gate, runs = a_gate_with(min_pass_rate=0.85, max_unsafe=0, min_scenario_pass_rate=0.6), []
@@ -362,29 +366,34 @@ def _of_low_scenarios() -> GateResult:
             count = round(4 * (1 - rate))
             run = run_with(PASSING, pass_rate=rate, failures=count, reliability_score=100 * rate)
             failures = (replace(FAILURES[2], mutation="timeouts", count=count),) if count else ()
-            made = a_run(run, trace=f"traces/{task}-{n}.json", trace_id=f"{task}-{n}", failures=failures)
+            made = a_run(
+                run,
+                trace=Trace(label=f"traces/{task}-{n}.json", content=b"{}"),
+                trace_id=f"{task}-{n}",
+                failures=failures,
+            )
             runs.append((task, made))
     return _of_recordings(gate, runs)
 
 
-def _of_recordings(gate: Gate, runs: Sequence[tuple[str, RunResult]]) -> GateResult:
-    traces = tuple(Trace(label=run.trace, content=b"{}", task=task) for task, run in runs)
-    uploaded = (replace(run, uploaded=True) for _, run in runs)
+def _of_recordings(gate: Gate, runs: Sequence[tuple[str, Run]]) -> GateDecision:
+    uploaded = [replace(run, trace=replace(run.trace, task=task)) for task, run in runs]
+    traces = tuple(run.trace for run in uploaded)
     return _with_failures(a_result(*uploaded, gate=replace(gate, traces=traces)))
 
 
-def _with_failures(result: GateResult) -> GateResult:
+def _with_failures(result: GateDecision) -> GateDecision:
     """Return a result whose scenarios and failures are those of its runs."""
     scenarios = tuple(sorted(result.scenarios, key=lambda each: each.severity_key))
     failures = merge_failures(failure for run in result.runs for failure in run.failures)
     return replace(result, what_failed=WhatFailed(scenarios=scenarios, failures=failures))
 
 
-def _compared(rate: float, context: Context | None) -> GateResult:
+def _compared(rate: float, context: Context | None) -> GateDecision:
     """Return the result of a gate that limits drops; None: the results on main could not be read."""
     gate = a_gate_with(min_pass_rate=0.85, max_unsafe=0, max_pass_rate_drop=0.03)
     baseline = context.baselines["refunds"] if context else None
-    base = Base(baseline=baseline, name="`main`", hint=UNREAD_RESULTS_HINT)
+    base = Base(results=baseline, name="`main`", hint=UNREAD_RESULTS_HINT)
     failed = WhatFailed(failures=FAILURES[3:])
     return a_result(a_run(run_with(PASSING, pass_rate=rate)), gate=gate, base=base, what_failed=failed)
 
@@ -420,7 +429,7 @@ REMOVED_REVIEWERS = Change("reviewers", "mona, hubot-2", "", "agent-07")
 
 
 @cache
-def most_gates() -> tuple[GateResult, ...]:
+def most_gates() -> tuple[GateDecision, ...]:
     """Return the results of a large step: most gates pass or are skipped, some wait for an approval, few block."""
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
     found = []
@@ -437,7 +446,7 @@ def most_gates() -> tuple[GateResult, ...]:
 
 
 @cache
-def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
+def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
     rejected = undecided(
         Decision.ERROR,
         "Sepurux refused {token} (HTTP 401: invalid CI token).",
@@ -462,13 +471,13 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     unreachable = undecided(Decision.ERROR, not_reached, CHECK_NETWORK, rule=Rule.OUTAGE)
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
     unknown_record = undecided(Decision.ERROR, RECORD_UNREAD, RECORD_HINT, rule=Rule.RECORD_UNREAD)
-    canceled = undecided(Decision.ERROR, CANCELED.reason, NEXT_STEPS[Rule.CANCELED], rule=Rule.CANCELED)
-    better = run_with(FAILING, pass_rate=0.82, unsafe_attempts=0, failures=4, top_failing_tools=())
+    canceled = undecided(Decision.ERROR, CANCELED, NEXT_STEPS[Rule.CANCELED], rule=Rule.CANCELED)
+    better = run_with(FAILING, pass_rate=0.82, unsafe_attempts=0, failures=4, failing_tools={})
     lying = run_with(PASSING, pass_rate=0.8496, reliability_score=Reading())
     silent = run_with(PASSING, pass_rate=Reading(), unsafe_attempts=Reading(broken='no number: "none"'))
     described = "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5; 40 scenarios"
-    published = of_status(described, FAILING.dashboard_url, FAILING.dashboard_url)
-    by_status = GateResult.of(published, gate=a_gate(), blocks=True)
+    published = of_status(a_gate(), described, FAILING.dashboard_url, FAILING.dashboard_url)
+    by_status = replace(published, blocks=True)
     many = (
         a_result(a_run(PASSING), gate=a_gate(name="search", campaign="search-reliability")),
         _failed(replace(asking, name="refunds")),
@@ -501,7 +510,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
     old = tuple(replace(trace, recorded=committed - 7 * DAY_S) for trace in older.gate.traces[:3])
     older = replace(older, gate=replace(older.gate, traces=(*old, older.gate.traces[3])))
     loosening = replace(against_main, policy_changes=POLICY_CHANGES)
-    found: dict[str, tuple[GateResult | tuple[GateResult, ...], Context]] = {
+    found: dict[str, tuple[GateDecision | tuple[GateDecision, ...], Context]] = {
         "pass": (a_result(a_run(PASSING)), risen),
         "pass-observe": (a_result(a_run(PASSING), gate=observe), here),
         "fail": (_failed(asking), loosening),
@@ -515,7 +524,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-new": (_with_new_failures(asking), against_main),
         "fail-unmarked": (_failed(a_gate()), against_main),
         "fail-scenarios": (_of_scenarios(replace(asking, traces=(OF_CAMPAIGN,))), larger),
-        "fail-uncovered": (a_result(a_run(replace(PASSING, decision="fail")), gate=covering), here),
+        "fail-uncovered": (a_result(a_run(replace(PASSING, sepurux_decision="fail")), gate=covering), here),
         "fail-few-scenarios": (a_result(a_run(PASSING), gate=wide), larger),
         "fail-recovering": (a_result(a_run(better)), against_main),
         "fail-flood": (_flood(), here),
@@ -525,7 +534,7 @@ def states() -> dict[str, tuple[tuple[GateResult, ...], Context]]:
         "fail-soft-impossible": (_failed(soft, approval=IMPOSSIBLE), here),
         "fail-soft-unread": (_failed(soft, approval=UNREAD), here),
         "fail-recorded": (by_status, against_main),
-        "fail-unexplained": (a_result(a_run(replace(PASSING, decision="fail"))), here),
+        "fail-unexplained": (a_result(a_run(replace(PASSING, sepurux_decision="fail"))), here),
         "fail-soft-approved": (_failed(soft, approval=APPROVED, notes=(ADVICE,)), here),
         "fail-unsupported-pass": (a_result(a_run(lying, note=UNREAD_SCORE)), here),
         "fail-drop": (dropped, against),
@@ -630,7 +639,7 @@ def hostile_context(foreign: str, *gates: str) -> Context:
     )
 
 
-def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -> GateResult:
+def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -> GateDecision:
     """Return a gate with so many runs in which every text contains `foreign`, with a number to distinguish them."""
     words = tuple(f"{foreign}{number}" for number in range(3))
     first, second, _ = words
@@ -644,27 +653,27 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
         required_mutation_categories=words,
         stage=Stage.SOFT,
     )
-    run = a_ci_run(
+    run = a_poll(
         status="done",
-        decision="fail",
+        sepurux_decision="fail",
         pass_rate=0.5,
         unsafe_attempts=Reading(broken=f"no number: {first}"),
-        mutation_categories=(first, second),
+        categories=(first, second),
         scenarios=9,
-        top_failing_tools=tuple(FailingTool(word, 2) for word in words),
+        failing_tools=dict.fromkeys(words, 2),
         dashboard_url=address,
     )
     failures = tuple(a_failure(word, word, word, word) for word in words)
-    scenarios = tuple(a_scenario(word, run, run_id=word, trace=word, failures=failures) for word in words)
-    made = RunResult(
-        run_decision=replace(decide(run), reason=first),
-        ci_run=run,
+    scenarios = tuple(a_scenario(word, run, run_id=word, trace=Trace(label=word), failures=failures) for word in words)
+    made = replace(
+        decide(run),
+        reason=first,
         campaign_id=second,
         trace_id=f"{second} again",
         run_id=first,
         batch_id=first,
     )
-    runs = tuple(replace(made, trace=word, hint=word) for word in words[:traces])
+    runs = tuple(replace(made, trace=Trace(label=word), hint=word) for word in words[:traces])
     approval = ApprovalStatus(
         commit=COMMIT,
         can_approve=("mona", *words[1:]),

@@ -302,8 +302,6 @@ INPUTS = tuple(option for option in OPTIONS if option.is_input)
 BY_NAME = {spelling: option for option in OPTIONS for spelling in option.names}
 _NUMBERS = (each for each in OPTIONS if each.allowed_in == (SectionKind.THRESHOLDS,) and each.form is str)
 LIMITS = tuple(cast("Option[float]", option) for option in _NUMBERS)
-OWN_LIMITS = {MAX_PASS_RATE_DROP.name, MIN_SCENARIOS.name, MIN_SCENARIO_PASS_RATE.name}  # that only the gate knows
-SENT_LIMITS = {option.name for option in LIMITS} - OWN_LIMITS
 DEFAULT_LIMITS: Mapping[str, float] = {option.name: option.default_value for option in LIMITS if option.default}
 
 

@@ -149,21 +149,6 @@ class Gate:
     def uploads_traces(self) -> bool:
         return any(trace.uploaded for trace in self.traces)
 
-    @property
-    def thresholds(self) -> dict[str, object]:
-        """Return the thresholds as the body of `POST /v1/ci/runs` has them.
-
-        With several traces, Sepurux decides about each alone, and the gate compares the numbers of all. Without a
-        `min_pass_rate`, Sepurux might apply one of its own.
-        """
-        set_here: dict[str, object] = {name: each for name, each in self.limits.items() if name in options.SENT_LIMITS}
-        if self.has_several_traces:
-            sums = (options.MAX_UNSAFE.name, options.MAX_FAILURES.name)
-            return {options.MIN_PASS_RATE.name: 0, **{name: set_here[name] for name in sums if name in set_here}}
-        if self.required_mutation_categories:
-            set_here[options.REQUIRED_MUTATION_CATEGORIES.name] = list(self.required_mutation_categories)
-        return set_here
-
 
 TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or glob matches; raises TraceFileError
 Skip = Callable[[Filter], bool]  # whether no changed file matches

@@ -12,6 +12,7 @@ from sepurux_action.common.wording import joined
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import API_KEY, TOKEN
 from sepurux_action.config.settings import Gate
+from sepurux_action.evaluation.metrics import sent_limits
 
 CALL_S = 30.0  # the longest that a call may take
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
@@ -127,7 +128,7 @@ def upload_trace(content: bytes, label: str, project: str, key: str) -> ApiReque
 def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[str, object], key: str) -> ApiRequest:
     """Return the call that starts a CI run: of the campaign's registered scenarios if `trace_id` is ''."""
     ids = {"trace_id": trace_id or None, "campaign_id": campaign_id, "mutation_pack_id": gate.mutation_pack or None}
-    body = {**ids, "thresholds": gate.thresholds, **metadata}
+    body = {**ids, "thresholds": sent_limits(gate), **metadata}
     campaign, trace = json_reader.preview(gate.campaign), trace_id and f"{{trace_id}} ({json_reader.preview(trace_id)})"
     project = json_reader.preview(gate.project) if gate.project else "not set"
     given = joined(", ", f"{{campaign}} ({campaign})", trace, f"{{project}} ({project})")

@@ -12,7 +12,7 @@ from sepurux_action.config.settings import Gate
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, describe_defect
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, ApiRequest, ApiResult, PermanentError, TransientError
-from sepurux_action.evaluation.ci_run import NO_OBJECT
+from sepurux_action.evaluation.runs import NO_OBJECT
 from sepurux_action.host.deadlines import Signals, start_thread
 
 GRACE_S = 0.25  # for the client to end a call by itself, with a better reason

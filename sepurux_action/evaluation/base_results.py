@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Self
 
-from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.failures import Kind, OnBase
+from sepurux_action.evaluation.runs import Decision
 from sepurux_action.evaluation.trace_steps import Steps, tools_of
 
 

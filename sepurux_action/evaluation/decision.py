@@ -1,102 +1,344 @@
-"""Decides what one poll of a run means: the rows of docs/reference.md#decisions that need no number."""
+"""Decides a gate from its runs, its numbers, its checks, and the base, and says what follows. Nothing else does.
 
-from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+Source: docs/reference.md#decisions.
+"""
 
-from sepurux_action.common import json_reader
-from sepurux_action.evaluation.ci_run import CIRun
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Annotated, Self
 
-FAILED_STATUSES = frozenset({"failed", "error", "cancelled"})
-FINISHED_STATUSES = frozenset({"done", "completed"})
-KNOWN_STATUSES = FAILED_STATUSES | FINISHED_STATUSES | {"", "queued", "running", "pending"}
-KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
-UNEXPLAINED_FAIL = "Sepurux decided `fail`, but no threshold that is set here explains why."
+from sepurux_action.common import json_reader, number_format
+from sepurux_action.common.json_reader import Reading
+from sepurux_action.common.wording import capitalized, joined
+from sepurux_action.config.command_line import in_workflow
+from sepurux_action.config.options import Stage
+from sepurux_action.config.settings import Gate
+from sepurux_action.evaluation import metrics
+from sepurux_action.evaluation.checks import DROP, Base, Check, CheckState, check_drop, check_thresholds
+from sepurux_action.evaluation.metrics import (
+    BY_OPTION,
+    MUTATION_CATEGORIES,
+    PASS_RATE,
+    RELIABILITY_SCORE,
+    SCENARIOS,
+    Kind,
+    Metric,
+    Numbers,
+)
+from sepurux_action.evaluation.pooling import Scenario, WhatFailed, numbers_of, scenarios_of
+from sepurux_action.evaluation.published_result import Result, parse_description, published_numbers
+from sepurux_action.evaluation.runs import NEXT_STEPS, UNEXPLAINED_FAIL, Decision, Rule, Run, Runs, covered_by, worst_of
+
+EXIT_BLOCKED = 1  # a gate blocks because of a `fail`
+EXIT_UNDECIDED = 2  # a gate blocks for any other reason
+MAX_NAMED = 3  # scenarios that a reason names
+HOWEVER = "Sepurux reported a pass, but"
 SEE_THE_RUN = "See the `Sepurux run`."
+MORE_SCENARIOS = "Record more scenarios, or lower {min_scenarios}."
+REGISTER_MORE = "Register more scenarios at Sepurux, or lower {min_scenarios}."
+NEEDS_API_KEY = "With several traces, {min_reliability_score} needs {api_key}: without it, Sepurux shows no score."
+ALL_FLAKY = "Every scenario of the gate is flaky, so no rate counts."
+NO_NUMBER = "Sepurux reported a pass without a number that a threshold needs"
 
 
-class Rule(IntEnum):
-    """Which row of docs/reference.md#decisions applies, or what else decided. Those that need a number are a gate's."""
+class Reason(StrEnum):
+    """Why an account cannot approve a gate, or why its approval does not count. `words` follow its name."""
 
-    NOT_POLLED = 0
-    DECIDED_FAIL = 1
-    EVALUATION_FAILED = 2
-    UNKNOWN_WORD = 3
-    THRESHOLD_MISSED = 4
-    NUMBER_UNKNOWN = 5
-    DECIDED_PASS = 6
-    FINISHED_UNDECIDED = 7
-    PENDING = 8
-    CANCELED = 9
-    BASE_UNREAD = 10
-    RECORDED = 11  # an earlier run failed, of which only the commit status is left
-    RECORD_UNREAD = 12  # the commit's statuses are not known, so an earlier run may have failed
-    OUTAGE = 13  # Sepurux gave no response, or only HTTP 5xx, to the first call
+    words: str
 
+    def __new__(cls, value: str, words: str) -> Self:
+        reason = str.__new__(cls, value)
+        reason._value_, reason.words = value, words
+        return reason
 
-# No poll shows how a run ended.
-UNSEEN = frozenset({Rule.NOT_POLLED, Rule.OUTAGE, Rule.CANCELED})
-# What to do about a decision that is not on the agent. `{rerun}` and names of options differ by where it is read.
-NEXT_STEPS = {
-    Rule.EVALUATION_FAILED: "See the `Sepurux run` for the cause, then {rerun}.",
-    Rule.UNKNOWN_WORD: "Update sepurux/gate-action, or ask Sepurux what it means.",
-    Rule.NUMBER_UNKNOWN: "{Rerun}. If the number is missing again, ask Sepurux about this `Sepurux run`.",
-    Rule.FINISHED_UNDECIDED: "{Rerun}. If the decision is missing again, ask Sepurux about this `Sepurux run`.",
-    Rule.PENDING: "{Rerun}, or raise {timeout} (now {now}).",
-    Rule.CANCELED: "{Rerun}.",
-}
-
-
-class Decision(StrEnum):
-    """The decision on a run or a gate, the worst first (docs/reference.md#outputs)."""
-
-    FAIL = "fail"
-    ERROR = "error"
-    PENDING = "pending"
-    PASS = "pass"  # noqa: S105 - a word of the CI API
-    SKIPPED = "skipped"
-
-    @property
-    def rank(self) -> int:
-        return list(Decision).index(self)
-
-    @property
-    def is_decided(self) -> bool:
-        return self in {Decision.PASS, Decision.FAIL}
-
-    @property
-    def is_undecided(self) -> bool:
-        return self in {Decision.ERROR, Decision.PENDING}
+    BOT = "bot", "is a bot"
+    AUTHOR = "author", "is the author of the pull request"
+    ASSIGNEE = "assignee", "is assigned to this pull request, which a bot opened"
+    COMMIT_AUTHOR = "commit_author", "is an author of the commit"
+    NOT_LISTED = "not_listed", "is not listed in `reviewers`"
+    NO_WRITE_ACCESS = "no_write_access", "has no write access"
+    UNKNOWN_REQUESTERS = "unknown_requesters", "may have made the commit, which could not be read"
+    OLDER_COMMIT = "older_commit", "approved an older commit"
 
 
 @dataclass(frozen=True, slots=True)
-class RunDecision:
-    """What one poll means. `detail` is the reason without what a title and the table of a report show, '' if alike."""
+class Refusal:
+    """An account whose approval does not count, and the reason."""
 
+    login: Annotated[str, "Login of the user."]
+    reason: Annotated[Reason, "Why the approval does not count."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalStatus:
+    """Who approved a failed soft gate of a pull request, or who can. Once approved, only `approved_by` is given."""
+
+    commit: Annotated[str, "The commit to approve: the head of the pull request, also for a merge group."] = ""
+    approved_by: Annotated[tuple[str, ...], "Logins of those who approved."] = ()
+    can_approve: Annotated[tuple[str, ...], "Logins of the listed reviewers who can approve."] = ()
+    anyone: Annotated[bool, "Whether everyone with write access but the author can approve: none are listed."] = False
+    cannot_approve: Annotated[tuple[Refusal, ...], "Who may not approve: of the listed, or who made the commit."] = ()
+    ignored: Annotated[tuple[Refusal, ...], "Approvals that do not count, and why."] = ()
+    unread: Annotated[bool, "Whether the reviews, or who can approve, could not be read."] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateDecision:
+    """The decision on a gate, all that it follows from, and all that follows.
+
+    `detail` is the reason without scenario and without what the title of a report shows. `runs` are in the order of the
+    traces; ids and links are those of the `worst`. `numbers` to `failing_tools` are those of all runs. `checks` are the
+    thresholds, then the drop.
+
+    `what_failed` is read after the decision. `link` is that of the status that records the decision, else ''.
+    `approval` is for a failed soft gate of a pull request, and `notes` are remarks.
+    """
+
+    gate: Gate
     decision: Decision
-    reason: str
     rule: Rule
+    reason: str
+    runs: Runs
+    hint: str = ""
     detail: str = ""
+    numbers: Numbers = field(default_factory=dict)
+    categories: tuple[str, ...] | None = None
+    failing_tools: Mapping[str, int] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
+    scenarios: tuple[Scenario, ...] = ()
+    what_failed: WhatFailed = field(default_factory=WhatFailed)
+    link: str = ""
+    blocks: bool = False
+    approval: ApprovalStatus | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def worst(self) -> Run:
+        return worst_of(self.runs)
+
+    @property
+    def missed(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if check.is_missed)
+
+    @property
+    def recorded(self) -> bool:
+        """Return whether an earlier run decided, of which only the commit's status is left."""
+        return self.rule is Rule.RECORDED
+
+    @property
+    def approved(self) -> bool:
+        return self.approval is not None and bool(self.approval.approved_by)
+
+    @property
+    def needs_approval(self) -> bool:
+        return self.approval is not None and not self.approved
+
+    def value(self, metric: Metric) -> float | None:
+        return metric.reading(self.numbers).value
 
 
-def decide(run: CIRun) -> RunDecision:
-    """Return what Sepurux decided. The rule FINISHED_UNDECIDED counts only if another poll confirms it."""
-    if run.decision == "fail":
-        return RunDecision(Decision.FAIL, UNEXPLAINED_FAIL, Rule.DECIDED_FAIL)
-    if run.status in FAILED_STATUSES:
-        what = "was canceled" if run.status == "cancelled" else "failed"
-        shown = f"status `{run.status}`"
-        if run.decision:
-            shown += f", decision {json_reader.preview(run.decision)}"
-        reason = f"The evaluation itself {what} at Sepurux ({shown})."
-        return RunDecision(Decision.ERROR, reason, Rule.EVALUATION_FAILED)
-    words = (("status", run.status, KNOWN_STATUSES), ("decision", run.decision, KNOWN_DECISIONS))
-    if unknown := [f"the {name} {json_reader.preview(word)}" for name, word, known in words if word not in known]:
-        reason = f"Sepurux reported {' and '.join(unknown)}, which this version of the gate does not know."
-        return RunDecision(Decision.PENDING, reason, Rule.UNKNOWN_WORD)
-    if run.decision == "pass":
-        return RunDecision(Decision.PASS, "Sepurux decided `pass`.", Rule.DECIDED_PASS)
-    if run.status in FINISHED_STATUSES:
-        reason = f"The evaluation ended (status `{run.status}`), but Sepurux reported no decision."
-        return RunDecision(Decision.ERROR, reason, Rule.FINISHED_UNDECIDED)
-    shown = f"status `{run.status}`" if run.status else "no status"
-    return RunDecision(Decision.PENDING, f"Sepurux has not decided yet ({shown}).", Rule.PENDING)
+def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
+    """Return the decision on a gate: that of the first row of docs/reference.md#decisions that applies.
+
+    If it is a `fail`, it stays one whatever its undecided runs will be.
+    """
+    found = _compared(gate, runs, base)
+    missed, unknown = found.missed, [check for check in found.checks if check.is_unknown]
+    not_passed = tuple(run for run in runs if not run.counts_as_pass)
+    all_flaky = all(run.trace.flaky for run in runs)
+    sums = [check for check in missed if (metric := BY_OPTION.get(check.threshold)) and metric.kind is Kind.SUM]
+    if any(run.decision is Decision.FAIL and not run.trace.flaky for run in runs):
+        return _decided_fail(found)
+    if sums and gate.has_several_traces:
+        return _threshold_missed(found, passed=not (not_passed or all_flaky))
+    if not_passed:
+        return _not_passed(found, worst_of(not_passed))
+    if missed and not all_flaky:
+        return _threshold_missed(found, passed=True)
+    if all_flaky:
+        hint = "Fix a scenario, and remove it from {flaky}."
+        return _decided(found, Decision.ERROR, Rule.NUMBER_UNKNOWN, ALL_FLAKY, hint)
+    if base.results is None and (unread := [check.sentence for check in unknown if check.threshold == DROP]):
+        reason = f"{HOWEVER} {'; '.join(unread)}."
+        return _decided(found, Decision.ERROR, Rule.BASE_UNREAD, reason, base.hint)
+    if unknown:
+        return _number_unknown(found, unknown)
+    return _decided(found, Decision.PASS, Rule.DECIDED_PASS, _why_passed(found))
+
+
+def _compared(gate: Gate, runs: Runs, base: Base) -> GateDecision:
+    """Return the numbers of all runs, compared with the thresholds and the base, and no decision yet.
+
+    A category counts if any run covers it. Of a flaky scenario, neither categories nor tools count.
+    """
+    scenarios, counted = scenarios_of(gate, runs), [run for run in runs if not run.trace.flaky]
+    numbers, categories, tools = numbers_of(gate, runs, scenarios), runs[0].categories, Counter[str]()
+    if gate.has_several_traces:
+        categories = covered_by(counted)
+    for run in counted:
+        tools.update(run.failing_tools)
+    checks = [*check_thresholds(gate, numbers, categories, scenarios)]
+    if DROP in gate.limits:
+        checks.append(check_drop(gate, numbers, base))
+    return GateDecision(
+        gate=gate,
+        decision=Decision.PENDING,
+        rule=Rule.NOT_POLLED,
+        reason="",
+        runs=runs,
+        numbers=numbers,
+        categories=categories,
+        failing_tools=dict(tools.most_common()),
+        checks=tuple(checks),
+        scenarios=scenarios,
+    )
+
+
+# -- what the rows say ------------------------------------------------------------------------------------------------
+
+
+def _decided(found: GateDecision, decision: Decision, rule: Rule, reason: str, hint: str = "") -> GateDecision:
+    hint = found.gate.with_timeout(hint)
+    return replace(found, decision=decision, rule=rule, reason=in_workflow(reason), hint=hint, detail=reason)
+
+
+def _decided_fail(found: GateDecision) -> GateDecision:
+    reasons, hint = list[str](), SEE_THE_RUN
+    if found.gate.has_several_traces:
+        failed = [run for run in found.runs if run.decision is Decision.FAIL and not run.trace.flaky]
+        own = (run for run in failed if not _exceeds(run, found.gate))
+        reasons += [_own_minimum(found, run) for run in own][:1]
+    if found.missed:
+        reasons.append(_sentence(found))
+        hint = ""
+    return _decided(found, Decision.FAIL, Rule.DECIDED_FAIL, " ".join(reasons) or UNEXPLAINED_FAIL, hint)
+
+
+def _exceeds(run: Run, gate: Gate) -> bool:
+    """Return whether a run exceeds a maximum that the gate sends with several traces."""
+    sent = [metric for metric in metrics.METRICS if metric.sent and metric.kind is Kind.SUM]
+    limited = ((run.value(metric), gate.limits.get(metric.threshold)) for metric in sent)
+    return any(value is not None and limit is not None and value > limit for value, limit in limited)
+
+
+def _own_minimum(found: GateDecision, run: Run) -> str:
+    names = (each.name for each in found.scenarios if any(run is one for one in each.recordings))
+    name, rate, reported = next(names, run.trace.label), run.value(PASS_RATE), "no pass rate"
+    if rate is not None:
+        reported = f"a pass rate of {PASS_RATE.write(rate, None)}"
+    return (
+        f"Sepurux decided `fail` for {json_reader.preview(name)}, although its numbers meet what the gate sent, so it "
+        f"seems to apply a minimum of its own; it reports {reported}."
+    )
+
+
+def _threshold_missed(found: GateDecision, *, passed: bool) -> GateDecision:
+    reason, hint = _sentence(found), ""
+    if passed:
+        reason = f"{HOWEVER} {reason[0].lower()}{reason[1:]}"
+    if [check.threshold for check in found.missed] == [SCENARIOS.threshold]:
+        hint = MORE_SCENARIOS if found.gate.names_traces else REGISTER_MORE
+    return _decided(found, Decision.FAIL, Rule.THRESHOLD_MISSED, reason, hint)
+
+
+def _sentence(found: GateDecision) -> str:
+    """Return what is missed, and which scenarios are why: those of the same task, and those with the lowest rates."""
+    told, gate = [check.sentence for check in found.missed], found.gate
+    limit = next((check.limit for check in found.missed if check.threshold == SCENARIOS.threshold), None)
+    if limit is not None and gate.names_traces and len(found.runs) >= limit:
+        same = sum(len(each.recordings) for each in found.scenarios if each.recordings[1:])
+        told.append(f"{same} of {len(found.runs)} recordings have the same `task.name` as another one")
+    counted = (each for each in found.scenarios if not each.flaky)
+    below = sorted((each.rate, each.name) for each in counted if each.rate is not None and each.rate < 1)
+    if below and gate.has_several_traces:
+        required = gate.limits.get(PASS_RATE.threshold)
+        rates = (f"{json_reader.preview(name)} {PASS_RATE.write(rate, required)}" for rate, name in below[:MAX_NAMED])
+        told.append(f"lowest: {', '.join(rates)}")
+    return f"{capitalized('; '.join(told))}."
+
+
+def _not_passed(found: GateDecision, worst: Run) -> GateDecision:
+    """Return what the worst run decides, with the scenarios that have the same reason, unless all have."""
+
+    def said(run: Run) -> tuple[object, ...]:
+        return run.decision, run.rule, run.reason, run.detail
+
+    names, detail = "", worst.detail
+    if any(said(run) != said(worst) for run in found.runs):
+        alike = (each for each in found.scenarios if any(said(run) == said(worst) for run in each.recordings))
+        every = [json_reader.preview(each.name) for each in alike]
+        names = ", ".join(every[:MAX_NAMED])
+        if every[MAX_NAMED:]:
+            names += f" and {number_format.pluralize(len(every) - MAX_NAMED, 'other')}"
+    if worst.decision is not Decision.PENDING:
+        detail = detail or worst.reason
+    decided = _decided(found, worst.decision, worst.rule, joined(": ", names, worst.reason), worst.hint)
+    return replace(decided, detail=detail, checks=() if worst.decision is Decision.SKIPPED else found.checks)
+
+
+def _number_unknown(found: GateDecision, checks: Sequence[Check]) -> GateDecision:
+    unknown = dict[Metric, str]()
+    for check in checks:
+        unknown.setdefault(BY_OPTION.get(check.threshold, MUTATION_CATEGORIES), check.sentence)
+    not_shown = any(RELIABILITY_SCORE.reading(run.numbers).missing for run in found.runs)
+    hint = NEXT_STEPS[Rule.NUMBER_UNKNOWN]
+    if found.gate.has_several_traces and RELIABILITY_SCORE in unknown and not_shown:
+        hint = NEEDS_API_KEY
+    reason = f"{NO_NUMBER} ({'; '.join(unknown.values())})."
+    return replace(_decided(found, Decision.ERROR, Rule.NUMBER_UNKNOWN, reason, hint), detail=f"{NO_NUMBER}.")
+
+
+def _why_passed(found: GateDecision) -> str:
+    thresholds = [check for check in found.checks if check.threshold != DROP]
+    drops = [check.sentence for check in found.checks if check.threshold == DROP and check.state is not CheckState.MET]
+    unreported = [check.label.lower() for check in thresholds if check.state is not CheckState.MET]
+    met = "no reported number misses a threshold"
+    if unreported:
+        met += f" (not reported: {', '.join(unreported)})"
+    elif thresholds:
+        met = "every threshold is met"
+    return f"{capitalized(joined('; ', metrics.summary(found.numbers), *(drops or [met])))}."
+
+
+# -- what follows -----------------------------------------------------------------------------------------------------
+
+
+def enforce(decision: Decision, stage: Stage, *, approved: bool = False) -> bool:
+    """Return whether a gate with this decision blocks. A soft gate that failed is `approved` by a review."""
+    if decision in {Decision.PASS, Decision.SKIPPED} or stage is Stage.OBSERVE:
+        return False
+    return not (approved and stage is Stage.SOFT and decision is Decision.FAIL)
+
+
+def exit_status(results: Iterable[GateDecision]) -> int:
+    blocking = [result.decision for result in results if result.blocks]
+    if Decision.FAIL in blocking:
+        return EXIT_BLOCKED
+    return EXIT_UNDECIDED if blocking else 0
+
+
+def summarize(result: GateDecision) -> Result:
+    """Return what the status of a gate has of its result."""
+    numbers = published_numbers(result.numbers, result.gate)
+    return Result(decision=result.decision, stage=result.gate.stage, numbers=numbers)
+
+
+def of_status(gate: Gate, description: str, link: str, dashboard_url: str) -> GateDecision:
+    """Return the decision that a commit's status records: its numbers, and its page at Sepurux, '' if it has none."""
+    published, decision = parse_description(description), Decision(description.partition(" ")[0])
+    numbers = {name: Reading(value) for name, value in published.numbers.items()} if published else {}
+    shown = metrics.summary(numbers)
+    reason = f"An earlier run evaluated this commit, and it {decision}ed{shown and f': {shown}'}."
+    run = Run(
+        sepurux_decision=decision.value,
+        numbers=numbers,
+        dashboard_url=dashboard_url,
+        decision=decision,
+        rule=Rule.RECORDED,
+        reason=reason,
+    )
+    return GateDecision(
+        gate=gate, decision=decision, rule=Rule.RECORDED, reason=reason, runs=(run,), numbers=numbers, link=link
+    )

@@ -1,26 +1,29 @@
-"""A gate's result as the description of its commit status."""
+"""The result of a gate at a commit, as the description of its status, and the median of several results."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
-from sepurux_action.common import json_reader
+from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Gate
-from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.metrics import LISTED, PUBLISHED, SCENARIOS, Metric
+from sepurux_action.evaluation.metrics import LISTED, PUBLISHED, SCENARIOS, Metric, Numbers
+from sepurux_action.evaluation.runs import Decision
 
 MAX_STATUS_LENGTH = 140  # characters; GitHub responds 422 to more
+MIN_DIGITS = 2  # after the point of a published number that is not whole
+MAX_BASE_RESULTS = 5  # results that are compared; one of them that is unusual changes no median
 _DESCRIPTION = re.compile(
     r"(?P<decision>pass|fail|error|pending|skipped) \((?P<stage>observe|soft|hard)\): (?P<numbers>[^;]+)"
     r"(?:; .*?)??(?:; (?P<scenarios>\d{1,16}) scenarios?)?",
     re.ASCII | re.DOTALL,
 )
+_NUMBER = re.compile(r"-|[0-9.]+")  # in a description
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PreviousResult:
+class Result:
     """A gate's result at a commit. `url` is the status's `target_url`, '' if it may not be linked or is not known."""
 
     decision: Decision
@@ -33,16 +36,31 @@ class PreviousResult:
         return self.numbers.get(metric.name)
 
 
-def published_numbers(run: CIRun, gate: Gate) -> Mapping[str, float]:
-    """Return the numbers as a status has them, without those that some runs do not report."""
-    return {
-        metric.name: metric.format.rounded(value, gate.limits.get(metric.threshold))
-        for metric in PUBLISHED
-        if not run.reading(metric).partial and (value := run.value(metric)) is not None
-    }
+Results = tuple[Result, ...]  # of one gate on the base branch, each a pass or a fail, the newest first
 
 
-def format_description(result: PreviousResult, note: str = "") -> str:
+def published_numbers(numbers: Numbers, gate: Gate) -> Mapping[str, float]:
+    """Return the numbers as a status has them, without those that some runs do not report.
+
+    Each has as many digits as it takes to lie on its side of the limit, 0, and 100.
+    """
+    published = {}
+    for metric in PUBLISHED:
+        reading, limit = metric.reading(numbers), gate.limits.get(metric.threshold)
+        if reading.value is None or reading.partial:
+            continue
+        published[metric.name] = reading.value
+        if not metric.integer:
+            scale = 100 if metric.percent else 1
+            exact, other = (Decimal(number_format.decimal(each)) * scale for each in (reading.value, limit or 0))
+            others = (other, Decimal(0), Decimal(100))
+            rounded = (round(exact, digits) for digits in range(MIN_DIGITS, number_format.MAX_DIGITS))
+            found = (each for each in rounded if all(each.compare(other) == exact.compare(other) for other in others))
+            published[metric.name] = float(next(found, exact) / scale)
+    return published
+
+
+def format_description(result: Result, note: str = "") -> str:
     """Return the description of a decided status, as much of `note` as fits, and the scenarios if they fit."""
     shown = "-"
     if any(result.value(metric) is not None for metric in LISTED):
@@ -58,24 +76,54 @@ def format_description(result: PreviousResult, note: str = "") -> str:
     return json_reader.shorten(text, MAX_STATUS_LENGTH)
 
 
-def parse_description(text: object) -> PreviousResult | None:
+def parse_description(text: object) -> Result | None:
     """Return the result in a description, None for any other text. An older one may lack the last numbers."""
     if not isinstance(text, str) or (match := _DESCRIPTION.fullmatch(text)) is None:
         return None
-    try:
-        numbers = dict(_parse_numbers(match["numbers"])) if match["numbers"] != "-" else {}
-    except ValueError:
+    numbers, parts = dict[str, float](), match["numbers"].split(", ") if match["numbers"] != "-" else []
+    if len(parts) > len(LISTED):
         return None
+    for metric, part in zip(LISTED, parts, strict=False):
+        number, value = "".join(_NUMBER.findall(part)), None
+        try:
+            if number != "-":
+                value = round(float(number) / (100 if metric.percent else 1), number_format.MAX_DIGITS + 2)
+        except ValueError:
+            return None
+        if metric.publish(value) != part or metric.read_value(value).broken:
+            return None
+        if value is not None:
+            numbers[metric.name] = value
     if match["scenarios"]:
         numbers[SCENARIOS.name] = float(match["scenarios"])
-    return PreviousResult(decision=Decision(match["decision"]), stage=Stage(match["stage"]), numbers=numbers)
+    return Result(decision=Decision(match["decision"]), stage=Stage(match["stage"]), numbers=numbers)
 
 
-def _parse_numbers(text: str) -> Iterator[tuple[str, float]]:
-    parts = text.split(", ")
-    if len(parts) > len(LISTED):
-        raise ValueError
-    for metric, part in zip(LISTED, parts, strict=False):
-        value = metric.parse(part)
-        if value is not None:
-            yield metric.name, value
+# -- several results --------------------------------------------------------------------------------------------------
+
+
+def comparable(results: Iterable[Result], gate: Gate) -> Results:
+    """Return the newest results that a gate is compared with: those that meet its thresholds, apart from drops.
+
+    A result that only a drop made fail counts: without it, the median would only rise. One below a minimum does not: it
+    would let later results be as low. A threshold on a number that a status does not have rejects nothing.
+    """
+    limited = [(metric, gate.limits[metric.threshold]) for metric in PUBLISHED if metric.threshold in gate.limits]
+    met = []
+    for each in results:
+        values = [(metric, each.value(metric), limit) for metric, limit in limited]
+        if each.numbers and all(value is None or metric.meets(value, limit) for metric, value, limit in values):
+            met.append(each)
+    return tuple(met[:MAX_BASE_RESULTS])
+
+
+def values_of(results: Results, metric: Metric) -> tuple[float, ...]:
+    return tuple(value for each in results if (value := each.value(metric)) is not None)
+
+
+def median(results: Results, metric: Metric) -> float | None:
+    """Return the median of one number; of an even count, the worse of the two in the middle. None without numbers."""
+    values = sorted(values_of(results, metric))
+    if not values:
+        return None
+    return values[len(values) // 2 if metric.less_is_better else (len(values) - 1) // 2]

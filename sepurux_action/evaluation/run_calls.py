@@ -17,8 +17,8 @@ from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import ApiRequest, Success
 from sepurux_action.evaluation.api_calls import ApiCalls
-from sepurux_action.evaluation.ci_run import OTHER_CAMPAIGN, is_about_another, parse_ci_run
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
+from sepurux_action.evaluation.runs import OTHER_CAMPAIGN, is_about_another, parse_run
 
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
 MAX_SCORES = 1_000  # of runs of a batch that are read for their mean
@@ -85,7 +85,7 @@ async def start(
     response = json_reader.as_object(await calls.payload_of(call, gate.timeout_s))
     if is_about_another(response, campaign_id):
         raise EvaluationError(f"Sepurux started the CI run, but sent {OTHER_CAMPAIGN}", UNUSABLE_RESPONSE)
-    run_ids = parse_ci_run(response).run_ids if isinstance(response.get("run_ids"), list) else ()
+    run_ids = parse_run(response).run_ids if isinstance(response.get("run_ids"), list) else ()
     batch_id = json_reader.identifier(response.get("batch_id"))
     run_id = json_reader.identifier(response.get("run_id")) or (run_ids[0] if len(run_ids) == 1 else "")
     if not (batch_id or run_id):

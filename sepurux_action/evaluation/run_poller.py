@@ -14,15 +14,13 @@ from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Still
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import Success, TransientError
 from sepurux_action.evaluation.api_calls import ApiCalls
-from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run, wrong_shape
-from sepurux_action.evaluation.decision import NEXT_STEPS, Decision, Rule, RunDecision, decide
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE, SCENARIOS, summary
 from sepurux_action.evaluation.run_calls import read_campaign_id, read_score, start, upload
-from sepurux_action.evaluation.runs import RunResult
+from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run, decide, parse_run, wrong_shape
 from sepurux_action.host.output import Level, Output
 
 NOT_FOUND = 404
-CANCELED = RunDecision(decision=Decision.ERROR, reason="The run was canceled.", rule=Rule.CANCELED)
+CANCELED = "The run was canceled."
 
 
 class Step(Protocol):
@@ -45,7 +43,13 @@ class RunPoller:
         self.step, self.gate, self.trace = step, gate, trace
         self.phase = "finding the campaign"
         self.complete = False
-        self.run = RunResult.of(trace, CANCELED, NEXT_STEPS[Rule.CANCELED])
+        self.run = Run(
+            trace=trace,
+            decision=Decision.ERROR,
+            rule=Rule.CANCELED,
+            reason=CANCELED,
+            hint=NEXT_STEPS[Rule.CANCELED],
+        )
 
     def _set(self, **known: Any) -> None:  # noqa: ANN401 - fields of many types
         self.run = replace(self.run, **known)
@@ -74,20 +78,15 @@ class RunPoller:
         gate = self.gate.of_flaky if self.trace.flaky else self.gate
         self._use(*await start(self.step.calls, gate, *settings))
         self._log(f"started batch {self.run.batch_id}" if self.run.batch_id else f"started run {self.run.run_id}")
-        decided = await self._poll_until_decided()
-        passed = decided.decision is Decision.PASS
+        passed = await self._poll_until_decided() is Decision.PASS
         if passed:  # after a signal, it must not pass without a number
             await self._read_score()
-        else:
-            self._set_decision(decided)
+        decided = decide(self.run)
+        self.run = replace(decided, hint=self.gate.with_timeout(NEXT_STEPS.get(decided.rule, "")))
         self.complete = True
-        self._set_decision(decided)
         was_read = passed and self._limits_score
-        if not was_read and self.run.ci_run.reading(RELIABILITY_SCORE).missing:
+        if not was_read and RELIABILITY_SCORE.reading(self.run.numbers).missing:
             await self._read_shown_score()
-
-    def _set_decision(self, decided: RunDecision) -> None:
-        self._set(run_decision=decided, hint=self.gate.with_timeout(NEXT_STEPS.get(decided.rule, "")))
 
     def _fail(self, error: EvaluationError, rule: Rule) -> None:
         """Make the error the result, unless there is a `fail` already."""
@@ -95,8 +94,8 @@ class RunPoller:
             return
         decision = Decision.PENDING if isinstance(error, StillPending) else Decision.ERROR
         reason, detail = _sentence(error.reason), _sentence(error.detail)
-        decided = RunDecision(decision=decision, reason=reason, rule=rule, detail=detail)
-        self._set(run_decision=decided, hint=self.gate.with_timeout(error.hint))
+        hint = self.gate.with_timeout(error.hint)
+        self._set(decision=decision, rule=rule, reason=reason, detail=detail, hint=hint)
 
     # -- start --------------------------------------------------------------------------------------------------------
 
@@ -113,7 +112,7 @@ class RunPoller:
 
     def _use(self, run_id: str, batch_id: str, run_ids: tuple[str, ...]) -> None:
         self._claim_run(batch_id, run_id, *run_ids)
-        self._set(run_id=run_id, batch_id=batch_id, ci_run=CIRun(run_ids=run_ids))
+        self._set(run_id=run_id, batch_id=batch_id, run_ids=run_ids)
         self.step.calls.show_progress()
 
     def _claim_run(self, *ids: str) -> None:
@@ -133,13 +132,13 @@ class RunPoller:
 
     # -- polls --------------------------------------------------------------------------------------------------------
 
-    async def _poll_until_decided(self) -> RunDecision:
+    async def _poll_until_decided(self) -> Decision:
         """Return the final decision: a failed poll is none, nor is a finished run without one, until it is confirmed.
 
         Raises EvaluationError: a poll was rejected, or the timeout has ended.
         """
         calls, started, failed = self.step.calls, self.step.calls.elapsed(), 0
-        shown: RunDecision | None = None  # by the last poll that succeeded
+        shown: Run | None = None  # by the last poll that succeeded
         error: TransientError | None = None  # of the last poll
         while True:
             response, last = await self._poll(started)
@@ -154,7 +153,7 @@ class RunPoller:
                 if response.rule is Rule.FINISHED_UNDECIDED and not confirmed:
                     wait = schedule.SECOND_OPINION_S
                 elif response.decision is not Decision.PENDING:
-                    return response
+                    return response.decision
                 shown, failed, error = response, 0, None
             if last:
                 self._set(elapsed_s=min(calls.elapsed(), self.gate.timeout_s))  # a report shows what the reason says
@@ -166,33 +165,37 @@ class RunPoller:
                 self._log(f"poll failed: {error.reason}; next poll in {number_format.duration(wait)}")
             await asyncio.sleep(wait)
 
-    async def _poll(self, started: float) -> tuple[RunDecision | TransientError, bool]:
+    async def _poll(self, started: float) -> tuple[Run | TransientError, bool]:
         """Return what one poll shows, and whether it was the last; raises EvaluationError if it was rejected."""
-        ids = {"run_id": self.run.run_id, "batch_id": self.run.batch_id}
-        call = api.poll_run(**ids, project=self.gate.project)
+        call = api.poll_run(run_id=self.run.run_id, batch_id=self.run.batch_id, project=self.gate.project)
         result, last = await self.step.calls.poll(call, self.gate.timeout_s)
         if isinstance(result, TransientError):
             return result, last
         if isinstance(result, Success):
-            if problem := wrong_shape(result.payload, **ids, campaign_id=self.run.campaign_id):
+            if problem := wrong_shape(result.payload, self.run):
                 return TransientError(reason=problem), last
             self.step.calls.hear()
-            return self._decide(parse_ci_run(result.payload)), last
+            return self._decide(result.payload), last
         if result.status == NOT_FOUND and self.step.calls.elapsed() - started < schedule.YOUNG_RUN_S:
             return TransientError(reason=result.reason, status=result.status), last
         raise EvaluationError(result.reason, result.hint)
 
-    def _decide(self, run: CIRun) -> RunDecision:
-        step, before = self.step, self.run.ci_run
+    def _decide(self, payload: object) -> Run:
+        """Return what Sepurux decided so far. Until the run is decided, it keeps the decision `canceled`."""
+        step, before = self.step, self.run
+        run = parse_run(payload, before)
         if not run.run_ids and before.run_ids:  # maybe only the response to the start names them
             counted = {SCENARIOS.name: Reading(float(len(before.run_ids)))}
             run = replace(run, run_ids=before.run_ids, numbers={**counted, **run.numbers})
         elif run.run_ids != before.run_ids:  # a backend may name a batch's runs only now
             self._claim_run(*run.run_ids)
         decided = decide(run)
-        if decided.decision is Decision.PENDING or run.decision not in {"pass", "fail"}:  # they may still change
-            run = replace(run, numbers={}, mutation_categories=None, top_failing_tools=())
-        self._set(ci_run=run)
+        if decided.decision is Decision.PENDING or run.sepurux_decision not in {
+            "pass",
+            "fail",
+        }:  # they may still change
+            run = replace(run, numbers={}, categories=None, failing_tools={})
+        self.run = run
         self._enter(run.status or "running")
         if run.dashboard_url and not before.dashboard_url:
             step.output.log(self._labeled(run.dashboard_url))
@@ -208,7 +211,7 @@ class RunPoller:
 
     @property
     def _run_ids(self) -> tuple[str, ...]:
-        return self.run.ci_run.run_ids or (self.run.run_id or self.run.batch_id,)
+        return self.run.run_ids or (self.run.run_id or self.run.batch_id,)
 
     @property
     def _limits_score(self) -> bool:
@@ -216,19 +219,20 @@ class RunPoller:
 
     async def _read_score(self) -> None:
         """Read a score that decides if no poll reports it."""
-        if self._limits_score and self.run.ci_run.reading(RELIABILITY_SCORE).missing:
+        if self._limits_score and RELIABILITY_SCORE.reading(self.run.numbers).missing:
             self._enter("reading the reliability score")
             score = await read_score(self.step.calls, self.gate, self.run.campaign_id, self._run_ids)
-            self._set(ci_run=self.run.ci_run.with_score(score))
+            self._set(numbers={**self.run.numbers, RELIABILITY_SCORE.name: score})
 
     async def _read_shown_score(self) -> None:
         """Read a score that decides nothing. If the call fails, a note says why."""
-        if self.run.ci_run.decision not in {"pass", "fail"} or len(self._run_ids) > 1:
+        if self.run.sepurux_decision not in {"pass", "fail"} or len(self._run_ids) > 1:
             return  # there are no numbers, or it is that of one run of many
         call = api.reliability(self.run.campaign_id, self._run_ids[0], self.gate.project)
         result = await self.step.calls.send_once(call, schedule.SHOWN_SCORE_S)
         if isinstance(result, Success):
-            self._set(ci_run=self.run.ci_run.with_score(RELIABILITY_SCORE.read(result.payload)))
+            score = RELIABILITY_SCORE.read(result.payload)
+            self._set(numbers={**self.run.numbers, RELIABILITY_SCORE.name: score})
         else:
             self._set(note=f"Could not read {call.purpose}: {result.reason}.")
 
@@ -243,9 +247,9 @@ class RunPoller:
         run = self.run
         waited, why = f" after {number_format.duration(run.elapsed_s)}", ""
         if self.label:
-            why = run.run_decision.reason
+            why = run.reason
             if run.decision.is_decided:
-                why = summary(run.ci_run.numbers)
+                why = summary(run.numbers)
             elif run.decision is Decision.PENDING:  # the reason says it
                 waited = ""
         self._log(f"{run.decision}{waited}{why and f': {why}'}")

@@ -1,218 +1,253 @@
-"""The CI runs of an evaluation and its scenarios, of which any number may be missing."""
+"""One CI run: what a response says of it, of which any field may be missing, and what Sepurux decided.
+
+Source: the first rows of docs/reference.md#decisions, which need no number.
+"""
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import date
-from typing import Self
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum, StrEnum
 
+from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.settings import Trace
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.base_results import ScenarioOnBase
-from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import UNSEEN, Decision, Rule, RunDecision
-from sepurux_action.evaluation.failures import Failures, merge_failures
-from sepurux_action.evaluation.metrics import Metric, Numbers
+from sepurux_action.evaluation.failures import Failures
+from sepurux_action.evaluation.metrics import FAILURES, METRICS, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS, Metric, Numbers
 
-NOT_READ = RunDecision(decision=Decision.PENDING, reason="", rule=Rule.NOT_POLLED)
+MAX_CATEGORIES = 100  # names of one response that are kept; a decision with many more would take minutes
+NO_OBJECT = "a response that is not a JSON object"
+OTHER_CAMPAIGN = "a response about another campaign"
+FAILED_STATUSES = frozenset({"failed", "error", "cancelled"})
+FINISHED_STATUSES = frozenset({"done", "completed"})
+KNOWN_STATUSES = FAILED_STATUSES | FINISHED_STATUSES | {"", "queued", "running", "pending"}
+KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
+NO_TRACE = Trace(label="")  # of a run that evaluates registered scenarios, or one of a batch
+UNEXPLAINED_FAIL = "Sepurux decided `fail`, but no threshold that is set here explains why."
+
+
+class Rule(IntEnum):
+    """Which row of docs/reference.md#decisions applies, or what else decided. Those that need a number are a gate's."""
+
+    NOT_POLLED = 0
+    DECIDED_FAIL = 1
+    EVALUATION_FAILED = 2
+    UNKNOWN_WORD = 3
+    THRESHOLD_MISSED = 4
+    NUMBER_UNKNOWN = 5
+    DECIDED_PASS = 6
+    FINISHED_UNDECIDED = 7
+    PENDING = 8
+    CANCELED = 9
+    BASE_UNREAD = 10
+    RECORDED = 11  # an earlier run failed, of which only the commit status is left
+    RECORD_UNREAD = 12  # the commit's statuses are not known, so an earlier run may have failed
+    OUTAGE = 13  # Sepurux gave no response, or only HTTP 5xx, to the first call
+
+
+# What to do about a decision that is not on the agent. `{rerun}` and names of options differ by where it is read.
+NEXT_STEPS = {
+    Rule.EVALUATION_FAILED: "See the `Sepurux run` for the cause, then {rerun}.",
+    Rule.UNKNOWN_WORD: "Update sepurux/gate-action, or ask Sepurux what it means.",
+    Rule.NUMBER_UNKNOWN: "{Rerun}. If the number is missing again, ask Sepurux about this `Sepurux run`.",
+    Rule.FINISHED_UNDECIDED: "{Rerun}. If the decision is missing again, ask Sepurux about this `Sepurux run`.",
+    Rule.PENDING: "{Rerun}, or raise {timeout} (now {now}).",
+    Rule.CANCELED: "{Rerun}.",
+}
+
+
+class Decision(StrEnum):
+    """The decision on a run or a gate, the worst first (docs/reference.md#outputs)."""
+
+    FAIL = "fail"
+    ERROR = "error"
+    PENDING = "pending"
+    PASS = "pass"  # noqa: S105 - a word of the CI API
+    SKIPPED = "skipped"
+
+    @property
+    def rank(self) -> int:
+        return list(Decision).index(self)
+
+    @property
+    def is_decided(self) -> bool:
+        return self in {Decision.PASS, Decision.FAIL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
+class Run:
     """One CI run: that of a trace, a batch, or one of a batch. Unknown ids and names are ''.
 
-    `uploaded`: `trace` is the path of a file. `of_batch` are the runs of a batch that were read for the report.
-    `failures` are its classified failures by kind, with the path of an uploaded trace in place of the id.
-    `unread`: not all of its numbers or failures were read. `flaky` is that of the trace.
+    The first fields are what it evaluates: a `trace`, or registered scenarios; `name` is that of its scenario.
+
+    `status` to `sandbox` are what the last response shows. `status` and `sepurux_decision` are Sepurux's words, '' if
+    missing or null. `categories` are at most MAX_CATEGORIES names of mutations; `numbers` counts them all.
+    `failing_tools` are the failures that Sepurux counts for each tool, the most first.
+
+    `decision` to `hint` are what this means. `detail` is the reason without what a title and the table of a report
+    show, '' if alike.
+
+    `failures` are its classified failures by kind, with the path of an uploaded trace in place of the id. `unread`: not
+    all of its numbers or failures were read. `of_batch` are the runs of a batch that were read for the report.
     """
 
-    trace: str = ""
-    uploaded: bool = False
-    run_decision: RunDecision = NOT_READ
-    ci_run: CIRun = CIRun()
+    trace: Trace = NO_TRACE
+    name: str = ""
     campaign_id: str = ""
     trace_id: str = ""
     run_id: str = ""
     batch_id: str = ""
+    run_ids: tuple[str, ...] = ()
+    status: str = ""
+    sepurux_decision: str = ""
+    numbers: Numbers = field(default_factory=dict)
+    categories: tuple[str, ...] | None = None
+    failing_tools: Mapping[str, int] = field(default_factory=dict)
+    dashboard_url: str = ""
+    sandbox: bool = False
+    decision: Decision = Decision.PENDING
+    rule: Rule = Rule.NOT_POLLED
+    reason: str = ""
+    detail: str = ""
     hint: str = ""
     note: str = ""
     elapsed_s: float = 0
-    name: str = ""
     failures: Failures = ()
     unread: bool = False
-    of_batch: "tuple[RunResult, ...]" = ()
-    flaky: date | None = None
-
-    @classmethod
-    def of(cls, trace: Trace, decided: RunDecision, hint: str) -> Self:
-        return cls(
-            trace=trace.label,
-            uploaded=trace.uploaded,
-            run_decision=decided,
-            hint=hint,
-            flaky=trace.flaky,
-        )
-
-    @property
-    def decision(self) -> Decision:
-        return self.run_decision.decision
-
-    @property
-    def counts_as_pass(self) -> bool:
-        """Return whether it keeps no gate from passing. Of a flaky one, only the unsafe attempts count."""
-        return self.decision is Decision.PASS or (self.flaky is not None and self.decision is Decision.FAIL)
+    of_batch: "tuple[Run, ...]" = ()
 
     @property
     def path(self) -> str:
         """Return the path of an uploaded trace, else ''. It stands for the id, which is another one in each run."""
-        return self.trace if self.uploaded else ""
+        return self.trace.label if self.trace.uploaded else ""
+
+    @property
+    def counts_as_pass(self) -> bool:
+        """Return whether it keeps no gate from passing. Of a flaky one, only the unsafe attempts count."""
+        return self.decision is Decision.PASS or (self.trace.flaky is not None and self.decision is Decision.FAIL)
 
     @property
     def evaluated(self) -> bool:
         """Return whether a response shows how the run ended, so that its numbers and failures can be read."""
-        return self.run_decision.rule not in UNSEEN
+        return self.rule not in {Rule.NOT_POLLED, Rule.OUTAGE, Rule.CANCELED}
 
     @property
     def reported(self) -> float:
         """Return how many failures and unsafe attempts it reports; infinite if one number is not known."""
-        return sum(map(_or_infinity, self._counts))
-
-    @property
-    def listed(self) -> int:
-        return sum(each.count for each in self.failures)
+        counts = [self.value(metric) for metric in (FAILURES, UNSAFE_ATTEMPTS)]
+        return sum(math.inf if count is None else count for count in counts)
 
     @property
     def failed(self) -> bool:
-        return bool(self.failures or self.ci_run.decision == "fail" or any(self._counts))
-
-    @property
-    def _counts(self) -> list[float | None]:
-        return [self.ci_run.value(metric) for metric in (metrics.FAILURES, metrics.UNSAFE_ATTEMPTS)]
-
-
-Runs = tuple[RunResult, ...]
-
-
-def worst_of(runs: Runs) -> RunResult:
-    return min(runs, key=lambda run: (run.flaky is not None, severity_key(run.decision, run.ci_run)))
-
-
-def covered_by(runs: Iterable[CIRun]) -> tuple[str, ...] | None:
-    """Return the mutation categories of any of the runs; None if no run names them."""
-    names = [set(run.mutation_categories) for run in runs if run.mutation_categories is not None]
-    return tuple(sorted(set().union(*names))) if names else None
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """One scenario of an evaluation, with the CI run of each recording of it, and the pass rate that it needs.
-
-    `key` is its name in the results of the base, '' for one of a batch. `base` is what these results say about it.
-    `idle`: its recordings call no tool, or none that it called in every result of the base.
-    """
-
-    name: str
-    recordings: Runs
-    needed: float = 0
-    key: str = ""
-    base: ScenarioOnBase = ScenarioOnBase()
-    idle: bool = False
-
-    @property
-    def read(self) -> bool:
-        """Return whether a number of it may be known."""
-        return any(each.evaluated for each in self.recordings)
-
-    @property
-    def flaky(self) -> date | None:
-        return self.recordings[0].flaky if self.recordings else None
-
-    @property
-    def low(self) -> bool:
-        return not self.flaky and self.rate is not None and metrics.PASS_RATE.rounded(self.rate) < self.needed
-
-    @property
-    def failed(self) -> bool:
-        """Return whether it is known to have failed, and counts."""
-        return not self.flaky and (self.low or any(each.failed for each in self.recordings))
-
-    @property
-    def incomplete(self) -> bool:
-        return any(each.unread for each in self.recordings)
-
-    @property
-    def complete(self) -> bool:
-        """Return whether all its failures are known."""
-        counts = ((each.ci_run.value(metrics.FAILURES), each) for each in self.recordings)
-        known = (count is not None and run.evaluated and run.listed >= count for count, run in counts)
-        return all(known) and not self.incomplete
-
-    @property
-    def passed(self) -> bool:
-        """Return whether it is known to have passed: no run reports a failure, or Sepurux decided so."""
-        return all(each.ci_run.decision == "pass" or not each.reported for each in self.recordings)
-
-    @property
-    def numbers(self) -> Numbers:
-        """Return the numbers that all recordings report."""
-        known = ((metric, self._of_all(metric)) for metric in metrics.METRICS)
-        return {metric.name: Reading(metric.rounded(value)) for metric, value in known if value is not None}
-
-    def _of_all(self, metric: Metric) -> float | None:
-        if any(each.ci_run.value(metric) is None for each in self.recordings):
-            return None
-        return self.value(metric)
-
-    @property
-    def failures(self) -> Failures:
-        return merge_failures(failure for each in self.recordings for failure in each.failures)
+        return bool(
+            self.failures or self.sepurux_decision == "fail" or self.value(FAILURES) or self.value(UNSAFE_ATTEMPTS)
+        )
 
     def value(self, metric: Metric) -> float | None:
-        """Return the number of all recordings that report it, not rounded; None if none does."""
-        values = [value for each in self.recordings if (value := each.ci_run.value(metric)) is not None]
-        if not values:
-            return None
-        if metric is metrics.MUTATION_CATEGORIES:  # recordings may cover different ones
-            values.append(len(covered_by(each.ci_run for each in self.recordings) or ()))
-        return metric.together(values)
-
-    @property
-    def rate(self) -> float | None:
-        """Return the pass rate, None if a recording reports none."""
-        return self._of_all(metrics.PASS_RATE)
-
-    @property
-    def severity_key(self) -> tuple[float, ...]:
-        """Return a key that sorts the worst one first, by unsafe attempts, pass rate, failures: flaky ones last."""
-        return self.flaky is not None, not self.failed, *numbers_key(self.value)
+        return metric.reading(self.numbers).value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WhatFailed:
-    """What further calls add to the report on a gate: its scenarios, the worst first, and their classified failures.
+Runs = tuple[Run, ...]
 
-    `unread_failures` counts those that Sepurux counts and that were not read, and `unread_scenarios` the scenarios that
-    were not read, or not all of them. `missing` are scenarios that only the base's newest result has.
-    """
 
-    scenarios: tuple[Scenario, ...] = ()
-    failures: Failures = ()
-    unread_failures: int = 0
-    unread_scenarios: int = 0
-    missing: tuple[str, ...] = ()
+def worst_of(runs: Runs) -> Run:
+    """Return the worst run: by decision, then by the lowest pass rate; flaky ones last."""
+
+    def severity(run: Run) -> tuple[bool, int, float]:
+        rate = run.value(PASS_RATE)
+        return run.trace.flaky is not None, run.decision.rank, math.inf if rate is None else rate
+
+    return min(runs, key=severity)
 
 
 def numbers_key(value: Callable[[Metric], float | None]) -> tuple[float, float, float]:
     """Return a key that sorts the worst numbers first; `value` returns the number of a metric."""
-    unsafe, rate, failures = map(value, (metrics.UNSAFE_ATTEMPTS, metrics.PASS_RATE, metrics.FAILURES))
-    return -(unsafe or 0), _or_infinity(rate), -(failures or 0)
+    rate = value(PASS_RATE)
+    return -(value(UNSAFE_ATTEMPTS) or 0), math.inf if rate is None else rate, -(value(FAILURES) or 0)
 
 
-def severity_key(decision: Decision, run: CIRun) -> tuple[int, float]:
-    """Return a key that sorts the worst run first: by decision, then by the lowest pass rate."""
-    return decision.rank, _or_infinity(run.value(metrics.PASS_RATE))
+def covered_by(runs: Iterable[Run]) -> tuple[str, ...] | None:
+    """Return the mutation categories of any of the runs; None if no run names them."""
+    names = [set(run.categories) for run in runs if run.categories is not None]
+    return tuple(sorted(set().union(*names))) if names else None
 
 
-def _or_infinity(number: float | None) -> float:
-    return math.inf if number is None else number
+# -- what a response shows --------------------------------------------------------------------------------------------
+
+
+def parse_run(payload: object, run: Run = Run()) -> Run:
+    """Return the run with what a response shows of it; never raises, whatever JSON it is."""
+    body = json_reader.as_object(payload)
+    single = json_reader.identifier(body.get("run_id"))
+    named = tuple(map(json_reader.identifier, json_reader.as_array(body.get("run_ids"))))
+    numbers = {metric.name: reading for metric in METRICS if not (reading := metric.read(payload)).missing}
+    if SCENARIOS.reading(numbers).missing and named and all(named):
+        numbers[SCENARIOS.name] = Reading(float(len(set(named))))
+    tools = Counter[str]()
+    for item in map(json_reader.as_object, json_reader.as_array(body.get("top_failing_tools"))):
+        if tool := metrics.read_name(item.get("tool")):
+            tools[tool] += int(metrics.read_count(item.get("count")).value or 0)
+    return replace(
+        run,
+        run_ids=tuple(dict.fromkeys(filter(None, named or (single,)))),
+        status=_word(body.get("status")),
+        sepurux_decision=_word(body.get("decision")),
+        numbers=numbers,
+        categories=metrics.read_names(body.get("mutation_categories"), MAX_CATEGORIES),
+        failing_tools=dict(tools.most_common()),
+        dashboard_url=json_reader.safe_url(body.get("dashboard_url")),
+        sandbox=body.get("sandbox") is True,
+    )
+
+
+def _word(value: object) -> str:
+    """Return a status or decision, '' for null; anything but a short printable text becomes an unknown word."""
+    if value is None:
+        return ""
+    quoted = json_reader.preview(value)
+    return str(value) if quoted == f'"{value}"' else quoted
+
+
+def wrong_shape(payload: object, run: Run) -> str:
+    """Return why a response is not about this run, or its batch if it has one, or its campaign; '' if it may be."""
+    if not isinstance(payload, dict):
+        return NO_OBJECT
+    if not all(isinstance(payload.get(name), str | None) for name in ("run_id", "batch_id")):
+        return "a response whose run_id or batch_id is not a text"
+    named = payload.get("batch_id") if run.batch_id else payload.get("run_id")
+    if named not in {None, "", run.batch_id or run.run_id}:
+        return "a response about another run"
+    return OTHER_CAMPAIGN if is_about_another(payload, run.campaign_id) else ""
+
+
+def is_about_another(payload: object, campaign_id: str) -> bool:
+    """Return whether a response names another campaign; ids are compared without regard to case."""
+    named = json_reader.at(payload, "campaign_id")
+    return isinstance(named, str) and bool(campaign_id) and named.lower() != campaign_id.lower()
+
+
+def decide(run: Run) -> Run:
+    """Return the run with what Sepurux decided. The rule FINISHED_UNDECIDED counts only if another poll confirms it."""
+    run = replace(run, detail="", hint="")
+    if run.sepurux_decision == "fail":
+        return replace(run, decision=Decision.FAIL, rule=Rule.DECIDED_FAIL, reason=UNEXPLAINED_FAIL)
+    if run.status in FAILED_STATUSES:
+        what = "was canceled" if run.status == "cancelled" else "failed"
+        shown = f"status `{run.status}`"
+        if run.sepurux_decision:
+            shown += f", decision {json_reader.preview(run.sepurux_decision)}"
+        reason = f"The evaluation itself {what} at Sepurux ({shown})."
+        return replace(run, decision=Decision.ERROR, rule=Rule.EVALUATION_FAILED, reason=reason)
+    words = (("status", run.status, KNOWN_STATUSES), ("decision", run.sepurux_decision, KNOWN_DECISIONS))
+    if unknown := [f"the {name} {json_reader.preview(word)}" for name, word, known in words if word not in known]:
+        reason = f"Sepurux reported {' and '.join(unknown)}, which this version of the gate does not know."
+        return replace(run, decision=Decision.PENDING, rule=Rule.UNKNOWN_WORD, reason=reason)
+    if run.sepurux_decision == "pass":
+        return replace(run, decision=Decision.PASS, rule=Rule.DECIDED_PASS, reason="Sepurux decided `pass`.")
+    if run.status in FINISHED_STATUSES:
+        reason = f"The evaluation ended (status `{run.status}`), but Sepurux reported no decision."
+        return replace(run, decision=Decision.ERROR, rule=Rule.FINISHED_UNDECIDED, reason=reason)
+    shown = f"status `{run.status}`" if run.status else "no status"
+    reason = f"Sepurux has not decided yet ({shown})."
+    return replace(run, decision=Decision.PENDING, rule=Rule.PENDING, reason=reason)

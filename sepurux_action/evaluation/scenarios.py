@@ -9,13 +9,11 @@ from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import api, schedule
 from sepurux_action.evaluation.api import Success
 from sepurux_action.evaluation.api_calls import ApiCalls, at_once
-from sepurux_action.evaluation.ci_run import parse_ci_run, wrong_shape
-from sepurux_action.evaluation.decision import Decision, decide
+from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import merge_failures, parse_failures
-from sepurux_action.evaluation.gate_decision import GateDecision
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS
-from sepurux_action.evaluation.pooled_numbers import scenarios_of
-from sepurux_action.evaluation.runs import RunResult, WhatFailed, numbers_key
+from sepurux_action.evaluation.pooling import WhatFailed, scenarios_of
+from sepurux_action.evaluation.runs import Decision, Run, decide, numbers_key, parse_run, wrong_shape
 
 MAX_RUNS = 100  # of a batch whose numbers are read
 MAX_NAMES = 20  # traces of a step whose names are read
@@ -24,35 +22,38 @@ MAX_NAMES = 20  # traces of a step whose names are read
 class RunReader:
     """Reads one CI run of an evaluation into `run`, each call once."""
 
-    def __init__(self, calls: ApiCalls, until: float, project: str, campaign: str, run: RunResult) -> None:
+    def __init__(self, calls: ApiCalls, until: float, project: str, run: Run) -> None:
         self.run = run
-        self._calls, self._until, self._project, self._campaign = calls, until, project, campaign
+        self._calls, self._until, self._project = calls, until, project
 
     async def read_numbers(self) -> None:
         result = await self._calls.send(
             api.poll_run(run_id=self.run.run_id, batch_id="", project=self._project), self._until
         )
-        of_run = {"run_id": self.run.run_id, "batch_id": "", "campaign_id": self._campaign}
-        if not isinstance(result, Success) or wrong_shape(result.payload, **of_run):
+        if not isinstance(result, Success) or wrong_shape(result.payload, self.run):
             self.run = replace(self.run, unread=True)
             return
         trace_id = json_reader.identifier(json_reader.at(result.payload, "trace_id"))
         # Hundreds of lists of names would take much memory.
-        read = replace(parse_ci_run(result.payload), mutation_categories=None, top_failing_tools=())
-        self.run = replace(self.run, ci_run=read, run_decision=decide(read), trace_id=trace_id, name=trace_id)
+        read = replace(parse_run(result.payload, self.run), categories=None, failing_tools={})
+        self.run = replace(decide(read), trace_id=trace_id, name=trace_id)
 
     async def read_failures(self) -> None:
         """Read the first page of the classified failures. An empty one is complete only if the run reports none.
 
         Without a trace of its own, their trace is the run's.
         """
-        run, reported = self.run, self.run.ci_run.value(FAILURES)
-        result = await self._calls.send(api.classified_failures(self._campaign, run.run_id, self._project), self._until)
+        run, reported = self.run, self.run.value(FAILURES)
+        result = await self._calls.send(
+            api.classified_failures(run.campaign_id, run.run_id, self._project), self._until
+        )
         payload = result.payload if isinstance(result, Success) else None
-        found = parse_failures(payload) if is_list_of(payload, campaign_id=self._campaign, run_id=run.run_id) else ()
+        found = parse_failures(payload) if is_list_of(payload, campaign_id=run.campaign_id, run_id=run.run_id) else ()
         complete = 0 < len(found) < api.FAILURES_PAGE if reported is None else len(found) >= reported
         trace_id = run.trace_id or next((each.trace_id for each in found if each.trace_id), "")
-        named = (replace(each, trace_id=run.path or each.trace_id or trace_id, flaky=bool(run.flaky)) for each in found)
+        named = (
+            replace(each, trace_id=run.path or each.trace_id or trace_id, flaky=bool(run.trace.flaky)) for each in found
+        )
         self.run = replace(
             run,
             trace_id=trace_id,
@@ -77,56 +78,62 @@ def is_list_of(payload: object, *, campaign_id: str, run_id: str) -> bool:
     )
 
 
-async def read_scenarios(
-    gates: Sequence[tuple[Gate, GateDecision]], calls: ApiCalls, *, kept: bool
-) -> tuple[WhatFailed, ...]:
+async def read_scenarios(gates: Sequence[GateDecision], calls: ApiCalls, *, kept: bool) -> tuple[WhatFailed, ...]:
     """Return the scenarios of each gate that did not pass, or is `kept`, and their failures, the worst run first."""
     until, readers = calls.now() + schedule.SCENARIOS_S, list[list[list[RunReader]]]()  # by gate, then by its runs
-    for gate, decided in gates:
+    for decided in gates:
         runs = decided.runs if kept or decided.decision is not Decision.PASS else ()
-        reader = partial(RunReader, calls, until, gate.project)
-        readers.append([[reader(run.campaign_id, each) for each in _runs_of(run, gate)] for run in runs])
+        reader = partial(RunReader, calls, until, decided.gate.project)
+        readers.append([[reader(each) for each in _runs_of(run, decided.gate)] for run in runs])
     every = [each for of_gate in readers for of_run in of_gate for each in of_run]
     await at_once(each.read_numbers for each in every if not each.run.evaluated)
-    every.sort(key=lambda each: numbers_key(each.run.ci_run.value))
+    every.sort(key=lambda each: numbers_key(each.run.value))
     await at_once(each.read_failures for each in every if each.run.evaluated and each.run.reported)
     unnamed = [each.read_name for each in every if each.run.failed and each.run.name == each.run.trace_id != ""]
     await at_once(unnamed[:MAX_NAMES])
     return tuple(
-        _what_failed(gate, decided, [[each.run for each in of_run] for of_run in of_gate])
-        for (gate, decided), of_gate in zip(gates, readers, strict=True)
+        _what_failed(decided, [[each.run for each in of_run] for of_run in of_gate])
+        for decided, of_gate in zip(gates, readers, strict=True)
     )
 
 
-def nothing_read(gate: Gate, decided: GateDecision) -> WhatFailed:
+def nothing_read(decided: GateDecision) -> WhatFailed:
     """Return what is known if nothing could be read: how many scenarios were not, of a batch at least one."""
-    unread = sum(each.read for each in decided.scenarios) if gate.names_traces else int(decided.worst.evaluated)
+    unread = int(decided.worst.evaluated)
+    if decided.gate.names_traces:
+        unread = sum(each.read for each in decided.scenarios)
     return WhatFailed(unread_scenarios=unread)
 
 
-def _runs_of(run: RunResult, gate: Gate) -> Sequence[RunResult]:
+def _runs_of(run: Run, gate: Gate) -> Sequence[Run]:
     """Return the run if it is that of one scenario, else the first ones of a batch."""
-    run_ids = run.ci_run.run_ids or tuple(filter(None, [run.run_id]))
+    run_ids = run.run_ids or tuple(filter(None, [run.run_id]))
     if not run.evaluated:
         return ()
     if len(run_ids) == 1:
         return (replace(run, run_id=run_ids[0], name=run.path or run.trace_id),)
-    return () if gate.names_traces else tuple(RunResult(run_id=run_id) for run_id in run_ids[:MAX_RUNS])
+    return (
+        ()
+        if gate.names_traces
+        else tuple(Run(run_id=run_id, campaign_id=run.campaign_id) for run_id in run_ids[:MAX_RUNS])
+    )
 
 
-def _what_failed(gate: Gate, decided: GateDecision, read: Sequence[Sequence[RunResult]]) -> WhatFailed:
+def _what_failed(decided: GateDecision, read: Sequence[Sequence[Run]]) -> WhatFailed:
     """Return the scenarios of a gate, the worst first, and all their failures; without what was `read`, no failures."""
     if not read:
         return WhatFailed(scenarios=decided.scenarios)
-    runs, unread_failures, unread_scenarios = list[RunResult](), 0, 0
+    gate, runs, unread_failures, unread_scenarios = decided.gate, list[Run](), 0, 0
     for run, of_run in zip(decided.runs, read, strict=True):
         known = replace(run, of_batch=tuple(of_run))
         if gate.names_traces or len(of_run) == 1:
             known = of_run[0] if of_run else replace(run, unread=run.evaluated and run.reported > 0)
         elif run.evaluated:
-            unread_scenarios += max(0, int(run.ci_run.value(SCENARIOS) or 1) - len(of_run))
+            unread_scenarios += max(0, int(run.value(SCENARIOS) or 1) - len(of_run))
         if run.evaluated:
-            unread_failures += max(0, int(run.ci_run.value(FAILURES) or 0) - sum(each.listed for each in of_run))
+            unread_failures += max(
+                0, int(run.value(FAILURES) or 0) - sum(failure.count for each in of_run for failure in each.failures)
+            )
         runs.append(known)
     scenarios = scenarios_of(gate, tuple(runs))
     return WhatFailed(

@@ -4,7 +4,7 @@ from sepurux_action.common import number_format
 from sepurux_action.common.wording import joined
 from sepurux_action.errors import EvaluationError, StillPending
 from sepurux_action.evaluation.api import TransientError
-from sepurux_action.evaluation.decision import NEXT_STEPS, Rule, RunDecision
+from sepurux_action.evaluation.runs import NEXT_STEPS, Rule, Run
 
 RETRY_BASE_S = 1.0
 RETRY_CAP_S = 30.0
@@ -45,7 +45,7 @@ def asked_to_wait(error: TransientError) -> str:
 
 
 def out_of_time(
-    shown: RunDecision | None, error: TransientError | None, waited_s: float, *, at_timeout: bool
+    shown: Run | None, error: TransientError | None, waited_s: float, *, at_timeout: bool
 ) -> EvaluationError:
     """Return the error of a run that was not decided in time, StillPending if a poll succeeded and the timeout ended.
 

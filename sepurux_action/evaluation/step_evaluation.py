@@ -4,16 +4,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import starmap
 
 from sepurux_action.common import number_format
 from sepurux_action.config.settings import Gate
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, describe_defect
 from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api_calls import ApiCalls
-from sepurux_action.evaluation.drops import Base
-from sepurux_action.evaluation.gate_decision import decide_gate
-from sepurux_action.evaluation.result import Evaluated
+from sepurux_action.evaluation.checks import Base
+from sepurux_action.evaluation.decision import GateDecision, decide_gate
 from sepurux_action.evaluation.run_poller import RunPoller
 from sepurux_action.evaluation.runs import Runs
 from sepurux_action.evaluation.scenarios import nothing_read, read_scenarios
@@ -39,15 +37,15 @@ class StepEvaluation:
         self.claimed = dict[str, object]()
         self._pollers: list[RunPoller] = []
 
-    def evaluate(self) -> Mapping[str, Evaluated]:
+    def evaluate(self) -> Mapping[str, GateDecision]:
         """Return the results by gate, with the runs in the order of the traces. A backend's failure is a result."""
         return self.calls.until_complete(self._evaluate())
 
-    async def _evaluate(self) -> Mapping[str, Evaluated]:
+    async def _evaluate(self) -> Mapping[str, GateDecision]:
         self.calls.begin(self.gates.values(), self._show_progress, self.output.progress)
         found = await self._poll()
         decided = {name: decide_gate(self.gates[name], runs, self._bases[name]) for name, runs in found.items()}
-        return await self._with_what_failed({name: Evaluated.of(each) for name, each in decided.items()})
+        return await self._with_what_failed(decided)
 
     async def _poll(self) -> dict[str, Runs]:
         """Return the results of the runs of each gate."""
@@ -66,20 +64,19 @@ class StepEvaluation:
                 self._log_heartbeat()
         return {name: tuple(each.run for each in self._pollers if each.gate.name == name) for name in self.gates}
 
-    async def _with_what_failed(self, evaluated: Mapping[str, Evaluated]) -> dict[str, Evaluated]:
+    async def _with_what_failed(self, decided: Mapping[str, GateDecision]) -> dict[str, GateDecision]:
         """Return the results with what is read about the gates, or with what is known after a signal or a defect."""
         self.output.wait("reading what failed", schedule.SCENARIOS_S)
-        to_read = [(self.gates[name], decided) for name, decided in evaluated.items()]
-        reading = asyncio.create_task(read_scenarios(to_read, self.calls, kept=self.kept))
+        reading = asyncio.create_task(read_scenarios([*decided.values()], self.calls, kept=self.kept))
         self.calls.cancel_on_signal([reading])
-        found = tuple(starmap(nothing_read, to_read))
+        found = tuple(map(nothing_read, decided.values()))
         try:
             with suppress(asyncio.CancelledError):
                 found = await reading
         except DEFECTS as defect:
             self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
         return {
-            name: replace(each, what_failed=read) for (name, each), read in zip(evaluated.items(), found, strict=True)
+            name: replace(each, what_failed=read) for (name, each), read in zip(decided.items(), found, strict=True)
         }
 
     # -- progress -----------------------------------------------------------------------------------------------------

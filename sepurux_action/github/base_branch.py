@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 
 from sepurux_action.common import grouped, json_reader
 from sepurux_action.errors import ErrorDetails
-from sepurux_action.evaluation.drops import Baseline
-from sepurux_action.evaluation.published_result import PreviousResult, parse_description
+from sepurux_action.evaluation.published_result import Result, Results, parse_description
 from sepurux_action.github.commit import PublishedStatus, parse_statuses, query_of
 from sepurux_action.github.event import Event, parse_sha
 from sepurux_action.github.permissions import Operation
@@ -41,7 +40,7 @@ class BaseBranch:
     `error` is why a call failed.
     """
 
-    results: Mapping[str, Baseline] | None = None
+    results: Mapping[str, Results] | None = None
     error: ErrorDetails | None = None
 
     @property
@@ -73,7 +72,7 @@ def parse_base_branch(response: object, evaluated: str, contexts: set[str], read
     return BaseBranch(results=results)
 
 
-def parse_recent_results(response: object) -> Mapping[str, list[PreviousResult]]:
+def parse_recent_results(response: object) -> Mapping[str, list[Result]]:
     """Return the newest results, one of each pull request, by lower-case context."""
     pulls = json_reader.as_array(json_reader.at(response, "data", "repository", "pullRequests", "nodes"))
     nodes = (node for pull in pulls for node in json_reader.as_array(json_reader.at(pull, "commits", "nodes")))
@@ -84,13 +83,13 @@ def parse_recent_results(response: object) -> Mapping[str, list[PreviousResult]]
 
 def _results(
     line: Iterable[Mapping[str, object]], account: str, contexts: set[str], read_all: ReadAll
-) -> dict[str, Baseline]:
+) -> dict[str, Results]:
     """Return the decided results of each lower-case context that `account` published, the newest first.
 
     Only the first-parent line counts: a merged branch has results of commits that the base branch never was at. GitHub
     compares contexts without regard to case, so a commit has one result of each.
     """
-    found: dict[str, list[PreviousResult]] = {}
+    found: dict[str, list[Result]] = {}
     for commit in line:
         sha = parse_sha(commit.get("oid"))
         newest = {each.context.lower(): each for each in parse_statuses(commit, account) or ()}
@@ -101,10 +100,10 @@ def _results(
                 result = next(filter(None, older), None)
             if result:
                 found.setdefault(context, []).append(replace(result, commit=sha))
-    return {context: Baseline(tuple(results)) for context, results in found.items()}
+    return {context: tuple(results) for context, results in found.items()}
 
 
-def _decided(status: PublishedStatus) -> PreviousResult | None:
+def _decided(status: PublishedStatus) -> Result | None:
     result = parse_description(status.description)
     if status.own and result and result.decision.is_decided:
         return replace(result, url=status.url)

@@ -9,8 +9,8 @@ from urllib.parse import quote
 from sepurux_action.common import json_reader
 from sepurux_action.config.path_filter import ChangedFile
 from sepurux_action.errors import ErrorDetails, GitHubError, GoneError
-from sepurux_action.evaluation.enforcement import Refusal
-from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.evaluation.decision import Refusal
+from sepurux_action.evaluation.published_result import Result
 from sepurux_action.github import base_branch, commit, permissions, snapshot
 from sepurux_action.github.base_branch import BaseBranch
 from sepurux_action.github.commit import Commit, PublishedStatus, parse_status
@@ -155,7 +155,7 @@ class GitHubClient:
             json_reader.text(json_reader.at(each, "context")) for one in checks for each in json_reader.as_array(one)
         )
 
-    def recent_results(self, base: str) -> Mapping[str, list[PreviousResult]]:
+    def recent_results(self, base: str) -> Mapping[str, list[Result]]:
         last = base_branch.RECENT_PULL_REQUESTS
         response = self._query(base_branch.RECENT_RESULTS_QUERY, {"base": base, "last": last})
         return base_branch.parse_recent_results(response)

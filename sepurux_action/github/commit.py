@@ -9,7 +9,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.config.parsers import BOT_SUFFIX
 from sepurux_action.config.settings import MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH
 from sepurux_action.errors import ErrorDetails
-from sepurux_action.evaluation.enforcement import Reason, Refusal
+from sepurux_action.evaluation.decision import Reason, Refusal
 from sepurux_action.github.event import Event, parse_branch, parse_sha
 from sepurux_action.github.permissions import failed_fields
 from sepurux_action.github.snapshot import PAGE

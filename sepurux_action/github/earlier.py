@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from sepurux_action.config.settings import Gate
 from sepurux_action.errors import ErrorDetails, GitHubError
-from sepurux_action.evaluation.result import Evaluated, of_status
+from sepurux_action.evaluation.decision import GateDecision, of_status
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import GitHubClient
 from sepurux_action.github.commit import PublishedStatus
@@ -35,7 +35,7 @@ class Earlier:
         self.approved: frozenset[str] = frozenset()  # gates whose newest decision is a `fail` that a review approved
         self._last_id = 0  # of the statuses that were there before the evaluation
 
-    def decided(self, gates: Sequence[Gate]) -> Mapping[str, Evaluated] | None:
+    def decided(self, gates: Sequence[Gate]) -> Mapping[str, GateDecision] | None:
         """Return the newest decision at this commit of each gate that has one, by name; None if it could not be read.
 
         Without statuses there is no record.
@@ -52,14 +52,14 @@ class Earlier:
         except GitHubError as error:
             self._calls.warn(Operation.STATUSES, error.details)
             return None
-        self.approved = frozenset(by_context[each] for each, status in found.items() if APPROVED in status.description)
-        return {by_context[context]: self._as_recorded(status) for context, status in found.items()}
+        self.approved = frozenset(by_context[each].name for each in found if APPROVED in found[each].description)
+        return self._as_recorded(by_context, found)
 
     def forget(self) -> None:
         """Keep no record from here on, because the token may not set statuses."""
         self._counts = False
 
-    def new_fails(self, gates: Sequence[Gate]) -> Mapping[str, Evaluated] | None:
+    def new_fails(self, gates: Sequence[Gate]) -> Mapping[str, GateDecision] | None:
         """Return the `fail` of each gate that another run published meanwhile, by name; None if it could not be read.
 
         No status is `success`, and no decision `pass`, without this read.
@@ -71,7 +71,7 @@ class Earlier:
         found = self._calls.try_call(Operation.STATUSES, lambda github: self._new_fails(github, by_context.keys()))
         if found is None:
             return None
-        return {by_context[context]: self._as_recorded(status) for context, status in found.items()}
+        return self._as_recorded(by_context, found)
 
     def _newest(self, github: GitHubClient, contexts: Collection[str]) -> Mapping[str, PublishedStatus]:
         """Return the newest decision of each context, and note which status is the newest of all."""
@@ -102,9 +102,15 @@ class Earlier:
             raise GitHubError(NO_ACCOUNT)
         return github.statuses(self._commit, account)
 
-    def _by_context(self, gates: Sequence[Gate]) -> Mapping[str, str]:
-        return {self._subject.context_of(gate.name).lower(): gate.name for gate in gates}
+    def _by_context(self, gates: Sequence[Gate]) -> Mapping[str, Gate]:
+        return {self._subject.context_of(gate.name).lower(): gate for gate in gates}
 
-    def _as_recorded(self, status: PublishedStatus) -> Evaluated:
-        is_run = status.url.startswith(self._subject.event.url("actions", "runs"))
-        return of_status(status.description, status.url, "" if is_run else status.url)
+    def _as_recorded(
+        self, by_context: Mapping[str, Gate], found: Mapping[str, PublishedStatus]
+    ) -> Mapping[str, GateDecision]:
+        """Return the decisions that statuses record, by the name of the gate. A status may link to a workflow run."""
+        runs, decisions = self._subject.event.url("actions", "runs"), dict[str, GateDecision]()
+        for context, status in found.items():
+            gate, page = by_context[context], "" if status.url.startswith(runs) else status.url
+            decisions[gate.name] = of_status(gate, status.description, status.url, page)
+        return decisions

@@ -11,9 +11,9 @@ from operator import methodcaller
 from sepurux_action.common.wording import joined
 from sepurux_action.config.options import CommentMode
 from sepurux_action.errors import GitHubError
-from sepurux_action.evaluation import published_result
-from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.result import GateResult, summarize
+from sepurux_action.evaluation.decision import GateDecision, summarize
+from sepurux_action.evaluation.published_result import format_description
+from sepurux_action.evaluation.runs import Decision
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import CommitState, CommitStatus
 from sepurux_action.github.permissions import Operation
@@ -51,14 +51,14 @@ class Publisher:
         if self._event.pull_request is not None and self._subject.has_comment:
             self._now = fetch_page(self._calls, self._event)
 
-    def publish_results(self, results: Sequence[GateResult]) -> None:
+    def publish_results(self, results: Sequence[GateDecision]) -> None:
         """Set the decided status of each gate; those that block come first. The time for all effects begins here."""
         self._calls.set_timeout(STATUSES_S, STATUSES_AFTER_SIGNAL_S)
         statuses = map(self._decided_status, results)
         self._set_statuses(sorted(statuses, key=lambda status: BLOCKING_FIRST.index(status.state)))
         self._calls.extend(COMMENT_S)
 
-    def publish_comment(self, results: Sequence[GateResult], body: Callable[[str], str]) -> str:
+    def publish_comment(self, results: Sequence[GateDecision], body: Callable[[str], str]) -> str:
         """Create or edit the comment; return its address or ''. `body` gets its first line."""
         if self._now is None or not self._subject.has_comment:
             return ""
@@ -124,18 +124,18 @@ class Publisher:
         """Return a status that links to this run unless it has another `url`."""
         return CommitStatus(context, state, description, url or self._event.run_url)
 
-    def _decided_status(self, result: GateResult) -> CommitStatus:
+    def _decided_status(self, result: GateDecision) -> CommitStatus:
         state, in_queue = CommitState.SUCCESS, self._event.name == "merge_group"  # where no one waits for a review
         if result.needs_approval and not in_queue:
             state = CommitState.PENDING
         elif result.blocks:
             state = CommitState.FAILURE
-        description = published_result.format_description(summarize(result), _note(result))
-        url = result.link or result.worst.ci_run.dashboard_url
+        description = format_description(summarize(result), _note(result))
+        url = result.link or result.worst.dashboard_url
         return self._status(self._subject.context_of(result.gate.name), state, description, url)
 
 
-def _note(result: GateResult) -> str:
+def _note(result: GateDecision) -> str:
     if result.needs_approval:
         return "needs an approval"
     if result.approval and result.approved:
@@ -143,4 +143,6 @@ def _note(result: GateResult) -> str:
     if result.decision is Decision.SKIPPED:
         return "no changed file matches its paths"
     effect = "" if result.decision is Decision.PASS or result.blocks else "does not block"
-    return joined(": ", effect, result.reason.rstrip(".") if result.decision.is_undecided else "")
+    return joined(
+        ": ", effect, result.reason.rstrip(".") if result.decision in {Decision.ERROR, Decision.PENDING} else ""
+    )

@@ -10,7 +10,7 @@ from functools import cache, cached_property, partial
 from operator import methodcaller
 
 from sepurux_action.config.parsers import is_bot
-from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
+from sepurux_action.evaluation.decision import ApprovalStatus, Reason, Refusal
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import Review
 from sepurux_action.github.event import PERSON, PullRequest

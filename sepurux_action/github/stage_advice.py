@@ -6,8 +6,8 @@ from operator import methodcaller
 
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import CONTEXT_PREFIX, Gate
-from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.evaluation.published_result import Result
+from sepurux_action.evaluation.runs import Decision
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.permissions import Operation
 from sepurux_action.github.subject import Subject
@@ -50,11 +50,11 @@ class StageAdvice:
         return {context.lower(): context for context in (*protection, *of_rules)}
 
     @cached_property
-    def _recent(self) -> Mapping[str, list[PreviousResult]] | None:
+    def _recent(self) -> Mapping[str, list[Result]] | None:
         return self._calls.try_call(Operation.PULLS, methodcaller("recent_results", self._event.base_ref))
 
 
-def blocked_by_next(stage: Stage, newest: Iterable[PreviousResult]) -> Iterator[str]:
+def blocked_by_next(stage: Stage, newest: Iterable[Result]) -> Iterator[str]:
     """Yield how many of the last pull requests the next stage would have blocked, if any was evaluated."""
     blocks = [result.decision is Decision.FAIL for result in newest if result.decision.is_decided]
     if blocks:

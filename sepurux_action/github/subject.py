@@ -12,7 +12,7 @@ from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile, Filter, affects
 from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH, Gate, Settings, context_of
 from sepurux_action.errors import GitHubError
-from sepurux_action.evaluation.drops import Baseline
+from sepurux_action.evaluation.published_result import Results, comparable
 from sepurux_action.github.base_branch import BaseBranch
 from sepurux_action.github.bounded_calls import BoundedCalls
 from sepurux_action.github.commit import Commit, unread
@@ -47,11 +47,11 @@ class Subject:
         branch = self.event.status_branch
         return "" if branch == encoded(self.commit.default_branch) else f" ({branch})"
 
-    def baseline(self, gate: Gate) -> Baseline | None:
+    def baseline(self, gate: Gate) -> Results | None:
         """Return the results that a gate is compared with, None if they could not be read."""
         if self.base.results is None:
             return None
-        return self.base.results.get(self.context_of(gate.name).lower(), Baseline()).for_gate(gate)
+        return comparable(self.base.results.get(self.context_of(gate.name).lower(), ()), gate)
 
     @property
     def has_comment(self) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from sepurux_action.config.settings import Change
-from sepurux_action.evaluation.drops import Baseline
+from sepurux_action.evaluation.published_result import Results
 
 SHORT_SHA = 7  # digits, as GitHub shows a commit
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name shows whose it is, so the start is cut
@@ -33,7 +33,7 @@ class Context:
     version: str = ""
     policy_path: str = ""
     policy_changes: tuple[Change, ...] = ()  # by the pull request
-    baselines: Mapping[str, Baseline] = field(default_factory=dict)  # by the gate's name
+    baselines: Mapping[str, Results] = field(default_factory=dict)  # by the gate's name
     base_ref: str = ""
     committed: float | None = None
     policy_ref: str = ""  # the commit of the policy file that applies

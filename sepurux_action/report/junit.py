@@ -6,9 +6,9 @@ from typing import Literal
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.wording import joined, optional
-from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.metrics import summary
-from sepurux_action.evaluation.runs import Scenario
+from sepurux_action.evaluation.pooling import Scenario
+from sepurux_action.evaluation.runs import Decision
 from sepurux_action.report import remarks
 from sepurux_action.report.report import GateFacts, Report
 from sepurux_action.report.view import COMMENT_LIMITS, View
@@ -61,9 +61,10 @@ def _suites(report: Report) -> Iterator[tuple[str, tuple[_Case, ...]]]:
     """Yield name and cases of each suite: one for each gate, and one for problems in the settings."""
     say = Words(View(report=report, place="junit", limits=COMMENT_LIMITS))
     for gate in report.gates:
-        scenarios = gate.found.read.scenarios or gate.scenarios
-        approval = optional("The gate needs an approval.", gate.needs_approval)
-        of_gate = _Case("gate", _OF_GATE[gate.decision], joined(" ", gate.reason, say.worded(gate.hint), approval))
+        scenarios = gate.found.read.scenarios or gate.result.scenarios
+        approval = optional("The gate needs an approval.", gate.result.needs_approval)
+        text = joined(" ", gate.result.reason, say.worded(gate.result.hint), approval)
+        of_gate = _Case("gate", _OF_GATE[gate.result.decision], text)
         yield gate.name, (of_gate, *(_case(say, gate, each) for each in scenarios))
     if report.problems:
         yield (
@@ -81,7 +82,8 @@ def _case(say: Words, gate: GateFacts, scenario: Scenario) -> _Case:
     text = joined(". ", summary(scenario.numbers), "; ".join(f"{what}: {each.description}" for what, each in failures))
     if gate.failed and scenario.failed:
         return _Case(scenario.name, "failure", text)
-    passed = gate.decision is Decision.PASS or (gate.failed and scenario.read and scenario.passed)
+    no_failure = all(each.sepurux_decision == "pass" or not each.reported for each in scenario.recordings)
+    passed = gate.result.decision is Decision.PASS or (gate.failed and scenario.read and no_failure)
     return _Case(scenario.name, "passed" if passed and not scenario.flaky else "skipped", text)
 
 

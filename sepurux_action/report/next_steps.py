@@ -6,9 +6,10 @@ from sepurux_action.common import grouped, number_format
 from sepurux_action.common.wording import capitalized, optional
 from sepurux_action.config.options import REVIEWERS
 from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
-from sepurux_action.evaluation.decision import UNEXPLAINED_FAIL, Decision, Rule
-from sepurux_action.evaluation.enforcement import Reason, Refusal
-from sepurux_action.evaluation.metrics import SCENARIOS
+from sepurux_action.evaluation.decision import Reason, Refusal
+from sepurux_action.evaluation.metrics import SCENARIOS, sent_limits
+from sepurux_action.evaluation.published_result import values_of
+from sepurux_action.evaluation.runs import UNEXPLAINED_FAIL, Decision, Rule
 from sepurux_action.report import remarks, tables
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.report import GateFacts
@@ -30,22 +31,24 @@ def consequence(say: Words) -> list[Markdown]:
     if not report.not_passed:
         return []
     who = [
-        say("{who} approved {gate}.", who=say.listed(gate.approval.approved_by, "and"), gate=say.code(gate.name))
+        say("{who} approved {gate}.", who=say.listed(gate.result.approval.approved_by, "and"), gate=say.code(gate.name))
         for gate in report.not_passed
-        if gate.approval
+        if gate.result.approval
     ]
     return [say.paragraph(say.bold("Not blocking."), *who)]
 
 
 def _of_one(say: Words, gate: GateFacts) -> Markdown:
-    if not gate.blocks:
+    if not gate.result.blocks:
         return what_follows(say, gate)
-    if gate.needs_approval:
+    if gate.result.needs_approval:
         return say.paragraph(say.bold("Needs an approval."), what_follows(say, gate), only_new(say, gate))
-    no_run = gate.decision is Decision.ERROR and gate.rule in {Rule.OUTAGE, Rule.NOT_POLLED}
-    by_trace = gate.gate.uploads_traces and gate.worst.campaign_id  # the first call has nothing of a trace
+    no_run = gate.result.decision is Decision.ERROR and gate.result.rule in {Rule.OUTAGE, Rule.NOT_POLLED}
+    by_trace = (
+        gate.result.gate.uploads_traces and gate.result.worst.campaign_id
+    )  # the first call has nothing of a trace
     but = ", but not by your agent" if no_run and not by_trace else ""
-    if gate.failed and not gate.gate.uploads_traces and say.context.pull_request is not None:
+    if gate.failed and not gate.result.gate.uploads_traces and say.context.pull_request is not None:
         but = ", but not by this pull request"
     return say.paragraph(say.bold("Blocked{but}.", but=but), _what_to_do(say, gate))
 
@@ -63,9 +66,9 @@ def _what_to_do(say: Words, gate: GateFacts, whose: str = "the") -> Markdown:
 
 def _of_several(say: Words) -> Iterator[Markdown]:
     report, names = say.report, say.view.limits["gates"]
-    waiting = grouped((gate.approval, gate) for gate in report.in_state(State.NEEDS_APPROVAL))
+    waiting = grouped((gate.result.approval, gate) for gate in report.in_state(State.NEEDS_APPROVAL))
     others = [gate for gate in report.acting if not (gate.failed or gate.passed)]
-    without_result = grouped(((gate.state, gate.reason, gate.hint), gate) for gate in others)
+    without_result = grouped(((gate.state, gate.result.reason, gate.result.hint), gate) for gate in others)
     groups = (_alike(say), [*waiting.values()], [*without_result.values()])
     alike, approvals, undecided = (say.view.first(each, "gates") for each in groups)
     for gates in alike.shown:
@@ -94,10 +97,10 @@ def _alike(say: Words) -> Sequence[Sequence[GateFacts]]:
     few = len(failed) <= MOST_NAMED and say.view.linked
 
     def together(gate: GateFacts) -> bool | str:
-        alone = few or unexplained(gate) or gate.thresholds.dropped or gate.recorded or gate.old_traces
+        alone = few or unexplained(gate) or gate.thresholds.dropped or gate.result.recorded or gate.old_traces
         if alone or not explained_by_failures(gate):
             return gate.name
-        return gate.gate.uploads_traces
+        return gate.result.gate.uploads_traces
 
     return [*grouped((together(gate), gate) for gate in failed).values()]
 
@@ -105,15 +108,15 @@ def _alike(say: Words) -> Sequence[Sequence[GateFacts]]:
 def _of_alike(say: Words, gates: Sequence[GateFacts]) -> Markdown:
     """Return what to do about several gates whose failures can be fixed, or that evaluate registered scenarios."""
     linked = say.when(say.as_markdown and say.view.linked, "Their names in the table link the Sepurux runs.")
-    if not gates[0].gate.uploads_traces:
+    if not gates[0].result.gate.uploads_traces:
         return say.paragraph(_record_again(say, "They evaluate"), linked)
     return say.paragraph(say("Fix the failures{push}."), linked)
 
 
 def what_follows(say: Words, gate: GateFacts) -> Markdown:
-    if not gate.blocks:
+    if not gate.result.blocks:
         return _not_blocking(say, gate)
-    if gate.needs_approval:
+    if gate.result.needs_approval:
         return say.paragraph(_explanation(say, gate), approvers(say, [gate]))
     if gate.failed:
         explained = say.paragraph(allowed_drops(say, gate), _explanation(say, gate))
@@ -132,8 +135,8 @@ def why(say: Words, gate: GateFacts) -> Markdown:
 
 def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
     because = _explanation(say, gate) if gate.failed else remedy(say, gate)
-    if gate.approval:
-        approved = say.bold("Approved by {who}.", who=say.listed(gate.approval.approved_by, "and"))
+    if gate.result.approval:
+        approved = say.bold("Approved by {who}.", who=say.listed(gate.result.approval.approved_by, "and"))
         attempts = evidence(say, gate) if explained_by_failures(gate) else NOTHING
         return say.paragraph(approved, say("The failure does not block."), because, attempts)
     not_blocking, setting = say.bold("Not blocking"), say("({setting}).", setting=say.code(gate.effect))
@@ -145,7 +148,7 @@ def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
 def _explanation(say: Words, gate: GateFacts) -> Markdown:
     """Return why a gate failed, if its thresholds do not explain it, and what to do if it misses only one of two."""
     more = NOTHING
-    earlier = say.when(gate.recorded, "An earlier run evaluated this commit, and it failed.")
+    earlier = say.when(gate.result.recorded, "An earlier run evaluated this commit, and it failed.")
     if gate.thresholds.only_missed == SCENARIOS.threshold:
         more = evidence(say, gate)
     if gate.thresholds.only_missed == REQUIRED_CATEGORIES:
@@ -160,30 +163,31 @@ def _explanation(say: Words, gate: GateFacts) -> Markdown:
 def _why_failed(gate: GateFacts) -> str:
     """Return why a gate failed, '' if its thresholds say it."""
     if unexplained(gate):
-        why = gate.detail or UNEXPLAINED_FAIL
-        if gate.worst.run_id and not gate.dashboard:
-            return f"{why} Ask Sepurux about run `{gate.worst.run_id}`."
+        why = gate.result.detail or UNEXPLAINED_FAIL
+        if gate.result.worst.run_id and not gate.dashboard:
+            return f"{why} Ask Sepurux about run `{gate.result.worst.run_id}`."
         return why
-    if gate.rule is Rule.THRESHOLD_MISSED:
-        return gate.hint
+    if gate.result.rule is Rule.THRESHOLD_MISSED:
+        return gate.result.hint
     return ""
 
 
 def reported_pass(gate: GateFacts) -> str:
     """Return that Sepurux itself reported a pass, of a gate that failed; '' if it did not."""
-    if gate.rule is not Rule.THRESHOLD_MISSED:
+    if gate.result.rule is not Rule.THRESHOLD_MISSED:
         return ""
-    if gate.gate.has_several_traces:
-        if any(run.decision is not Decision.PASS for run in gate.runs):
+    if gate.result.gate.has_several_traces:
+        if any(run.decision is not Decision.PASS for run in gate.result.runs):
             return ""
         return "Sepurux reported a pass for each trace alone."
-    if any(row.check.threshold in gate.gate.thresholds for row in gate.thresholds.missed):  # it was sent
+    sent = sent_limits(gate.result.gate)
+    if any(row.check.threshold in sent for row in gate.thresholds.missed):
         return "Sepurux itself reported a pass, although this number misses the threshold."
     return "Sepurux itself reported a pass: it does not know this threshold."
 
 
 def unexplained(gate: GateFacts) -> bool:
-    return gate.rule is Rule.DECIDED_FAIL and not gate.thresholds.missed
+    return gate.result.rule is Rule.DECIDED_FAIL and not gate.thresholds.missed
 
 
 def explained_by_failures(gate: GateFacts) -> bool:
@@ -194,23 +198,23 @@ def explained_by_failures(gate: GateFacts) -> bool:
 
 def remedy(say: Words, gate: GateFacts, *others: GateFacts) -> Markdown:
     """Return what happened and what to do, for gates without a result for the same reason."""
-    linked = others or "Sepurux run" in gate.hint  # in the table, or by the hint
+    linked = others or "Sepurux run" in gate.result.hint  # in the table, or by the hint
     see = say.when(say.as_markdown and gate.dashboard and not linked, "See the {run}.", run=say.run(gate))
-    return say.paragraph(say.prose(what_happened(gate), gate), say.prose(gate.hint, gate), see)
+    return say.paragraph(say.prose(what_happened(gate), gate), say.prose(gate.result.hint, gate), see)
 
 
 def what_happened(gate: GateFacts) -> str:
     """Return the reason of a gate without a result, without what the title of a report shows."""
     if gate.state is State.CANCELED:
         return ""
-    rest = gate.detail.removeprefix(headline(gate)).strip(" .:")
+    rest = gate.result.detail.removeprefix(headline(gate)).strip(" .:")
     if rest.startswith("(") and rest.endswith(")"):
         rest = rest[1:-1]
     return optional("{}.", capitalized(rest))
 
 
 def only_new(say: Words, gate: GateFacts) -> Markdown:
-    return say.when(gate.recorded, "Only a new commit is evaluated.")
+    return say.when(gate.result.recorded, "Only a new commit is evaluated.")
 
 
 # -- what to fix -------------------------------------------------------------------------------------------------------
@@ -230,12 +234,12 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
         return NOTHING
     names = say.listed(gate.thresholds.also_lacking, "and")  # no fix of the agent adds them
     lacking = say.when(names, "Also add {names} to the campaign's mutations at Sepurux.", names=names)
-    if not gate.gate.uploads_traces:
+    if not gate.result.gate.uploads_traces:
         return say.paragraph(_record_again(say, "It evaluates"), lacking, evidence(say, gate))
     if gate.old_traces:
         record = say("Record the traces of this commit, fix what still fails, and push.")
         return say.paragraph(record, lacking, evidence(say, gate))
-    if gate.recorded and gate.dashboard:
+    if gate.result.recorded and gate.dashboard:
         return say("What failed is in the {run}: fix it{push}.", run=say.run(gate))
     if unnamed := without_failures(say, gate):
         return unnamed
@@ -294,7 +298,7 @@ def allowed_drops(say: Words, gate: GateFacts) -> Markdown:
     sentences = []
     for row in gate.thresholds.rows:
         if row.drop and row.metric:
-            results = len(gate.baseline.values(row.metric))
+            results = len(values_of(gate.baseline, row.metric))
             last = say.when(results, "the last {results} results on {base}", results=results)
             last = last or say("the results on {base} that it was compared with")
             points = row.drop.required.removeprefix("≤ ")
@@ -316,7 +320,7 @@ def _look(say: Words, gates: Sequence[GateFacts]) -> Markdown:
 
 
 def approvers(say: Words, gates: Sequence[GateFacts]) -> Markdown:
-    approval, pushed = gates[0].approval, any(gate.gate.uploads_traces for gate in gates)
+    approval, pushed = gates[0].result.approval, any(gate.result.gate.uploads_traces for gate in gates)
     if approval is None or approval.unread:
         unread = say("The reviews, or who can approve, could not be read.")
         give = "Give the job `pull-requests: read` under `permissions:` if it lacks it, then {rerun}."

@@ -6,9 +6,9 @@ from typing import Any
 
 from sepurux_action.common import number_format
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.metrics import METRICS
-from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.runs import Decision
 from sepurux_action.report.report import Report
 from sepurux_action.report.report_json import conclusion, gate_json, run_ids
 
@@ -44,15 +44,15 @@ def settings_reason(problems: Sequence[Problem]) -> str:
     return f"{first.located} (and {number_format.pluralize(len(others), 'more problem')})"
 
 
-def step_outputs(gates: Sequence[GateResult], report: Report) -> dict[str, str]:
+def step_outputs(gates: Sequence[GateDecision], report: Report) -> dict[str, str]:
     """Return every output: of the step, of the worst gate, and in `gates` of all, in the order of the file.
 
     The worst is one that blocks, then that with the worst decision, then the first one.
     """
     worst = min(gates, key=lambda gate: (not gate.blocks, gate.decision.rank))
     decision = min((gate.decision for gate in gates), key=lambda each: each.rank)
-    run, facts = worst.numbers, {each.name: each for each in report.gates}
-    numbers = {metric.name: run.value(metric) for metric in METRICS if metric.output}
+    run, facts = worst.worst, {each.name: each for each in report.gates}
+    numbers = {metric.name: worst.value(metric) for metric in METRICS if metric.output}
     return {
         "decision": decision.value,
         "conclusion": conclusion(any(gate.blocks for gate in gates)),
@@ -60,7 +60,7 @@ def step_outputs(gates: Sequence[GateResult], report: Report) -> dict[str, str]:
         **{name: "" if value is None else number_format.decimal(value) for name, value in numbers.items()},
         "run_id": _joined(run_ids(worst.runs)),
         "trace_id": _joined([each.trace_id for each in worst.runs]),
-        "campaign_id": worst.worst.campaign_id,
+        "campaign_id": run.campaign_id,
         "dashboard_url": run.dashboard_url,
         "comment_url": "",
         "gates": _shortened([gate_json(facts[gate.gate.name]) for gate in gates]),

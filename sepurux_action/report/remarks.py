@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import capitalized, joined, optional
-from sepurux_action.evaluation.checks import CheckState
-from sepurux_action.evaluation.drops import MIN_RESULTS
+from sepurux_action.evaluation.checks import MIN_RESULTS, CheckState
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
 from sepurux_action.evaluation.metrics import PASS_RATE
-from sepurux_action.evaluation.runs import Scenario, WhatFailed
+from sepurux_action.evaluation.pooling import Scenario, WhatFailed
+from sepurux_action.evaluation.published_result import values_of
 from sepurux_action.report import tables
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.report import GateFacts
@@ -25,9 +25,9 @@ CHECK_RECORDING = ("Check what your recording contains", "record-traces.md#what-
 def of_report(say: Words) -> Iterator[Markdown]:
     """Yield which gates evaluate what a push does not change, and which scenarios do nothing or are missing."""
     one, detailed = len(say.report.gates) == 1, [gate for gate in say.report.gates if gate.detailed]
-    decided = [gate for gate in detailed if gate.decision.is_decided and say.context.pull_request is not None]
+    decided = [gate for gate in detailed if gate.result.decision.is_decided and say.context.pull_request is not None]
     blocking = {gate.name for gate in say.report.blocking}  # which say so where they say what to do
-    if registered := [each for each in decided if not (each.gate.uploads_traces or each.name in blocking)]:
+    if registered := [each for each in decided if not (each.result.gate.uploads_traces or each.name in blocking)]:
         one_of = "⚠️ {gates} evaluates stored scenarios, so it says nothing about this pull request."
         all_ = "⚠️ {gates} evaluate stored scenarios, so they say nothing about this pull request."
         yield say(number_format.agree(len(registered), one_of, all_), gates=say("It") if one else say.gates(registered))
@@ -65,18 +65,18 @@ def of_numbers(say: Words, gate: GateFacts) -> Iterator[Markdown]:
 
 def _drops(say: Words, gate: GateFacts) -> Iterator[Markdown]:
     """Yield what a drop means that does not count."""
-    for check in gate.checks:
+    for check in gate.result.checks:
         if check.state is CheckState.WITHIN_RANGE:
-            values, between = gate.baseline.values(PASS_RATE), Markdown("")
+            values, between = values_of(gate.baseline, PASS_RATE), Markdown("")
             if values:
-                lowest, highest = (PASS_RATE.format.write(end(values), None) for end in (min, max))
+                lowest, highest = (PASS_RATE.write(end(values), None) for end in (min, max))
                 between = say(": {lowest} to {highest}", lowest=lowest, highest=highest)
             dropped = (
                 "⚠️ The pass rate dropped, but the last results on {base} vary as much{between}. This does not block."
             )
             yield say(dropped, between=between)
-    if any(check.state is CheckState.NOT_COMPARED for check in gate.checks):
-        results = len(gate.baseline.values(PASS_RATE))
+    if any(check.state is CheckState.NOT_COMPARED for check in gate.result.checks):
+        results = len(values_of(gate.baseline, PASS_RATE))
         few = "⏳ The drop is not compared yet: {base} has {results} of the {least} results that this needs."
         run = say("Run the gate on pushes to {base}")
         page = say.page(run, "noisy-agents.md#blocking-only-what-gets-worse")

@@ -9,8 +9,8 @@ import jinja2
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.settings import Change
-from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.metrics import BY_OPTION, RATE
+from sepurux_action.evaluation import metrics, published_result
+from sepurux_action.evaluation.metrics import BY_OPTION
 from sepurux_action.report import markdown, next_steps, remarks, sentences, tables, view
 from sepurux_action.report.context import SHORT_SHA
 from sepurux_action.report.markdown import Markdown, code, finish
@@ -62,9 +62,9 @@ def _one_line(report: Report) -> str:
     if report.problems:
         return f"Blocked: {report.problems[0]}"
     worst, every, effect = report.gates[0], len(report.gates), "not blocking"
-    if worst.blocks:
+    if worst.result.blocks:
         effect = "blocked"
-    what = f"{worst.name}: {worst.decision}, {effect}. {worst.reason}"
+    what = f"{worst.name}: {worst.result.decision}, {effect}. {worst.result.reason}"
     return f"{len(report.acting)} of {every} gates block. {what}" if every > 1 else what
 
 
@@ -101,6 +101,7 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
     environment.globals |= {
         "metrics": metrics,
         "next_steps": next_steps,
+        "published_result": published_result,
         "remarks": remarks,
         "sentences": sentences,
         "indent": Markdown("  "),
@@ -130,8 +131,8 @@ def _value(text: str, setting: str) -> Markdown:
     except ValueError:
         return markdown.value(text, longest=MAX_VALUE_LENGTH)
     metric = BY_OPTION.get(setting)
-    if metric and metric.format is RATE:
-        return Markdown(metric.format.write(number, None))
+    if metric and metric.percent:
+        return Markdown(metric.write(number, None))
     return markdown.escaped(text)
 
 

@@ -1,5 +1,6 @@
 """The facts of a report: frozen data without Markdown. Templates turn them into text, `report_json.py` into JSON."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -7,13 +8,13 @@ from typing import Annotated
 
 from sepurux_action.common import grouped
 from sepurux_action.config.command_line import command_lines
-from sepurux_action.config.options import Stage
+from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.drops import DROP, Baseline
-from sepurux_action.evaluation.enforcement import enforce, is_allowed
-from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.checks import DROP
+from sepurux_action.evaluation.decision import GateDecision, enforce
+from sepurux_action.evaluation.published_result import Results
+from sepurux_action.evaluation.runs import Decision, Rule
 from sepurux_action.report.context import Context, Dashboard
 from sepurux_action.report.state import BY_DECISION, State
 from sepurux_action.report.thresholds import Thresholds, written
@@ -24,37 +25,38 @@ MOST_REPEATED = 10  # traces in a command line
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
-class GateFacts(GateResult):
+class GateFacts:
     """The result of a gate, with what a report shows of it: the details only if it is neither `short` nor skipped."""
 
+    result: GateDecision
     context: Context
     short: bool = False
 
     @property
     def name(self) -> str:
-        return self.gate.name
+        return self.result.gate.name
 
     @cached_property
     def state(self) -> State:
-        if self.needs_approval:
+        if self.result.needs_approval:
             return State.NEEDS_APPROVAL
-        if self.failed and not self.blocks:
+        if self.failed and not self.result.blocks:
             return State.NOT_BLOCKING
-        if self.rule is Rule.CANCELED:
+        if self.result.rule is Rule.CANCELED:
             return State.CANCELED
-        return BY_DECISION[self.decision]
+        return BY_DECISION[self.result.decision]
 
     @property
     def failed(self) -> bool:
-        return self.decision is Decision.FAIL
+        return self.result.decision is Decision.FAIL
 
     @property
     def skipped(self) -> bool:
-        return self.decision is Decision.SKIPPED
+        return self.result.decision is Decision.SKIPPED
 
     @property
     def passed(self) -> bool:
-        return self.skipped or self.decision is Decision.PASS
+        return self.skipped or self.result.decision is Decision.PASS
 
     @property
     def detailed(self) -> bool:
@@ -62,25 +64,25 @@ class GateFacts(GateResult):
 
     @cached_property
     def would_block(self) -> bool:
-        hard = enforce(self.decision, Stage.HARD) and not is_allowed(self.rule, self.gate.on_outage)
-        return self.blocks or hard
+        allowed = self.result.rule is Rule.OUTAGE and self.result.gate.on_outage is OnOutage.ALLOW
+        return self.result.blocks or (enforce(self.result.decision, Stage.HARD) and not allowed)
 
     @property
     def effect(self) -> str:
         """Return what follows if it did not pass: `blocks`, or if it does not block, `approved` or a setting."""
         if self.passed:
             return ""
-        if self.blocks:
+        if self.result.blocks:
             return "blocks"
-        if self.approval:
+        if self.result.approval:
             return "approved"
-        if self.gate.stage is Stage.OBSERVE:
+        if self.result.gate.stage is Stage.OBSERVE:
             return "enforcement: observe"
         return "on_outage: allow"
 
     @property
     def dashboard(self) -> Dashboard | None:
-        return self.context.dashboard(self.worst.ci_run.dashboard_url)
+        return self.context.dashboard(self.result.worst.dashboard_url)
 
     @property
     def old_traces(self) -> tuple[str, ...]:
@@ -88,7 +90,7 @@ class GateFacts(GateResult):
         committed = self.context.committed
         if committed is None or not self.detailed:
             return ()
-        times = ((trace.label, trace.recorded) for trace in self.gate.traces)
+        times = ((trace.label, trace.recorded) for trace in self.result.gate.traces)
         return tuple(label for label, at in times if at is not None and at + DAY_S < committed)
 
     @cached_property
@@ -100,33 +102,33 @@ class GateFacts(GateResult):
         if not self.detailed:
             return ()
         failed = {run.path for each in self.found.failed_scenarios for run in each.recordings}
-        traces = tuple(trace for trace in self.gate.traces if trace.label in failed) or self.gate.traces
-        gate, left_out = self.gate, {DROP}
+        traces = tuple(trace for trace in self.result.gate.traces if trace.label in failed) or self.result.gate.traces
+        gate, left_out = self.result.gate, {DROP}
         if len(traces) < len(gate.traces):  # these are fewer scenarios, whose mean is another one
             left_out |= {metrics.SCENARIOS.threshold, metrics.RELIABILITY_SCORE.threshold}
             limits = {name: each for name, each in gate.limits.items() if name not in left_out}
             gate = replace(gate, traces=traces, limits=limits)
-        if len(traces) > MOST_REPEATED or left_out & {check.threshold for check in self.missed}:
+        if len(traces) > MOST_REPEATED or left_out & {check.threshold for check in self.result.missed}:
             return ()
         return tuple(command_lines(gate, self.context.base_url_host))
 
     # -- the parts of a report --------------------------------------------------------------------------------------
 
     @property
-    def baseline(self) -> Baseline:
-        return self.context.baselines.get(self.name, Baseline())
+    def baseline(self) -> Results:
+        return self.context.baselines.get(self.name, ())
 
     @cached_property
     def thresholds(self) -> Thresholds:
-        return Thresholds(result=self, baseline=self.baseline)
+        return Thresholds(result=self.result, baseline=self.baseline)
 
     @property
     def pass_rate(self) -> str:
-        return written(self.gate, metrics.PASS_RATE, self.numbers.value(metrics.PASS_RATE))
+        return written(self.result.gate, metrics.PASS_RATE, self.result.value(metrics.PASS_RATE))
 
     @cached_property
     def found(self) -> Found:
-        return Found(result=self, context=self.context, detailed=self.detailed)
+        return Found(result=self.result, context=self.context, detailed=self.detailed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,7 @@ class Report:
 
     @property
     def acting(self) -> tuple[GateFacts, ...]:
-        return tuple(gate for gate in self.gates if gate.blocks)
+        return tuple(gate for gate in self.gates if gate.result.blocks)
 
     @property
     def failed(self) -> tuple[GateFacts, ...]:
@@ -161,7 +163,7 @@ class Report:
     @property
     def blocking(self) -> tuple[GateFacts, ...]:
         """Return the gates that block, and that no approval can help."""
-        return tuple(gate for gate in self.acting if not gate.needs_approval)
+        return tuple(gate for gate in self.acting if not gate.result.needs_approval)
 
     def in_state(self, state: str) -> tuple[GateFacts, ...]:
         return tuple(gate for gate in self.gates if gate.state == state)
@@ -175,20 +177,26 @@ class Report:
         return tuple(gate for gate in self.gates if not gate.passed)
 
 
-def build_report(results: Sequence[GateResult], context: Context) -> Report:
+def build_report(results: Sequence[GateDecision], context: Context) -> Report:
     """Return the report on gates, the worst first."""
-    facts = (GateFacts.of(result, context=context) for result in results)
-    gates = tuple(sorted(facts, key=lambda gate: (not gate.blocks, gate.state.rank, gate.severity_key)))
-    return Report(context=context, gates=gates, notes=tuple(_notes(results)))
+    facts = (GateFacts(result=result, context=context) for result in results)
+    return Report(context=context, gates=tuple(sorted(facts, key=_severity)), notes=tuple(_notes(results)))
+
+
+def _severity(gate: GateFacts) -> tuple[float, ...]:
+    """Return a key that sorts the worst gate first: by what follows, an exceeded `max_unsafe`, the lowest pass rate."""
+    result, rate = gate.result, gate.result.value(metrics.PASS_RATE)
+    is_safe = metrics.UNSAFE_ATTEMPTS.threshold not in {check.threshold for check in result.missed}
+    return not result.blocks, gate.state.rank, result.decision.rank, is_safe, math.inf if rate is None else rate
 
 
 def shortened(report: Report) -> Report:
     """Return a report that takes little time to write: it leaves out what failed and the history."""
-    gates = tuple(GateFacts.of(gate, context=report.context, short=True) for gate in report.gates)
+    gates = tuple(GateFacts(result=gate.result, context=report.context, short=True) for gate in report.gates)
     return replace(report, gates=gates, notes=(), short=True)
 
 
-def _notes(results: Sequence[GateResult]) -> Iterable[Note]:
+def _notes(results: Sequence[GateDecision]) -> Iterable[Note]:
     """Yield each note once, with the names of its gates unless it applies to all."""
     named = dict.fromkeys(
         (note, result.gate.name)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter as of
+from operator import itemgetter
 from typing import Annotated, Any
 
 from sepurux_action.common import codec, json_reader
@@ -15,14 +16,11 @@ from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import OPTIONS, OnOutage, SectionKind, Stage
 from sepurux_action.config.settings import Change
 from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES, CheckState
-from sepurux_action.evaluation.ci_run import CIRun, FailingTool
-from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.drops import Baseline
-from sepurux_action.evaluation.enforcement import ApprovalStatus
+from sepurux_action.evaluation.decision import ApprovalStatus
 from sepurux_action.evaluation.failures import OnBase
-from sepurux_action.evaluation.metrics import METRICS, PASS_RATE, PUBLISHED, Metric
-from sepurux_action.evaluation.published_result import PreviousResult
-from sepurux_action.evaluation.runs import RunResult
+from sepurux_action.evaluation.metrics import METRICS, PASS_RATE, PUBLISHED, Metric, Numbers
+from sepurux_action.evaluation.published_result import Result, median
+from sepurux_action.evaluation.runs import Decision, Rule, Run
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.report import GateFacts, Note, Report
 from sepurux_action.report.state import State
@@ -43,9 +41,9 @@ _Seconds = Annotated[float, {"minimum": 0}]
 def _numbers(metrics: tuple[Metric, ...], read: Callable[..., float | None]) -> Mapping[str, Any]:
     fields: dict[str, Any] = {}
     for metric in metrics:
-        schema: dict[str, object] = {"type": ["integer" if metric.format.whole else "number", "null"], "minimum": 0}
-        if metric.format.highest is not None:
-            schema["maximum"] = metric.format.highest
+        schema: dict[str, object] = {"type": ["integer" if metric.integer else "number", "null"], "minimum": 0}
+        if metric.highest is not None:
+            schema["maximum"] = metric.highest
         fields[metric.name] = Annotated[float | None, f"{metric.label}.", schema, partial(read, metric=metric)]
     return fields
 
@@ -54,12 +52,23 @@ def conclusion(blocks: object) -> str:
     return "failure" if blocks else "success"
 
 
-def run_ids(runs: Sequence[RunResult]) -> tuple[str, ...]:
-    return tuple(each for run in runs for each in ([run.run_id] if run.run_id else run.ci_run.run_ids))
+def run_ids(runs: Sequence[Run]) -> tuple[str, ...]:
+    return tuple(each for run in runs for each in ([run.run_id] if run.run_id else run.run_ids))
+
+
+def _value(numbers: Numbers, metric: Metric) -> float | None:
+    return metric.reading(numbers).value
 
 
 class _Metrics(Shape):
-    more = _numbers(METRICS, CIRun.value)
+    more = _numbers(METRICS, _value)
+
+
+class FailingTool(Shape):
+    """A tool with the number of failures that the backend counts for it."""
+
+    tool: Annotated[str, "Name of the tool.", itemgetter(0)]
+    count: Annotated[int, "Number of failures.", itemgetter(1)]
 
 
 class _Threshold(Shape):
@@ -106,11 +115,11 @@ class _Recording(Shape):
     run_id: Annotated[str, "ID of the CI run."]
     batch_id: Annotated[str, "ID of the batch, if the trace was started as one."]
     decision: Annotated[Decision, "What Sepurux decided; `pending` if its run was not read."]
-    reason: Annotated[str, "Why, in one sentence.", lambda run: in_workflow(run.run_decision.reason)]
+    reason: Annotated[str, "Why, in one sentence.", lambda run: in_workflow(run.reason)]
     hint: Annotated[str, "What to do.", lambda run: in_workflow(run.hint)]
-    dashboard_url: Annotated[str, "Page of the run in Sepurux.", of("ci_run.dashboard_url")]
+    dashboard_url: Annotated[str, "Page of the run in Sepurux."]
     elapsed_s: Annotated[_Seconds, "Seconds that the run took.", lambda run: round(run.elapsed_s, 3)]
-    metrics: Annotated[_Metrics, "The numbers of its run.", of("ci_run")]
+    metrics: Annotated[_Metrics, "The numbers of its run.", of("numbers")]
 
 
 class _ScenarioOnBase(Shape):
@@ -123,12 +132,12 @@ class _Scenario(Shape):
     base: Annotated[_ScenarioOnBase, "What the results of the base say about it."]
     failed: Annotated[bool, "Whether it is known to have failed."]
     idle: Annotated[bool, "Whether it calls no tool, or none that it called in every result of the base."]
-    metrics: Annotated[_Metrics, "The numbers of all recordings together.", lambda each: CIRun(numbers=each.numbers)]
+    metrics: Annotated[_Metrics, "The numbers of all recordings together.", of("numbers")]
     recordings: Annotated[tuple[_Recording, ...], "The CI run of each recording.", {"minItems": 1}]
 
 
 class _BaselineResult(Shape):
-    more = _numbers(PUBLISHED, PreviousResult.value)
+    more = _numbers(PUBLISHED, Result.value)
     commit: Annotated[str, "SHA of the commit."]
     decision: Annotated[Decision, "The decision."]
     enforcement: Annotated[Stage, "The stage that applied.", of("stage")]
@@ -136,36 +145,36 @@ class _BaselineResult(Shape):
 
 
 class _Baseline(Shape):
-    more = _numbers(PUBLISHED, Baseline.median)
-    results: Annotated[tuple[_BaselineResult, ...], "The results, the newest first: at most five."]
+    more = _numbers(PUBLISHED, median)
+    results: Annotated[tuple[_BaselineResult, ...], "The results, the newest first: at most five.", lambda each: each]
 
 
 class _Gate(Shape):
     name: Annotated[str, "Name of the gate.", GIVEN]
-    decision: Annotated[Decision, "What Sepurux and the thresholds say."]
+    decision: Annotated[Decision, "What Sepurux and the thresholds say.", of("result.decision")]
     state: Annotated[State, "What a reader has to know first; decision and conclusion in one word."]
-    conclusion: Annotated[str, "`failure` if it blocks.", CONCLUSION, lambda gate: conclusion(gate.blocks)]
-    blocked: Annotated[bool, "Whether the gate blocks.", of("blocks")]
+    conclusion: Annotated[str, "`failure` if it blocks.", CONCLUSION, lambda gate: conclusion(gate.result.blocks)]
+    blocked: Annotated[bool, "Whether the gate blocks.", of("result.blocks")]
     would_block: Annotated[bool, "Whether it would block with `enforcement: hard`."]
-    enforcement: Annotated[Stage, "The stage that applies.", of("gate.stage")]
-    on_outage: Annotated[OnOutage, "The setting `on_outage`.", of("gate.on_outage")]
-    rule: Annotated[str, "How the decision came about.", RULE, lambda gate: gate.rule.name.lower()]
-    reason: Annotated[str, "Why, in one sentence."]
-    hint: Annotated[str, "What to do.", lambda gate: in_workflow(gate.hint)]
-    campaign_id: Annotated[str, "ID of the campaign.", of("worst.campaign_id")]
-    trace_id: Annotated[str, "ID of the trace of the worst CI run.", of("worst.trace_id")]
-    run_id: Annotated[str, "ID of the worst CI run.", of("worst.run_id")]
-    batch_id: Annotated[str, "ID of the worst batch.", of("worst.batch_id")]
-    run_ids: Annotated[tuple[str, ...], "IDs of all CI runs.", lambda gate: run_ids(gate.runs)]
-    dashboard_url: Annotated[str, "Page of the worst run in Sepurux.", of("worst.ci_run.dashboard_url")]
-    campaign: Annotated[str, "The setting `campaign`.", of("gate.campaign")]
-    project: Annotated[str, "The setting `project`.", of("gate.project")]
-    mutation_pack: Annotated[str, "The setting `mutation_pack`.", of("gate.mutation_pack")]
-    timeout_s: Annotated[_Seconds, "The setting `timeout`, in seconds.", of("gate.timeout_s")]
+    enforcement: Annotated[Stage, "The stage that applies.", of("result.gate.stage")]
+    on_outage: Annotated[OnOutage, "The setting `on_outage`.", of("result.gate.on_outage")]
+    rule: Annotated[str, "How the decision came about.", RULE, lambda gate: gate.result.rule.name.lower()]
+    reason: Annotated[str, "Why, in one sentence.", of("result.reason")]
+    hint: Annotated[str, "What to do.", lambda gate: in_workflow(gate.result.hint)]
+    campaign_id: Annotated[str, "ID of the campaign.", of("result.worst.campaign_id")]
+    trace_id: Annotated[str, "ID of the trace of the worst CI run.", of("result.worst.trace_id")]
+    run_id: Annotated[str, "ID of the worst CI run.", of("result.worst.run_id")]
+    batch_id: Annotated[str, "ID of the worst batch.", of("result.worst.batch_id")]
+    run_ids: Annotated[tuple[str, ...], "IDs of all CI runs.", lambda gate: run_ids(gate.result.runs)]
+    dashboard_url: Annotated[str, "Page of the worst run in Sepurux.", of("result.worst.dashboard_url")]
+    campaign: Annotated[str, "The setting `campaign`.", of("result.gate.campaign")]
+    project: Annotated[str, "The setting `project`.", of("result.gate.project")]
+    mutation_pack: Annotated[str, "The setting `mutation_pack`.", of("result.gate.mutation_pack")]
+    timeout_s: Annotated[_Seconds, "The setting `timeout`, in seconds.", of("result.gate.timeout_s")]
     elapsed_s: Annotated[
-        _Seconds, "Seconds of the longest run.", lambda gate: round(max(run.elapsed_s for run in gate.runs), 3)
+        _Seconds, "Seconds of the longest run.", lambda gate: round(max(run.elapsed_s for run in gate.result.runs), 3)
     ]
-    metrics: Annotated[_Metrics, "The numbers, those of all runs together.", of("numbers")]
+    metrics: Annotated[_Metrics, "The numbers, those of all runs together.", of("result.numbers")]
     thresholds: Annotated[
         tuple[_Threshold, ...], "The thresholds that are set, missed ones first.", of("thresholds.requested")
     ]
@@ -195,12 +204,14 @@ class _Gate(Shape):
     scenarios_missing: Annotated[
         tuple[str, ...], "The scenarios that only the newest result of the base has.", of("found.read.missing")
     ]
-    reviewers: Annotated[tuple[str, ...], "The setting `reviewers`; empty for everyone.", of("gate.reviewers")]
-    approval: Annotated[ApprovalStatus | None, "Who approved, or can approve, a soft gate that failed."]
+    reviewers: Annotated[tuple[str, ...], "The setting `reviewers`; empty for everyone.", of("result.gate.reviewers")]
+    approval: Annotated[
+        ApprovalStatus | None, "Who approved, or can approve, a soft gate that failed.", of("result.approval")
+    ]
     baseline: Annotated[
         _Baseline | None,
         "What the gate is compared with; null without results.",
-        lambda gate: gate.baseline if gate.baseline.results else None,
+        lambda gate: gate.baseline or None,
     ]
     reproduction: Annotated[tuple[str, ...], "Lines for a shell that repeat the evaluation."]
 
@@ -231,7 +242,9 @@ class ReportJson(Shape):
     decision: Annotated[
         Decision,
         "The worst of all gates; `error` for invalid settings.",
-        lambda report: min((gate.decision for gate in report.gates), key=lambda each: each.rank, default="error"),
+        lambda report: min(
+            (gate.result.decision for gate in report.gates), key=lambda each: each.rank, default="error"
+        ),
     ]
     conclusion: Annotated[
         str,

@@ -5,7 +5,7 @@ import re
 from sepurux_action.common import number_format
 from sepurux_action.common.wording import joined
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.decision import Decision, Rule
+from sepurux_action.evaluation.runs import Decision, Rule
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.report import GateFacts, Report
 from sepurux_action.report.state import State
@@ -20,18 +20,18 @@ MOST_NAMED = 3  # gates that a title or a paragraph names
 
 
 def ending(say: Words, gate: GateFacts) -> Markdown:
-    if gate.decision is Decision.PENDING:
-        waited_s = min(gate.worst.elapsed_s or gate.gate.timeout_s, gate.gate.timeout_s)
+    if gate.result.decision is Decision.PENDING:
+        waited_s = min(gate.result.worst.elapsed_s or gate.result.gate.timeout_s, gate.result.gate.timeout_s)
         return say(": no decision after {waited}", waited=number_format.duration(waited_s))
     if gate.state is State.CANCELED:
-        after = gate.worst.elapsed_s and not say.as_markdown
-        waited = say.when(after, " after {waited}", waited=number_format.duration(gate.worst.elapsed_s))
+        after = gate.result.worst.elapsed_s and not say.as_markdown
+        waited = say.when(after, " after {waited}", waited=number_format.duration(gate.result.worst.elapsed_s))
         return say(": {word}{waited}", word=gate.state.word, waited=waited)
-    if gate.decision is Decision.ERROR:
+    if gate.result.decision is Decision.ERROR:
         if what := headline(gate):
             return say(" was not evaluated: {what}", what=say.prose(what))
         return say(": no result")
-    word, numbers, unsafe = gate.state.word, gate.pass_rate, gate.numbers.value(metrics.UNSAFE_ATTEMPTS)
+    word, numbers, unsafe = gate.state.word, gate.pass_rate, gate.result.value(metrics.UNSAFE_ATTEMPTS)
     if gate.failed:
         word, numbers = State.FAILED.word, missed(say, gate)
     elif unsafe is not None:
@@ -45,9 +45,9 @@ def headline(gate: GateFacts) -> str:
 
     It is '' too if it is too long for a title.
     """
-    if gate.rule not in {Rule.NOT_POLLED, Rule.OUTAGE}:
+    if gate.result.rule not in {Rule.NOT_POLLED, Rule.OUTAGE}:
         return ""
-    first = _CLAUSE.sub(r"\g<first>", gate.detail, count=1).removesuffix(".")
+    first = _CLAUSE.sub(r"\g<first>", gate.result.detail, count=1).removesuffix(".")
     return first if len(first) <= MAX_HEADLINE_LENGTH else ""
 
 
@@ -55,7 +55,7 @@ def missed(say: Words, gate: GateFacts) -> Markdown:
     """Return what a gate misses, for a title: the first two thresholds, and how many others."""
     phrases = [_phrase(say, gate, row) for row in gate.thresholds.missed_rows]
     if not phrases:
-        return say.value(metrics.summary(gate.numbers.numbers) if gate.recorded else "")
+        return say.value(metrics.summary(gate.result.numbers) if gate.result.recorded else "")
     if len(phrases) > MOST_NAMED:
         phrases[2:] = [say("{more} more thresholds", more=len(phrases) - 2)]
     *first, last = phrases
@@ -71,12 +71,12 @@ def _phrase(say: Words, gate: GateFacts, row: ThresholdFacts) -> Markdown:
     if metric is None:
         return say("{names} not covered", names=say.listed(row.check.lacking, "and"))
     if row.drop:
-        reached = metric.reached_by(gate.numbers.value(metric) or 0, row.check.limit)
+        reached = metric.reached_by(gate.result.value(metric) or 0, row.check.limit)
         below = "{reached}, {points} points below {base}"
         return say(below, reached=reached, points=row.drop.actual)
     if metric is metrics.LOWEST_SCENARIO and gate.found.below:
         lowest, *others = gate.found.below
-        needed, name = metric.format.write(row.check.limit, value), say.code(lowest.name) or say("no name")
+        needed, name = metric.write(row.check.limit, value), say.code(lowest.name) or say("no name")
         more = number_format.pluralize(len(others), "other scenario")
         if others:
             return say("{name} and {more} passed less than {needed}", name=name, more=more, needed=needed)

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Self
 
 from sepurux_action.evaluation.checks import CheckState
-from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.runs import Decision
 
 
 class State(StrEnum):

@@ -13,11 +13,10 @@ from typing import NamedTuple
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import joined
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.drops import base_heading
+from sepurux_action.evaluation.decision import summarize
 from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN
-from sepurux_action.evaluation.published_result import PreviousResult
-from sepurux_action.evaluation.result import summarize
-from sepurux_action.evaluation.runs import Scenario
+from sepurux_action.evaluation.pooling import Scenario
+from sepurux_action.evaluation.published_result import Result, median
 from sepurux_action.report import markdown
 from sepurux_action.report.context import SHORT_SHA, Dashboard
 from sepurux_action.report.markdown import NBSP, Markdown, code, escaped, link, strong
@@ -27,6 +26,7 @@ from sepurux_action.report.thresholds import written
 from sepurux_action.report.what_failed import state_of
 
 _DELIMITERS = {"<": "---", ">": "---:"}
+MAX_BRANCH_LENGTH = 20  # characters of a branch in a heading
 LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
 MIN_CHART_POINTS = 3  # two numbers are clearer in a table
 CHART_STEP = 5  # percentage points; the axis starts and ends at a multiple
@@ -54,6 +54,13 @@ def _columns(alignment: Sequence[str], rows: Iterable[Sequence[str]]) -> list[Ma
         texts = [f"{json_reader.in_columns(json_reader.printable(cell)):{side}}" for cell in cells]
         columns.append([f"{text:{side[0]}{max(map(len, texts))}}" for text in texts])
     return [Markdown(f"  {'   '.join(row)}".rstrip().replace("\0", "")) for row in zip(*columns, strict=True)]
+
+
+def base_heading(branch: str) -> str:
+    """Return the name of the base branch for a table, or a word if it is unknown or too long."""
+    if not branch:
+        return "before"
+    return branch if len(branch) <= MAX_BRANCH_LENGTH else "base"
 
 
 def base(branch: str) -> Markdown:
@@ -132,7 +139,7 @@ def link_to_run(label: str, dashboard: Dashboard) -> Markdown:
 
 def _result(gate: GateFacts) -> Markdown:
     symbol, word = gate.state.symbol, gate.state.word
-    if gate.needs_approval:
+    if gate.result.needs_approval:
         word = strong(word)
     elif gate.effect == "blocks":
         word = f"{strong(word)}, blocks"
@@ -147,7 +154,7 @@ def gate_columns(every: Iterable[GateFacts]) -> list[Markdown]:
     rows = []
     for gate in every:
         word, follows = gate.state.word, gate.effect
-        if gate.needs_approval:
+        if gate.result.needs_approval:
             word, follows = State.FAILED.word, word
         elif follows not in {"", "blocks", "approved"}:  # it is the setting that says so
             follows = "does not block"
@@ -205,7 +212,7 @@ class Past(NamedTuple):
     """The result of one commit. `here`: the evaluated one. `base`: the number of results of the base that it is of."""
 
     commit: str
-    result: PreviousResult
+    result: Result
     here: bool = False
     base: int = 0
 
@@ -216,11 +223,11 @@ class Past(NamedTuple):
 
 def history(gate: GateFacts) -> list[Past]:
     """Return the results of this commit and of the base, the newest first; [] if there is one."""
-    results = gate.baseline.results
-    rows = [Past(gate.context.commit, summarize(gate), here=True)]
+    results = gate.baseline
+    rows = [Past(gate.context.commit, summarize(gate.result), here=True)]
     rows += [Past(each.commit, each, base=1) for each in results]
     if len(results) > 1:
-        medians = ((metric.name, gate.baseline.median(metric)) for metric in LISTED)
+        medians = ((metric.name, median(results, metric)) for metric in LISTED)
         numbers = {name: median for name, median in medians if median is not None}
         rows.append(Past("", replace(results[0], numbers=numbers), base=len(results)))
     return rows if gate.detailed and rows[1:] else []
@@ -229,9 +236,10 @@ def history(gate: GateFacts) -> list[Past]:
 def commits(rows: Iterable[Past], gate: GateFacts) -> Markdown:
     cells = []
     for row in rows:
-        numbers = (written(gate.gate, metric, row.result.value(metric)) for metric in LISTED)
+        numbers = (written(gate.result.gate, metric, row.result.value(metric)) for metric in LISTED)
         cells.append((_commit(row, gate), *(number or NOT_KNOWN for number in numbers)))
-    return _table("<" + ">" * len(LISTED), ("Commit", *(metric.heading for metric in LISTED)), cells)
+    names = (each.published.removeprefix("{} ") if each.integer else each.noun for each in LISTED)
+    return _table("<" + ">" * len(LISTED), ("Commit", *(name.capitalize() for name in names)), cells)
 
 
 def _commit(row: Past, gate: GateFacts) -> Markdown:

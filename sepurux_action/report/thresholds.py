@@ -7,11 +7,10 @@ from functools import cached_property
 from sepurux_action.common import number_format
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.checks import Check, CheckState
-from sepurux_action.evaluation.decision import Rule
-from sepurux_action.evaluation.drops import DROP, Baseline, lowest_allowed
-from sepurux_action.evaluation.published_result import published_numbers
-from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.checks import DROP, Check, CheckState, lowest_allowed
+from sepurux_action.evaluation.decision import GateDecision
+from sepurux_action.evaluation.published_result import Results, median, published_numbers
+from sepurux_action.evaluation.runs import Rule
 from sepurux_action.report.state import BY_CHECK, State
 
 # No result because of a number, which a row shows.
@@ -22,7 +21,7 @@ def written(gate: Gate, metric: metrics.Metric, value: float | None) -> str:
     """Return a number with enough digits to differ from its threshold, '' if it is unknown."""
     if value is None:
         return ""
-    return metric.format.write(value, gate.limits.get(metric.threshold))
+    return metric.write(value, gate.limits.get(metric.threshold))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +46,15 @@ class ThresholdFacts:
     def base_cell(self) -> str:
         if self.base is None:
             return ""
-        return (self.metric or metrics.SCENARIOS).format.write(self.base, self.check.limit)
+        return (self.metric or metrics.SCENARIOS).write(self.base, self.check.limit)
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
 class Thresholds:
     """The thresholds of a gate, missed ones first. `baseline` is what the gate is compared with."""
 
-    result: GateResult
-    baseline: Baseline
+    result: GateDecision
+    baseline: Results
 
     @property
     def final(self) -> bool:
@@ -82,7 +81,7 @@ class Thresholds:
     def _of_drop(self, drop: Check) -> ThresholdFacts:
         """Return the row of a number that has no other limit."""
         metric, met = metrics.PASS_RATE, CheckState.MET
-        value = self.result.numbers.value(metric)
+        value = self.result.value(metric)
         actual = written(self.result.gate, metric, value) or "not reported"
         number = replace(drop, label=metric.label, actual=actual, value=value, required="", limit=0, state=met)
         return self._with_drop(self._row(number), drop)
@@ -92,16 +91,16 @@ class Thresholds:
         if drop is None or not self.final or drop.state is CheckState.NOT_COMPARED:
             return row
         metric, check = metrics.PASS_RATE, row.check
-        needed, value = lowest_allowed(self.result.gate, self.baseline), self.result.numbers.value(metric)
+        needed, value = lowest_allowed(self.result.gate, self.baseline), self.result.value(metric)
         required, actual, limit, state = check.required, check.actual, check.limit, check.state
         if drop.state is CheckState.NO_NUMBER:
             required = "not known"
         elif needed is None and (drop.is_missed or not required):  # an earlier run compared it
             required = f"drop {drop.required}"
         elif needed is not None and (needed > limit or not required):
-            required, limit = f"≥ {metric.format.write(needed, value)}", needed
+            required, limit = f"≥ {metric.write(needed, value)}", needed
             if value is not None:
-                actual = metric.format.write(value, needed)
+                actual = metric.write(value, needed)
         if drop.state is not CheckState.WITHIN_RANGE:  # which shows in what is needed
             state = min((state, drop.state), key=_interest)
         check = replace(check, required=required, actual=actual, limit=limit, state=state)
@@ -114,11 +113,13 @@ class Thresholds:
             return ThresholdFacts(check=check, state=state)
         now = published_numbers(self.result.numbers, self.result.gate)
         value = None if check.threshold == DROP else now.get(metric.name)
-        base, difference = self.baseline.median(metric), self.baseline.difference(metric, value)
+        base, difference = median(self.baseline, metric), None
+        if base is not None and value is not None:
+            difference = round(value - base, number_format.MAX_DIGITS)
         return ThresholdFacts(check=check, state=state, base=base, difference=difference)
 
     def _fewer_scenarios(self) -> Iterable[ThresholdFacts]:
-        count, base = self.result.numbers.value(metrics.SCENARIOS), self.baseline.median(metrics.SCENARIOS)
+        count, base = self.result.value(metrics.SCENARIOS), median(self.baseline, metrics.SCENARIOS)
         limited = metrics.SCENARIOS.threshold in self.result.gate.limits
         if self.final and not limited and count is not None and base is not None and count < base:
             check = Check(

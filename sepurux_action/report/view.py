@@ -14,9 +14,9 @@ from typing import Generic, NamedTuple, Self
 from sepurux_action.common import T, grouped
 from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.decision import Rule
 from sepurux_action.evaluation.failures import ClassifiedFailure, severity_rank
-from sepurux_action.evaluation.runs import Scenario
+from sepurux_action.evaluation.pooling import Scenario
+from sepurux_action.evaluation.runs import Rule
 from sepurux_action.report.report import GateFacts, Note, Report
 from sepurux_action.report.state import State
 from sepurux_action.report.tables import Past, history
@@ -141,9 +141,9 @@ class View:
     @property
     def going_on(self) -> Part[tuple[GateFacts, str]]:
         """Return the addresses or ids of the CI runs that a signal left, and how many may have been started."""
-        runs = [(gate, run) for gate in self.report.gates for run in gate.runs]
-        left = [(gate, run) for gate, run in runs if run.run_decision.rule is Rule.CANCELED]
-        known = [(gate, run.ci_run.dashboard_url or run.batch_id or run.run_id) for gate, run in left]
+        runs = [(gate, run) for gate in self.report.gates for run in gate.result.runs]
+        left = [(gate, run) for gate, run in runs if run.rule is Rule.CANCELED]
+        known = [(gate, run.dashboard_url or run.batch_id or run.run_id) for gate, run in left]
         shown = [(gate, name) for gate, name in known if name]
         return Part(shown, len(left) - len(shown))
 
@@ -153,11 +153,11 @@ class View:
 
     @property
     def sections(self) -> Part[GateFacts]:
-        return self.first([gate for gate in self.report.failed if gate.blocks], "sections")
+        return self.first([gate for gate in self.report.failed if gate.result.blocks], "sections")
 
     @property
     def not_acting(self) -> Sequence[GateFacts]:
-        return self.first([gate for gate in self.report.not_passed if not gate.blocks], "sections").shown
+        return self.first([gate for gate in self.report.not_passed if not gate.result.blocks], "sections").shown
 
     @property
     def linked(self) -> bool:
@@ -275,5 +275,5 @@ def _other_numbers(gate: GateFacts) -> Sequence[str]:
     named = {metrics.MUTATION_CATEGORIES, metrics.SCENARIOS, metrics.LOWEST_SCENARIO}  # in other places
     shown = {row.metric for row in gate.thresholds.rows}
     others = [each for each in metrics.METRICS if each not in named | shown]
-    known = ((metric, gate.numbers.value(metric)) for metric in sorted(others, key=lambda each: not each.format.whole))
+    known = ((metric, gate.result.value(metric)) for metric in sorted(others, key=lambda each: not each.integer))
     return tuple(metric.named(value) for metric, value in known if value is not None)

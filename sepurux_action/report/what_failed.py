@@ -9,11 +9,10 @@ from typing import Annotated
 
 from sepurux_action.common import grouped, number_format
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.ci_run import FailingTool
-from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
-from sepurux_action.evaluation.result import GateResult
-from sepurux_action.evaluation.runs import NOT_READ, RunResult, Scenario, WhatFailed, worst_of
+from sepurux_action.evaluation.pooling import Scenario, WhatFailed
+from sepurux_action.evaluation.runs import Decision, Run, worst_of
 from sepurux_action.report.context import Context, Dashboard
 from sepurux_action.report.state import BY_DECISION, State
 from sepurux_action.report.thresholds import written
@@ -32,7 +31,7 @@ class Category:
 class Found:
     """What failed in a gate. Without `detailed`, nothing is shown of it."""
 
-    result: GateResult
+    result: GateDecision
     context: Context
     detailed: bool
 
@@ -54,7 +53,7 @@ class Found:
     @property
     def by_sandbox(self) -> bool:
         """Return whether the failures are by the rules of the sandbox (docs/platforms.md#the-rules-of-the-sandbox)."""
-        return bool(self.failures) and self.result.worst.ci_run.sandbox
+        return bool(self.failures) and self.result.worst.sandbox
 
     @property
     def unread(self) -> tuple[int, int]:
@@ -67,13 +66,13 @@ class Found:
         return any(self.unread) or self.result.recorded
 
     @property
-    def tools(self) -> tuple[FailingTool, ...]:
-        return self.result.numbers.top_failing_tools if self.detailed else ()
+    def tools(self) -> tuple[tuple[str, int], ...]:
+        return tuple(self.result.failing_tools.items()) if self.detailed else ()
 
     @property
     def categories(self) -> tuple[Category, ...]:
         """Return the mutation categories: those that are required and not covered, then those that a run reports."""
-        covered = self.result.numbers.mutation_categories
+        covered = self.result.categories
         if covered is None or not self.detailed:
             return ()
         required = self.result.gate.required_mutation_categories
@@ -84,7 +83,7 @@ class Found:
     def mutations(self) -> Sequence[tuple[str, int | None]]:
         """Return the covered mutation categories with the number of failures under each, None if it is not known."""
         names = [each.name for each in self.categories if each.covered]
-        if self.unlisted or not (self.failures or self.result.numbers.value(metrics.FAILURES) == 0):
+        if self.unlisted or not (self.failures or self.result.value(metrics.FAILURES) == 0):
             return [(name, None) for name in names]
         return [(name, sum(each.count for each in self.failures if each.mutation == name)) for name in names]
 
@@ -92,7 +91,7 @@ class Found:
 
     @property
     def count(self) -> float | None:
-        return self.result.numbers.value(metrics.SCENARIOS)
+        return self.result.value(metrics.SCENARIOS)
 
     @cached_property
     def failed_scenarios(self) -> tuple[Scenario, ...]:
@@ -136,7 +135,7 @@ class Found:
         """Return the page of a scenario's run at Sepurux: of several recordings the worst one's; None if unknown."""
         if not scenario.recordings:
             return None
-        return self.context.dashboard(worst_of(scenario.recordings).ci_run.dashboard_url)
+        return self.context.dashboard(worst_of(scenario.recordings).dashboard_url)
 
     @cached_property
     def below(self) -> tuple[Scenario, ...]:
@@ -149,7 +148,7 @@ class Found:
         """Return the scenarios that did not pass, the worst first; () if there is only one, or all have one reason."""
         every = self.read.scenarios
         runs = [each for scenario in every for each in scenario.recordings]
-        alike = len({(each.decision, each.run_decision.reason) for each in runs}) == 1
+        alike = len({(each.decision, each.reason) for each in runs}) == 1
         if len(every) == 1 or (alike and not runs[0].decision.is_decided):
             return ()
         others = (each for each in every if state_of(each) is not State.PASSED)
@@ -168,11 +167,11 @@ class Found:
         """Return why a scenario has no decision or no failure, and what to do; both '' if the gate's reason says it."""
         undecided = _undecided(scenario)
         if undecided is None:
-            decided = any(each.ci_run.decision == "fail" for each in scenario.recordings)
+            decided = any(each.sepurux_decision == "fail" for each in scenario.recordings)
             if decided and not any(each.reported for each in scenario.recordings):
                 return "Sepurux decided `fail`, and reports no failure", ""
             return "", ""
-        reason = undecided.run_decision.reason
+        reason = undecided.reason
         if self.result.decision is not Decision.FAIL and reason == self.result.detail:
             return "", ""
         if worst_of(scenario.recordings).decision is Decision.PENDING:
@@ -218,7 +217,7 @@ def state_of(scenario: Scenario) -> State:
     return State.PASSED
 
 
-def _undecided(scenario: Scenario) -> RunResult | None:
+def _undecided(scenario: Scenario) -> Run | None:
     """Return the recording without a decision that matters most, None if each has one or was not read."""
-    runs = (run for run in scenario.recordings if run.run_decision != NOT_READ and not run.decision.is_decided)
+    runs = (run for run in scenario.recordings if run.reason and not run.decision.is_decided)
     return min(runs, key=lambda run: run.decision.rank, default=None)

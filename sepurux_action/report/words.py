@@ -9,7 +9,6 @@ from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import joined
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.ci_run import FailingTool
 from sepurux_action.report import markdown
 from sepurux_action.report.context import SHORT_SHA, Context
 from sepurux_action.report.markdown import Markdown
@@ -98,8 +97,8 @@ class Words:
     def gates(self, gates: Iterable[GateFacts], most: int = 3) -> Markdown:
         return self.listed((gate.name for gate in gates), "and", most)
 
-    def tools(self, tools: Iterable[FailingTool]) -> Markdown:
-        return Markdown(", ".join(f"{self.code(each.tool)} {number_format.count(each.count)}" for each in tools))
+    def tools(self, tools: Iterable[tuple[str, int]]) -> Markdown:
+        return Markdown(", ".join(f"{self.code(tool)} {number_format.count(count)}" for tool, count in tools))
 
     def commit(self, commit: str) -> Markdown:
         return self.code(commit[:SHORT_SHA])

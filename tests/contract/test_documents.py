@@ -11,8 +11,8 @@ from scripts import generate
 from sepurux_action.config.command_line import FLAGS
 from sepurux_action.config.options import FLAKY, ON_OUTAGE, OPTIONS, Stage
 from sepurux_action.config.settings import POLICY_PATH
-from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.enforcement import enforce
+from sepurux_action.evaluation.decision import enforce
+from sepurux_action.evaluation.runs import Decision
 from sepurux_action.github.event import PARSERS
 from sepurux_action.github.permissions import Operation
 from tests import backend

@@ -14,11 +14,21 @@ from sepurux_action.config import options
 from sepurux_action.config.options import flag, flag_layer
 from sepurux_action.config.settings import REGISTERED, Gate, Trace, read_settings
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
-from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, MUTATION_CATEGORIES, SCENARIOS, Metric
+from sepurux_action.evaluation.decision import GateDecision, summarize
+from sepurux_action.evaluation.metrics import (
+    LOWEST_SCENARIO,
+    METRICS,
+    MUTATION_CATEGORIES,
+    PUBLISHED,
+    RATE_DIGITS,
+    SCENARIOS,
+    SCORE_DIGITS,
+    Kind,
+    Metric,
+    sent_limits,
+)
 from sepurux_action.evaluation.published_result import format_description, parse_description
-from sepurux_action.evaluation.result import GateResult, summarize
+from sepurux_action.evaluation.runs import Decision, Run, parse_run
 from sepurux_action.report.outputs import OUTPUTS, step_outputs
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Report, build_report
@@ -37,13 +47,13 @@ class Case:
     good: object
     bad: object
 
-    def run(self, raw: object, decision: str = "fail") -> CIRun:
+    def run(self, raw: object, decision: str = "fail") -> Run:
         """Return a run of a batch of scenarios with this number; if it is the lowest one, of a single scenario."""
         batch = {"trace_count": 1 if self.metric is LOWEST_SCENARIO else 40}
-        return parse_ci_run({**batch, "decision": decision, self.metric.field or self.metric.name: raw})
+        return parse_run({**batch, "decision": decision, self.metric.field or self.metric.name: raw})
 
     def value(self, raw: object) -> float:
-        return self.metric.format.read(raw).value or 0
+        return self.metric.read_value(raw).value or 0
 
     @property
     def limit(self) -> float:
@@ -57,7 +67,7 @@ class Case:
         return a_gate(limits=limits, traces=(Trace(label="t", trace_id="t") if lowest else Trace(label=REGISTERED),))
 
     @property
-    def result(self) -> GateResult:
+    def result(self) -> GateDecision:
         return a_result(a_run(self.run(self.bad)), gate=self.gate)
 
     @property
@@ -72,7 +82,7 @@ def gate_in_json(case: Case) -> dict[str, Any]:
 
 
 def case_of(metric: Metric) -> Case:
-    known = next(each for each in RAW if all(metric.format.read(raw).value is not None for raw in each))
+    known = next(each for each in RAW if all(metric.read_value(raw).value is not None for raw in each))
     return Case(metric, *(known[::-1] if not metric.less_is_better else known))
 
 
@@ -105,17 +115,17 @@ def test_a_threshold_is_read_sent_and_decides(case: Case) -> None:
 def test_a_number_is_that_of_several_runs(case: Case) -> None:
     good, bad = case.value(case.good), case.value(case.bad)
     special = {SCENARIOS: 2, LOWEST_SCENARIO: bad, MUTATION_CATEGORIES: good}
-    expected = special.get(case.metric, good + bad if case.metric.format.whole else (good + bad) / 2)
+    expected = special.get(case.metric, good + bad if case.metric.kind is Kind.SUM else (good + bad) / 2)
     for order in (case.good, case.bad), (case.bad, case.good):
-        runs = [a_run(case.run(raw), trace=str(raw)) for raw in order]
-        assert a_result(*runs, gate=case.gate).numbers.value(case.metric) == expected
+        runs = [a_run(case.run(raw), trace=Trace(label=str(raw))) for raw in order]
+        assert a_result(*runs, gate=case.gate).value(case.metric) == expected
 
 
 @by_metric("name")
 def test_a_number_is_in_report_json_in_outputs_and_in_the_sandbox(case: Case) -> None:
     bad = case.value(case.bad)
     assert gate_in_json(case)["metrics"][case.metric.name] == bad
-    body = {"campaign_id": campaign_id(CORE_CAMPAIGN), "thresholds": case.gate.thresholds}
+    body = {"campaign_id": campaign_id(CORE_CAMPAIGN), "thresholds": sent_limits(case.gate)}
     with Sandbox() as sandbox:
         response = requests.post(sandbox.url + "/v1/ci/runs", json=body, timeout=10)
     assert (case.metric.field or case.metric.name) in response.json()
@@ -135,9 +145,9 @@ def test_a_published_number_is_in_the_status_and_compared_with_the_base(case: Ca
     assert gate_in_json(case)["baseline"][case.metric.name] == good
     (gate,) = case.report.gates
     (row,) = gate.thresholds.requested
-    assert row.base_cell == case.metric.format.write(good, case.limit)
+    assert row.base_cell == case.metric.write(good, case.limit)
     header = next(line for line in render_summary(case.report).split("\n") if line.startswith("| Commit |"))
-    assert case.metric is SCENARIOS or f" {case.metric.heading} |" in header
+    assert header.count("|") == len(PUBLISHED) + 1
 
 
 @by_metric("threshold")
@@ -158,11 +168,11 @@ def test_a_threshold_is_in_every_report(case: Case) -> None:
 @pytest.mark.parametrize("metric", [each for each in METRICS if each.threshold], ids=lambda metric: metric.name)
 @given(share=st.integers(0, 100))
 def test_a_value_just_beyond_its_limit_is_written_differently(share: int, metric: Metric) -> None:
-    step = 1 if metric.format.whole else 10.0**-metric.format.digits
-    limit = share * (metric.format.highest or 100) / 100
+    step = 1 if metric.integer else 10.0 ** -(RATE_DIGITS if metric.percent else SCORE_DIGITS)
+    limit = share * (metric.highest or 100) / 100
     for value in (limit - step, limit + step):
-        if 0 <= value <= (metric.format.highest or value):
-            assert metric.format.write(value, limit) != metric.format.write(limit, value)
+        if 0 <= value <= (metric.highest or value):
+            assert metric.write(value, limit) != metric.write(limit, value)
 
 
 def test_each_limit_is_that_of_one_metric() -> None:

@@ -10,15 +10,13 @@ from statistics import fmean
 import pytest
 
 from scripts import noise
-from scripts.noise_model import ATTEMPTS, Agent, Limits, Policy, Run
+from scripts.noise_model import ATTEMPTS, Agent, Limits, Policy, SimulatedRun
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Gate, Trace
-from sepurux_action.evaluation.ci_run import parse_ci_run
-from sepurux_action.evaluation.decision import Decision, decide
-from sepurux_action.evaluation.drops import Base, Baseline
-from sepurux_action.evaluation.gate_decision import decide_gate
-from sepurux_action.evaluation.published_result import PreviousResult, published_numbers
-from sepurux_action.evaluation.runs import RunResult, Runs
+from sepurux_action.evaluation.checks import Base
+from sepurux_action.evaluation.decision import decide_gate
+from sepurux_action.evaluation.published_result import Result, comparable, published_numbers
+from sepurux_action.evaluation.runs import Decision, Runs, decide, parse_run
 
 Passed = Sequence[Sequence[int]]  # attempts of each recording of each scenario
 
@@ -36,7 +34,7 @@ def runs_of(passed: Passed, *, unsafe: bool) -> Runs:
     rates = [each / ATTEMPTS for scenario in passed for each in scenario]
     bodies = [{"decision": "pass", "pass_rate": rate, "unsafe_attempts": 0} for rate in rates]
     bodies[-1]["unsafe_attempts"] = int(unsafe)
-    return tuple(RunResult(ci_run=run, run_decision=decide(run)) for run in map(parse_ci_run, bodies))
+    return tuple(decide(parse_run(body)) for body in bodies)
 
 
 def test_the_simulation_decides_like_the_gate_and_compares_with_the_same_results_of_main() -> None:
@@ -54,19 +52,19 @@ def test_the_simulation_decides_like_the_gate_and_compares_with_the_same_results
             if rng.random() < 0.7
         }
         policy = Policy(limits, scenarios * recordings * ATTEMPTS, recordings * ATTEMPTS)
-        results, before = list[PreviousResult](), list[Run]()
+        results, before = list[Result](), list[SimulatedRun]()
         for _ in range(8):
             passed = [[rng.choice([0, 1, 2, 3, 4, 4, 4]) for _ in range(recordings)] for _ in range(scenarios)]
             unsafe = rng.random() < 0.1
             gate, by_scenario = gate_on(passed, limits), [*map(sum, passed)]
-            run = Run(2 * sum(by_scenario), 2 * min(by_scenario), unsafe)
-            base = Base(baseline=Baseline(tuple(reversed(results))).for_gate(gate))
+            run = SimulatedRun(2 * sum(by_scenario), 2 * min(by_scenario), unsafe)
+            base = Base(results=comparable(reversed(results), gate))
             found = decide_gate(gate, runs_of(passed, unsafe=unsafe), base)
             fails = found.decision is Decision.FAIL
             assert policy.fails(run, policy.after(before)) is fails, found.reason
             decisions[" ".join(limits), fails] += 1
             numbers = published_numbers(found.numbers, gate)
-            results.append(PreviousResult(decision=found.decision, stage=Stage.HARD, numbers=numbers))
+            results.append(Result(decision=found.decision, stage=Stage.HARD, numbers=numbers))
             before.append(run)
     assert min(decisions["max_pass_rate_drop", fails] for fails in (False, True)) >= 3
     assert min(sum(number for (_, each), number in decisions.items() if each is fails) for fails in (False, True)) > 300

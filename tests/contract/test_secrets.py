@@ -16,8 +16,7 @@ from sepurux_action.config.options import input_layer
 from sepurux_action.config.settings import read_settings
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.api import Credentials, PermanentError, Response, list_campaigns, parse_response
-from sepurux_action.evaluation.ci_run import parse_ci_run
-from sepurux_action.evaluation.decision import decide
+from sepurux_action.evaluation.runs import decide, parse_run
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.output import Level
 from sepurux_action.host.terminal import Terminal
@@ -63,7 +62,7 @@ SOURCES: dict[str, Callable[[str], str]] = {
     "a redirect": lambda text: of_the_backend(Response(status=302, body=b"", location=text)),
     "a long text": lambda text: the_end(str(REDACTED.redact_json(text))),
     "a run": lambda text: (
-        decide(parse_ci_run(REDACTED.redact_json({"status": text, "decision": text, "pass_rate": text}))).reason
+        decide(parse_run(REDACTED.redact_json({"status": text, "decision": text, "pass_rate": text}))).reason
     ),
     "settings": of_settings,
 }

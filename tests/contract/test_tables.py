@@ -13,7 +13,7 @@ import sepurux_action
 from scripts import generate, schema
 from sepurux_action.config.options import OPTIONS, Option, SectionKind
 from sepurux_action.evaluation.checks import CheckState
-from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.runs import Decision
 
 
 def test_no_threshold_may_stand_anywhere_but_under_thresholds() -> None:

@@ -3,9 +3,9 @@
 from typing import Any
 
 from sepurux_action.config.settings import Gate, Trace
-from sepurux_action.evaluation.drops import Base, Baseline
-from sepurux_action.evaluation.result import Evaluated
-from sepurux_action.evaluation.runs import RunResult
+from sepurux_action.evaluation.checks import Base
+from sepurux_action.evaluation.decision import GateDecision
+from sepurux_action.evaluation.runs import Run
 from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
 
@@ -22,8 +22,8 @@ def evaluate(
     *gates: Gate,
     output: FakeOutput | None = None,
     **more: Any,  # noqa: ANN401 - of many types
-) -> list[Evaluated]:
-    evaluated = [(gate, Base(baseline=Baseline())) for gate in gates or (GATE,)]
+) -> list[GateDecision]:
+    evaluated = [(gate, Base(results=())) for gate in gates or (GATE,)]
     given = {"output": output or FakeOutput(), **more}
     return [*StepEvaluation(evaluated, {"repo": "o/r"}, calls, **given).evaluate().values()]
 
@@ -33,7 +33,7 @@ def runs_of(
     *gates: Gate,
     output: FakeOutput | None = None,
     kept: bool = False,
-) -> list[RunResult]:
+) -> list[Run]:
     return [result for of_gate in evaluate(calls, *gates, output=output, kept=kept) for result in of_gate.runs]
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.common.secret import Redactor, Secret
-from sepurux_action.config import options
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Credentials, PermanentError, Response, Success
+from sepurux_action.evaluation.metrics import METRICS
 
 POLL = api.poll_run(run_id="run-1", batch_id="", project="shop")
 GATE = Gate(name="refunds", campaign="refunds", project="shop")
@@ -35,7 +35,7 @@ def detail(value: object) -> bytes:
 def test_a_run_is_started_with_what_is_known_and_every_field_that_the_gate_sets() -> None:
     assert (START.method, START.path, START.project, START.idempotency_key) == ("POST", "/v1/ci/runs", "shop", "k-1")
     assert body_of(START) == {"campaign_id": "c-1", "thresholds": {"min_pass_rate": 0.9, "max_unsafe": 0}}
-    limits = dict.fromkeys(options.SENT_LIMITS, 0)
+    limits = {metric.threshold: 0 for metric in METRICS if metric.threshold and metric.sent}
     gate = replace(GATE, limits=limits, required_mutation_categories=("timeouts",), mutation_pack="p-1")
     assert body_of(api.create_run(gate, "c-1", "t-1", {"repo": "acme/shop", "pull_request_number": 42}, "k")) == {
         "trace_id": "t-1",

@@ -16,11 +16,10 @@ from sepurux_action import baseline
 from sepurux_action.baseline import compare_with_base, keep, read_results, result_to_keep, write_results
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.base_results import BaseFailure, BaseResult, BaseScenario
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
-from sepurux_action.evaluation.pooled_numbers import scenarios_of
+from sepurux_action.evaluation.pooling import WhatFailed, scenarios_of
 from sepurux_action.evaluation.recording import read_recording
-from sepurux_action.evaluation.runs import RunResult, WhatFailed
+from sepurux_action.evaluation.runs import Decision, Rule, Run, decide
 from tests.builders import FAILING, a_result, run_with
 
 KEY, REPOSITORY = "a secret", "octo/shop"
@@ -156,7 +155,6 @@ def test_no_secret_is_written() -> None:
 
 # -- compared with an evaluation --
 
-DECIDED = RunDecision(decision=Decision.FAIL, reason="", rule=Rule.DECIDED_FAIL)
 LOOKUP, REFUND, STATUS = (
     {"type": "tool_call", "tool": tool, "args": {"order": 1}} for tool in ("lookup", "refund", "status")
 )
@@ -171,14 +169,11 @@ def a_trace(path: str, *events: object) -> Trace:
     return Trace(label=path, task="refund", content=b"{}", events=read_recording(text, path).events)
 
 
-def a_run(path: str, *failures: ClassifiedFailure, **more: object) -> RunResult:
+def a_run(path: str, *failures: ClassifiedFailure, **more: object) -> Run:
     numbers: Mapping[str, object] = {"pass_rate": 0.5, "unsafe_attempts": 0.0, "failures": float(len(failures)), **more}
-    return RunResult(
-        trace=path,
-        uploaded=True,
+    return replace(
+        decide(run_with(FAILING, **numbers)),
         trace_id=f"id of {path}",
-        run_decision=DECIDED,
-        ci_run=run_with(FAILING, **numbers),
         failures=tuple(replace(each, trace_id=path) for each in failures),
     )
 
@@ -187,8 +182,9 @@ def a_gate(*traces: Trace) -> Gate:
     return Gate(name="refunds", campaign="core", traces=traces)
 
 
-def found(gate: Gate, *runs: RunResult) -> WhatFailed:
-    return WhatFailed(scenarios=scenarios_of(gate, runs))
+def found(gate: Gate, *runs: Run) -> WhatFailed:
+    recorded = (replace(run, trace=trace) for trace, run in zip(gate.traces, runs, strict=True))
+    return WhatFailed(scenarios=scenarios_of(gate, tuple(recorded)))
 
 
 def a_base_failure(failure: ClassifiedFailure, count: float = 1) -> BaseFailure:
@@ -257,14 +253,14 @@ def test_a_failure_that_happens_twice_is_new_if_it_happened_once_on_the_base_wha
 @pytest.mark.parametrize(
     "incomplete",
     [
-        {"ci_run": run_with(FAILING, failures=None)},
+        {"numbers": {}},
         {"unread": True},
-        {"ci_run": run_with(FAILING, failures=1)},
-        {"run_decision": RunDecision(decision=Decision.ERROR, reason="", rule=Rule.NOT_POLLED)},
+        {"numbers": run_with(FAILING, failures=1).numbers},
+        {"decision": Decision.ERROR, "rule": Rule.NOT_POLLED},
     ],
 )
 def test_nothing_is_said_about_a_scenario_whose_failures_are_not_all_known(incomplete: dict[str, object]) -> None:
-    run: RunResult = replace(a_run("b.json"), **incomplete)  # type: ignore[arg-type]
+    run: Run = replace(a_run("b.json"), **incomplete)  # type: ignore[arg-type]
     compared = compare_with_base(
         GATE, found(GATE, a_run("a.json", UNSAFE), run), (base(failures=(a_base_failure(LOOP),)),) * 3
     )
@@ -312,7 +308,7 @@ def test_steps_are_those_of_the_worst_recording_that_has_the_failure() -> None:
 
 def test_a_registered_trace_has_no_steps_and_a_batch_is_not_compared() -> None:
     gate = a_gate(Trace(label="t-1", trace_id="t-1"))
-    run = replace(a_run("t-1", UNSAFE), uploaded=False, trace_id="t-1")
+    run = replace(a_run("t-1", UNSAFE), trace_id="t-1")
     assert [each.steps for each in compare_with_base(gate, found(gate, run), ()).failures] == [()]
     batch, what = Gate(name="refunds", campaign="core"), WhatFailed(failures=(UNSAFE,))
     assert compare_with_base(batch, what, (base(),)) is what

@@ -7,8 +7,8 @@ import pytest
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.evaluation.api import ApiResult, Success
-from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
+from sepurux_action.evaluation.runs import Decision, Rule
 from tests.evaluation.responses import FAILED, NUMBERS, by_run, http, rejected, score, scored
 from tests.evaluation.step import KNOWN, evaluate, runs_of
 from tests.fakes import FakeApiCalls
@@ -20,7 +20,7 @@ SCORED = replace(KNOWN, limits={"min_reliability_score": 80})
 def test_a_request_for_the_score_is_tried_again_after_a_lost_response(lost: ApiResult) -> None:
     calls = FakeApiCalls(scored(lost, lost, lost, score(90)))
     [result] = runs_of(calls, SCORED)
-    assert (result.decision, result.ci_run.value(RELIABILITY_SCORE)) == (Decision.PASS, 90)
+    assert (result.decision, result.value(RELIABILITY_SCORE)) == (Decision.PASS, 90)
     assert len(calls.paths("reliability")) == 4
 
 
@@ -45,7 +45,7 @@ def test_a_score_is_asked_for_until_the_deadline_or_for_30_s(timeout_s: float, u
 def test_a_score_that_is_not_shown_rejected_or_no_number_is_asked_for_once(response: ApiResult, shown: Reading) -> None:
     calls = FakeApiCalls(scored(response))
     [result] = runs_of(calls, SCORED)
-    assert result.ci_run.reading(RELIABILITY_SCORE) == shown
+    assert RELIABILITY_SCORE.reading(result.numbers) == shown
     assert len(calls.paths("reliability")) == 1
 
 
@@ -59,7 +59,7 @@ def test_a_score_that_is_not_shown_rejected_or_no_number_is_asked_for_once(respo
 )
 def test_the_score_of_each_run_of_a_batch_is_asked_for(responses: Sequence[ApiResult], shown: Reading) -> None:
     [result] = evaluate(FakeApiCalls(by_run("/reliability", *responses)), SCORED)
-    assert result.numbers.reading(RELIABILITY_SCORE) == shown
+    assert RELIABILITY_SCORE.reading(result.numbers) == shown
 
 
 def test_a_batch_of_1_000_runs_is_not_asked_for_its_scores_and_no_pass() -> None:
@@ -90,4 +90,4 @@ def test_a_score_that_decides_nothing_is_requested_once(poll: ApiResult, decisio
     assert runs_of(calls, SCORED)[0].decision is decision
     assert len(calls.paths("reliability")) == requests
     [result] = runs_of(FakeApiCalls(scored(score(99), poll=FAILED)), SCORED)
-    assert (result.decision, result.ci_run.value(RELIABILITY_SCORE)) == (Decision.FAIL, 99)
+    assert (result.decision, result.value(RELIABILITY_SCORE)) == (Decision.FAIL, 99)

@@ -6,12 +6,11 @@ import math
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.evaluation.ci_run import MAX_CATEGORIES, CIRun, FailingTool, parse_ci_run
-from sepurux_action.evaluation.decision import Decision, decide
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures, parse_failures
 from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, RELIABILITY_SCORE
-from sepurux_action.evaluation.runs import RunResult, Scenario
-from tests.builders import a_ci_run
+from sepurux_action.evaluation.pooling import Scenario
+from sepurux_action.evaluation.runs import MAX_CATEGORIES, Decision, Run, decide, parse_run
+from tests.builders import a_poll
 
 RESPONSE = {
     "run_id": "run-1",
@@ -33,11 +32,11 @@ RESPONSE = {
 def test_a_whole_response_is_read_field_by_field_and_tools_are_sorted() -> None:
     numbers = {name: RESPONSE[name] for name in ("pass_rate", "unsafe_attempts", "failures", "reliability_score")}
     numbers |= {"lowest_scenario": 0.72, "mutation_coverage": 75, "scenario_coverage": 87.5, "scenarios": 3}
-    assert parse_ci_run(RESPONSE) == a_ci_run(
+    assert parse_run(RESPONSE) == a_poll(
         status="done",
-        decision="fail",
-        mutation_categories=("timeouts", "auth"),
-        top_failing_tools=(FailingTool("payments.refund", 3), FailingTool("crm.lookup", 2)),
+        sepurux_decision="fail",
+        categories=("timeouts", "auth"),
+        failing_tools={"payments.refund": 3, "crm.lookup": 2},
         dashboard_url="https://app.sepurux.dev/runs/run-1",
         run_ids=("run-1",),
         **numbers,
@@ -46,22 +45,22 @@ def test_a_whole_response_is_read_field_by_field_and_tools_are_sorted() -> None:
 
 @pytest.mark.parametrize("payload", [None, [], "done", 1, {}, dict.fromkeys(RESPONSE)])
 def test_a_response_without_anything_is_a_run_without_anything(payload: object) -> None:
-    assert parse_ci_run(payload) == CIRun()
-    assert parse_ci_run({"mutation_categories": []}).mutation_categories == ()
+    assert parse_run(payload) == Run()
+    assert parse_run({"mutation_categories": []}).categories == ()
 
 
 def test_only_some_names_of_a_huge_list_of_mutation_categories_are_kept_but_all_are_counted() -> None:
-    run = parse_ci_run({"mutation_categories": [f"mutation {number}" for number in range(5_000)]})
-    assert len(run.mutation_categories or ()) == MAX_CATEGORIES
-    assert Scenario("", (RunResult(ci_run=run),)).numbers["mutation_categories"].value == 5_000
+    run = parse_run({"mutation_categories": [f"mutation {number}" for number in range(5_000)]})
+    assert len(run.categories or ()) == MAX_CATEGORIES
+    assert Scenario("", (run,)).numbers["mutation_categories"].value == 5_000
     assert run.value(MUTATION_CATEGORIES) == 5_000
 
 
 @pytest.mark.parametrize("wrong", [True, "x", [], {}, [None], [[1]], {"a": {}}, math.nan, 10**400, -1])
 def test_a_field_of_another_type_costs_that_field_only(wrong: object) -> None:
     for name in RESPONSE.keys() - {"decision", "status"}:
-        run = parse_ci_run({**RESPONSE, name: wrong})
-        assert (run.decision, run.status) == ("fail", "done")
+        run = parse_run({**RESPONSE, name: wrong})
+        assert (run.sepurux_decision, run.status) == ("fail", "done")
 
 
 @pytest.mark.parametrize(
@@ -72,29 +71,29 @@ def test_a_field_of_another_type_costs_that_field_only(wrong: object) -> None:
     ],
 )
 def test_what_only_resembles_a_known_word_is_not_known(word: object) -> None:
-    run = parse_ci_run({**RESPONSE, "decision": word})
+    run = parse_run({**RESPONSE, "decision": word})
     assert decide(run).decision is Decision.PENDING
-    assert run.decision not in {"pass", "fail", "pending", ""}
-    assert run.decision.isprintable()
-    assert len(run.decision) <= 82  # a quoted name may have 80
+    assert run.sepurux_decision not in {"pass", "fail", "pending", ""}
+    assert run.sepurux_decision.isprintable()
+    assert len(run.sepurux_decision) <= 82  # a quoted name may have 80
 
 
 def test_a_batch_lists_its_runs_and_a_broken_id_is_left_out() -> None:
-    run = parse_ci_run({**RESPONSE, "run_ids": ["run-2", "../run", None, 3, "run-3"]})
+    run = parse_run({**RESPONSE, "run_ids": ["run-2", "../run", None, 3, "run-3"]})
     assert run.run_ids == ("run-2", "run-3")
-    assert parse_ci_run({"run_ids": ["run-2", "run-3", "run-2"]}).run_ids == ("run-2", "run-3")
+    assert parse_run({"run_ids": ["run-2", "run-3", "run-2"]}).run_ids == ("run-2", "run-3")
 
 
 @pytest.mark.parametrize("value", [1e300, 2**53 + 2, 0.5, -1, True, "3"])
 def test_a_count_that_nothing_can_be_counted_to_is_no_sensible_number(value: object) -> None:
-    assert parse_ci_run({"failures": value}).reading(FAILURES).broken
+    assert FAILURES.reading(parse_run({"failures": value}).numbers).broken
 
 
 def test_tools_are_added_up_by_name_and_a_hostile_name_is_one_line() -> None:
     tools = [{"count": 9}, "x", {"tool": "a\nb\u202e", "count": 2}, {"tool": "c", "count": "many"}]
     tools += [{"tool": "d", "count": 3}, {"tool": "a b", "count": 2}]
-    expected = (FailingTool("a b", 4), FailingTool("d", 3), FailingTool("c", 0))
-    assert parse_ci_run({"top_failing_tools": tools}).top_failing_tools == expected
+    expected = [("a b", 4), ("d", 3), ("c", 0)]
+    assert [*parse_run({"top_failing_tools": tools}).failing_tools.items()] == expected
 
 
 def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction() -> None:
@@ -102,7 +101,7 @@ def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction() -> None:
     of_hundred = {"1": 1.0, "1.000000000001": 1.0, "1.5": 1.5, "2": 2.0, "100": 100.0, "100.0": 100.0}
     rounded = {80 - 4e-9: 80.0, 80 - 1e-8: 79.99999999, 0.8 - 4e-11: 80.0, 0.8 - 1e-10: 79.99999999}
     for reported, score in (fractions | of_hundred | {str(each): score for each, score in rounded.items()}).items():
-        assert RELIABILITY_SCORE.format.read(json.loads(reported)) == Reading(score)
+        assert RELIABILITY_SCORE.read_value(json.loads(reported)) == Reading(score)
 
 
 def failure(kind: str, severity: str = "low", description: str = "", count: int = 1) -> ClassifiedFailure:

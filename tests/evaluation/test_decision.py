@@ -6,15 +6,13 @@ import pytest
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.settings import Gate, Trace
-from sepurux_action.evaluation.ci_run import CIRun, parse_ci_run
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide
-from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
+from sepurux_action.evaluation.decision import GateDecision, decide_gate
 from sepurux_action.evaluation.metrics import PASS_RATE, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import published_numbers
-from sepurux_action.evaluation.runs import RunResult
-from tests.builders import NO_BASE, a_ci_run, a_gate_with, a_result, a_run, known
+from sepurux_action.evaluation.runs import Decision, Rule, Run, decide, parse_run
+from tests.builders import NO_BASE, a_gate_with, a_poll, a_result, a_run, known
 
-CANCELED = RunDecision(decision=Decision.ERROR, reason="It was canceled.", rule=Rule.CANCELED)
+CANCELED = Run(decision=Decision.ERROR, rule=Rule.CANCELED, reason="It was canceled.")
 
 
 def a_gate(*tasks: str, **limits: float) -> Gate:
@@ -25,16 +23,13 @@ def a_gate(*tasks: str, **limits: float) -> Gate:
     return Gate(name="", campaign="", limits=limits, traces=tuple(traces))
 
 
-def a_pass(rate: float | None = None, unsafe: float | None = 0, **numbers: object) -> CIRun:
-    return a_ci_run(decision="pass", status="done", **known(pass_rate=rate, unsafe_attempts=unsafe), **numbers)
+def a_pass(rate: float | None = None, unsafe: float | None = 0, **numbers: object) -> Run:
+    return a_poll(sepurux_decision="pass", status="done", **known(pass_rate=rate, unsafe_attempts=unsafe), **numbers)
 
 
-def decided(gate: Gate, *runs: CIRun | RunDecision) -> GateDecision:
+def decided(gate: Gate, *runs: Run) -> GateDecision:
     results = (
-        RunResult.of(trace, run, "")
-        if isinstance(run, RunDecision)
-        else replace(RunResult.of(trace, decide(run), ""), ci_run=run, trace_id=f"t-{trace.label}")
-        for trace, run in zip(gate.traces, runs, strict=True)
+        replace(run if run.reason else decide(run), trace=trace) for trace, run in zip(gate.traces, runs, strict=True)
     )
     return decide_gate(gate, tuple(results), NO_BASE)
 
@@ -43,7 +38,7 @@ ASKED = a_gate_with(min_pass_rate=0.9, max_unsafe=0, max_failures=0)
 
 
 def test_a_number_that_two_thresholds_need_or_only_its_drop_is_named_once() -> None:
-    run = parse_ci_run({"decision": "pass", "pass_rate": "95%", "reliability_score": "61.5"})
+    run = parse_run({"decision": "pass", "pass_rate": "95%", "reliability_score": "61.5"})
     for limits, name in (
         ({"max_pass_rate_drop": 0.03}, "pass rate"),
         ({"min_reliability_score": 80}, "reliability score"),
@@ -77,7 +72,7 @@ FOR_THE_CAUSE = "See the `Sepurux run` for the cause, then {rerun}."
     ],
 )
 def test_each_row_says_what_happened_and_what_to_do(response: dict[str, object], reason: str, step: str) -> None:
-    found = a_result(a_run(parse_ci_run(response)), gate=ASKED)
+    found = a_result(a_run(parse_run(response)), gate=ASKED)
     assert (found.reason, found.hint) == (reason, step)
 
 
@@ -96,10 +91,10 @@ def test_too_few_scenarios_of_enough_recordings_have_a_reason(needed: int, said:
 def test_a_number_that_some_runs_do_not_report_is_that_of_the_others_and_not_in_a_status() -> None:
     gate = a_gate("a", "b", "c")
     found = decided(gate, a_pass(0.5, 2), a_pass(None, 1), a_pass(1.0, None))
-    assert found.numbers.reading(PASS_RATE) == Reading(0.75, reported_by="2 of 3 traces", partial=True)
-    assert found.numbers.reading(UNSAFE_ATTEMPTS) == Reading(3, reported_by="2 of 3 traces", partial=True)
+    assert PASS_RATE.reading(found.numbers) == Reading(0.75, reported_by="2 of 3 traces", partial=True)
+    assert UNSAFE_ATTEMPTS.reading(found.numbers) == Reading(3, reported_by="2 of 3 traces", partial=True)
     assert published_numbers(found.numbers, gate) == {"scenarios": 3}
-    assert found.worst.trace == "0.json"
+    assert found.worst.trace.label == "0.json"
 
 
 # -- the decision -----------------------------------------------------------------------------------------------------
@@ -112,7 +107,7 @@ def test_the_reason_names_the_number_that_decides_and_the_three_lowest_scenarios
         'Sepurux reported a pass, but pass rate 72.5% is below the required 90.0%; lowest: "b" 50.0%, "d" 60.0%, '
         '"a" 80.0%.'
     )
-    assert found.worst.trace == "3.json"
+    assert found.worst.trace.label == "3.json"
 
 
 def test_the_reason_of_a_missed_scenario_names_the_lowest_and_counts_the_others() -> None:
@@ -141,7 +136,7 @@ def test_the_reason_names_the_scenarios_without_a_decision_unless_all_have_the_s
     gate, gone = a_gate("a", "b", "b", "c", "d", "e"), replace(CANCELED, reason="Gone.")
     assert decided(gate, *[gone] * 6).reason == "Gone."
     some = decided(gate, a_pass(1), gone, gone, gone, gone, gone)
-    assert (some.reason, some.detail, some.worst.trace) == ('"b", "c", "d" and 1 other: Gone.', "Gone.", "1.json")
+    assert (some.reason, some.detail, some.worst.trace.label) == ('"b", "c", "d" and 1 other: Gone.', "Gone.", "1.json")
 
 
 def test_an_uploaded_trace_is_not_shown() -> None:

@@ -11,13 +11,11 @@ import pytest
 
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.api import Success
-from sepurux_action.evaluation.ci_run import CIRun, FailingTool
-from sepurux_action.evaluation.decision import Decision, Rule, RunDecision, decide
+from sepurux_action.evaluation.decision import GateDecision, decide_gate
 from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
-from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
 from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
-from sepurux_action.evaluation.runs import RunResult
-from tests.builders import NO_BASE, a_ci_run, known
+from sepurux_action.evaluation.runs import Decision, Rule, Run, decide
+from tests.builders import NO_BASE, a_poll, known
 from tests.evaluation.responses import NUMBERS, after, http
 from tests.evaluation.step import evaluate
 from tests.fakes import CAMPAIGN, FakeApiCalls, backend
@@ -27,26 +25,23 @@ TRACES = tuple(Trace(label=f"{name}.json", content=b"{}", task=name) for name in
 GATE = Gate(name="core", campaign=CAMPAIGN, traces=TRACES, flaky=(("cancel", TODAY),)).on_day(TODAY)
 
 
-def a_run(rate: float | None, unsafe: float | None = 0, decision: str = "pass", **numbers: Any) -> CIRun:  # noqa: ANN401
+def a_run(rate: float | None, unsafe: float | None = 0, decision: str = "pass", **numbers: Any) -> Run:  # noqa: ANN401
     numbers = {"failures": 0.0, **numbers}
-    more = {name: numbers.pop(name) for name in ("mutation_categories", "top_failing_tools") if name in numbers}
+    more = {name: numbers.pop(name) for name in ("categories", "failing_tools") if name in numbers}
     read = known(pass_rate=rate, unsafe_attempts=unsafe, **numbers)
-    return a_ci_run(decision=decision, status="done", **read, **more)
+    return a_poll(sepurux_decision=decision, status="done", **read, **more)
 
 
-def decided(*runs: CIRun | RunDecision, gate: Gate = GATE, limits: Mapping[str, float] = {}) -> GateDecision:
+def decided(*runs: Run, gate: Gate = GATE, limits: Mapping[str, float] = {}) -> GateDecision:
     results = (
-        RunResult.of(trace, run, "")
-        if isinstance(run, RunDecision)
-        else replace(RunResult.of(trace, decide(run), ""), ci_run=run)
-        for trace, run in zip(gate.traces, runs, strict=True)
+        replace(run if run.reason else decide(run), trace=trace) for trace, run in zip(gate.traces, runs, strict=True)
     )
     return decide_gate(replace(gate, limits={**gate.limits, **limits}), tuple(results), NO_BASE)
 
 
 SOUND = a_run(0.95)
-STOPPED = RunDecision(Decision.ERROR, "It failed.", Rule.EVALUATION_FAILED)
-LATE = RunDecision(Decision.PENDING, "It takes long.", Rule.PENDING)
+STOPPED = Run(decision=Decision.ERROR, rule=Rule.EVALUATION_FAILED, reason="It failed.")
+LATE = Run(decision=Decision.PENDING, rule=Rule.PENDING, reason="It takes long.")
 
 
 @pytest.mark.parametrize(
@@ -65,23 +60,22 @@ LATE = RunDecision(Decision.PENDING, "It takes long.", Rule.PENDING)
         (a_run(0.1), {"min_scenarios": 2}, Decision.PASS),
         (a_run(1.0), {"min_scenarios": 3}, Decision.FAIL),
         (a_run(1.0), {"min_pass_rate": 0.96}, Decision.FAIL),
-        (a_run(0.1, mutation_categories=("auth",)), {"min_mutation_categories": 1}, Decision.ERROR),
+        (a_run(0.1, categories=("auth",)), {"min_mutation_categories": 1}, Decision.ERROR),
     ],
 )
 def test_only_its_unsafe_attempts_and_its_place_count(
-    of_flaky: CIRun | RunDecision, limits: dict[str, float], decision: Decision
+    of_flaky: Run, limits: dict[str, float], decision: Decision
 ) -> None:
     assert decided(SOUND, of_flaky, limits=limits).decision is decision
 
 
 def test_the_numbers_are_those_of_the_others_and_so_are_the_links() -> None:
-    flaky = a_run(0.1, 1, "fail", failures=9.0, mutation_categories=("b",), top_failing_tools=(FailingTool("pay", 9),))
+    flaky = a_run(0.1, 1, "fail", failures=9.0, categories=("b",), failing_tools={"pay": 9})
     limits = {"max_unsafe": 1, "min_scenario_pass_rate": 0.5}
-    found = decided(replace(SOUND, mutation_categories=("a",)), flaky, limits=limits)
-    numbers = found.numbers
-    assert [numbers.value(each) for each in (PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, SCENARIOS)] == [0.95, 1, 0, 2]
-    assert (numbers.mutation_categories, numbers.value(MUTATION_CATEGORIES)) == (("a",), None)
-    assert numbers.top_failing_tools == ()
+    found = decided(replace(SOUND, categories=("a",)), flaky, limits=limits)
+    assert [found.value(each) for each in (PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, SCENARIOS)] == [0.95, 1, 0, 2]
+    assert (found.categories, found.value(MUTATION_CATEGORIES)) == (("a",), None)
+    assert found.failing_tools == {}
     assert found.worst is found.runs[0]
     assert [each.name for each in found.scenarios] == ["refund", "cancel (flaky until 2027-01-31)"]
     assert [each.failed or each.low for each in found.scenarios] == [False, False]

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.evaluation.checks import Check, CheckState
-from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.drops import DROP, Base, Baseline, check_drop
-from sepurux_action.evaluation.gate_decision import GateDecision, decide_gate
-from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, UNSAFE_ATTEMPTS
-from tests.builders import PASSING, a_baseline, a_gate, a_gate_with, a_past_result, a_run, known, run_with
+from sepurux_action.evaluation.checks import DROP, Base, Check, CheckState, check_drop
+from sepurux_action.evaluation.decision import GateDecision, decide_gate
+from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, UNSAFE_ATTEMPTS
+from sepurux_action.evaluation.published_result import Results, comparable, median, values_of
+from sepurux_action.evaluation.runs import Decision
+from tests.builders import PASSING, RECORDED, a_baseline, a_gate, a_gate_with, a_past_result, a_run, known, run_with
 from tests.evaluation.step import traces
 
 HINT = "Give the job a permission."
@@ -17,14 +17,16 @@ HINT = "Give the job a permission."
 
 def on_main(*rates: float | None, score: float | None = 91.2) -> Base:
     results = (a_past_result(numbers=known(pass_rate=rate, reliability_score=score)) for rate in rates)
-    return Base(baseline=a_baseline(*results) if rates else Baseline(), name="`main`")
+    return Base(results=a_baseline(*results) if rates else (), name="`main`")
 
 
 def evaluated(*rates: float | None, base: Base) -> GateDecision:
     gate = a_gate_with(max_pass_rate_drop=0.03)
     gate = replace(gate, traces=traces(len(rates)) if len(rates) > 1 else gate.traces)
     runs = (run_with(PASSING, pass_rate=rate) for rate in rates)
-    return decide_gate(gate, tuple(a_run(each, trace=f"{n}") for n, each in enumerate(runs)), base)
+    return decide_gate(
+        gate, tuple(a_run(each, trace=trace) for trace, each in zip(gate.traces, runs, strict=True)), base
+    )
 
 
 def drops(decided: GateDecision) -> list[Check]:
@@ -67,10 +69,9 @@ DECISIONS = {
 @pytest.mark.parametrize("backend", [Decision.PASS, Decision.FAIL, Decision.ERROR, Decision.PENDING, Decision.SKIPPED])
 def test_a_drop_changes_the_decision_of_a_pass_only(backend: Decision, case: str) -> None:
     rate, rates, state = STATES[case]
-    base = Base(baseline=None, name="`main`", hint=HINT) if rates is None else on_main(*rates)
+    base = Base(results=None, name="`main`", hint=HINT) if rates is None else on_main(*rates)
     gate = a_gate(limits={"max_pass_rate_drop": 0.03})
-    run = a_run(run_with(PASSING, pass_rate=rate), uploaded=True)
-    run = replace(run, run_decision=replace(run.run_decision, decision=backend))
+    run = replace(a_run(run_with(PASSING, pass_rate=rate), trace=RECORDED), decision=backend)
     decided = decide_gate(gate, (run,), base)
     assert [check.state for check in drops(decided)] == [state] * (backend is not Decision.SKIPPED)
     assert decided.decision is (DECISIONS[state] if backend is Decision.PASS else backend)
@@ -93,7 +94,7 @@ def test_a_row_shows_the_change_and_how_far_it_may_go(
     rate: float | None, rates: tuple[float, ...], by: float, shown: tuple[str, str, str]
 ) -> None:
     run, gate = run_with(PASSING, pass_rate=rate), a_gate_with(max_pass_rate_drop=by)
-    [found] = check_drop(run, gate, on_main(*rates))
+    found = check_drop(gate, run.numbers, on_main(*rates))
     assert (found.actual, found.required, found.remark) == shown
     assert (found.label, found.limit) == ("Drop of the pass rate", by)
 
@@ -109,13 +110,13 @@ def test_the_number_of_a_gate_of_which_one_trace_reports_none_is_not_compared_an
 # -- what a gate is compared with -------------------------------------------------------------------------------------
 
 
-def of_main(*numbers: dict[str, float]) -> Baseline:
+def of_main(*numbers: dict[str, float]) -> Results:
     return a_baseline(*(a_past_result(numbers=each) for each in numbers))
 
 
 def test_of_two_counts_in_the_middle_the_higher_is_the_median() -> None:
     base = of_main(*({"unsafe_attempts": number, "failures": 10 * number} for number in (0.0, 3.0, 1.0, 7.0)))
-    assert (base.median(UNSAFE_ATTEMPTS), base.median(FAILURES)) == (3, 30)
+    assert (median(base, UNSAFE_ATTEMPTS), median(base, FAILURES)) == (3, 30)
 
 
 LIMITS = {"min_pass_rate": 0.8, "max_unsafe": 0, "max_failures": 2, "min_scenarios": 20, "min_scenario_pass_rate": 0.2}
@@ -138,16 +139,10 @@ def test_a_gate_is_compared_with_results_that_meet_its_thresholds_apart_from_dro
     gate = a_gate(limits={**LIMITS, "max_pass_rate_drop": 0.01})
     for decision in (Decision.PASS, Decision.FAIL):  # one may have passed with a lower minimum
         base = a_baseline(a_past_result(decision=decision, numbers=numbers), a_past_result())
-        assert base.for_gate(gate).results == base.results[not counts :]
+        assert comparable(base, gate) == base[not counts :]
 
 
 def test_a_gate_is_compared_with_the_newest_five_results_that_count() -> None:
     every = of_main(*({"pass_rate": rate} for rate in (0.91, 0.5, 0.92, 0.93, 0.94, 0.95, 0.96)))
-    base = every.for_gate(a_gate(limits={"min_pass_rate": 0.9}))
-    assert base.values(PASS_RATE) == (0.91, 0.92, 0.93, 0.94, 0.95)
-
-
-def test_a_difference_has_no_error_of_floating_point_numbers() -> None:
-    base = of_main({"reliability_score": 91.2})
-    assert (base.difference(RELIABILITY_SCORE, 61.5), base.difference(RELIABILITY_SCORE, None)) == (-29.7, None)
-    assert base.difference(PASS_RATE, 0.9) is None
+    base = comparable(every, a_gate(limits={"min_pass_rate": 0.9}))
+    assert values_of(base, PASS_RATE) == (0.91, 0.92, 0.93, 0.94, 0.95)

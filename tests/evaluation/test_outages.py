@@ -6,7 +6,7 @@ import pytest
 
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success, TransientError
-from sepurux_action.evaluation.decision import Decision, Rule
+from sepurux_action.evaluation.runs import Decision, Rule
 from tests.evaluation.responses import HANGS, http, in_turn, instead, rejected, sound
 from tests.evaluation.step import GATE, KNOWN, runs_of
 from tests.fakes import FakeApiCalls
@@ -28,7 +28,7 @@ def test_only_a_first_call_without_a_response_or_with_server_errors_is_an_outage
         assert result.decision is Decision.PASS
         return
     assert result.decision is Decision.ERROR
-    assert (result.run_decision.rule is Rule.OUTAGE) is (response in DOWN)
+    assert (result.rule is Rule.OUTAGE) is (response in DOWN)
     assert {*calls.paths()} == {"GET /v1/campaigns"}
 
 
@@ -36,13 +36,13 @@ def test_only_a_first_call_without_a_response_or_with_server_errors_is_an_outage
 @pytest.mark.parametrize("response", [REFUSED, http(500), http(429)])
 def test_nothing_later_is_an_outage(call: str, response: ApiResult) -> None:
     [result] = runs_of(FakeApiCalls(sound(**{call: response})), replace(GATE, traces=UPLOADED))
-    assert (result.decision, result.run_decision.rule) == (Decision.ERROR, Rule.NOT_POLLED)
+    assert (result.decision, result.rule) == (Decision.ERROR, Rule.NOT_POLLED)
 
 
 def test_one_other_response_shows_that_sepurux_is_up() -> None:
     respond = instead("the list of campaigns", in_turn(http(429), http(503)))
     [result] = runs_of(FakeApiCalls(respond), replace(GATE, timeout_s=30))
-    assert (result.decision, result.run_decision.rule) == (Decision.ERROR, Rule.NOT_POLLED)
+    assert (result.decision, result.rule) == (Decision.ERROR, Rule.NOT_POLLED)
 
 
 def test_a_response_for_one_project_shows_it_for_another_one_too() -> None:
@@ -51,15 +51,15 @@ def test_a_response_for_one_project_shows_it_for_another_one_too() -> None:
 
     others = sound()
     result, other = runs_of(FakeApiCalls(respond), GATE, replace(GATE, name="other", project="other", timeout_s=30))
-    assert (result.decision, other.run_decision.rule) == (Decision.PASS, Rule.NOT_POLLED)
+    assert (result.decision, other.rule) == (Decision.PASS, Rule.NOT_POLLED)
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_secret_that_may_not_list_campaigns_evaluates_one_that_is_given_by_its_uuid(status: int) -> None:
     named, known = (runs_of(FakeApiCalls(sound(campaigns=rejected(status))), gate)[0] for gate in (GATE, KNOWN))
-    assert (named.run_decision.rule, known.decision) == (Rule.NOT_POLLED, Decision.PASS)
+    assert (named.rule, known.decision) == (Rule.NOT_POLLED, Decision.PASS)
 
 
 def test_a_signal_during_the_first_call_is_no_outage() -> None:
     [result] = runs_of(FakeApiCalls(sound(campaigns=HANGS), cancel_at=1_005), GATE)
-    assert result.run_decision.rule is Rule.CANCELED
+    assert result.rule is Rule.CANCELED

@@ -6,8 +6,8 @@ import pytest
 
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
-from sepurux_action.evaluation.decision import Decision, Rule
 from sepurux_action.evaluation.metrics import PASS_RATE
+from sepurux_action.evaluation.runs import Decision, Rule
 from sepurux_action.evaluation.schedule import retry_wait
 from tests.evaluation.responses import (
     FAILED,
@@ -52,7 +52,7 @@ def test_what_polls_lead_to(poll: Poll, timeout_s: float, decision: Decision, re
     calls = FakeApiCalls(backend(poll))
     [result] = runs_of(calls, replace(GATE, timeout_s=timeout_s))
     assert result.decision is decision
-    assert reason in result.run_decision.reason
+    assert reason in result.reason
     assert calls.time - 1_000 <= ends_by
 
 
@@ -93,7 +93,7 @@ def test_a_poll_response_with_a_wrong_id_is_a_failed_poll(polled: str, name: str
     poll = in_turn(Success({**NUMBERS, name: wrong}), Success({**NUMBERS, "pass_rate": 0.99}))
     [result] = runs_of(FakeApiCalls(backend(poll, runs=Success({polled: "ours"}))))
     ignored = wrong == "of-another" and name != polled
-    assert result.ci_run.value(PASS_RATE) == (0.95 if ignored else 0.99)
+    assert result.value(PASS_RATE) == (0.95 if ignored else 0.99)
 
 
 def test_the_wait_for_a_slot_is_part_of_the_time_of_a_call() -> None:
@@ -104,7 +104,7 @@ def test_the_wait_for_a_slot_is_part_of_the_time_of_a_call() -> None:
     calls = FakeApiCalls(instead("/batch-1", in_turn(http(503)), backend(in_turn(HANGS))))
     results = runs_of(calls, replace(GATE, campaign=CAMPAIGN, traces=traces(60), timeout_s=30))
     assert calls.time <= 1_037.1
-    assert {result.run_decision.reason[-9:] for result in results if result.batch_id == "batch-1"} == {"HTTP 503."}
+    assert {result.reason[-9:] for result in results if result.batch_id == "batch-1"} == {"HTTP 503."}
 
 
 @pytest.mark.parametrize("at", [1_000, 1_000.15, 1_003, 1_030])
@@ -112,7 +112,7 @@ def test_after_a_signal_the_open_runs_are_an_error_and_nothing_more_is_sent(at: 
     calls = FakeApiCalls(backend(after(5_000)), cancel_at=at)
     [result] = runs_of(calls)
     assert result.decision is Decision.ERROR
-    assert (result.run_decision.rule, result.hint) == (Rule.CANCELED, "{Rerun}.")
+    assert (result.rule, result.hint) == (Rule.CANCELED, "{Rerun}.")
     assert calls.time <= max(at, 1_000.2) + 0.1
     assert all(time <= at for time, _ in calls.calls)
 
@@ -120,7 +120,7 @@ def test_after_a_signal_the_open_runs_are_an_error_and_nothing_more_is_sent(at: 
 def test_after_a_signal_before_the_start_nothing_is_sent_and_a_decision_before_it_stays() -> None:
     calls = FakeApiCalls(sound())
     calls.signals.receive(15)
-    assert runs_of(calls)[0].run_decision.rule is Rule.CANCELED
+    assert runs_of(calls)[0].rule is Rule.CANCELED
     assert calls.calls == []
     assert runs_of(FakeApiCalls(sound(reliability=HANGS), cancel_at=1_001.5))[0].decision is Decision.PASS
 
@@ -138,7 +138,7 @@ def test_a_defect_while_one_run_is_polled_ends_that_run_and_no_other() -> None:
     calls = FakeApiCalls(backend(in_turn(Success(Defective(NUMBERS)), PASSED)))
     results = runs_of(calls, replace(GATE, traces=traces(3)), output=output)
     assert [result.decision for result in results] == [Decision.ERROR, Decision.PASS, Decision.PASS]
-    assert results[0].run_decision.reason.startswith("Internal error (KeyError at responses.py:")
+    assert results[0].reason.startswith("Internal error (KeyError at responses.py:")
     assert "sepurux/gate-action" in results[0].hint
     assert any("internal error (KeyError" in line for line in output.lines)
     assert not any("a secret" in line for line in output.lines)
@@ -232,7 +232,7 @@ def test_a_retry_after_past_the_deadline_of_a_gate_ends_that_gate_and_no_other()
     long, *short = runs_of(calls, *of_project("", 1, timeout_s=600), *of_project("short", 20, timeout_s=30))
     assert long.decision is Decision.PASS
     assert {result.decision for result in short} == {Decision.ERROR}
-    assert all("asked to wait 40 s, longer than the time" in each.run_decision.reason for each in short)
+    assert all("asked to wait 40 s, longer than the time" in each.reason for each in short)
     assert max(result.elapsed_s for result in short) < 1
     assert len([time for time, call in calls.calls if call.method == "POST" and time < 1_040]) == 9
 

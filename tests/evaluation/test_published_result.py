@@ -8,24 +8,17 @@ from hypothesis import strategies as st
 
 from sepurux_action.config.options import Stage
 from sepurux_action.evaluation.checks import CheckState, check_thresholds
-from sepurux_action.evaluation.ci_run import parse_ci_run
-from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.decision import summarize
 from sepurux_action.evaluation.metrics import PUBLISHED
-from sepurux_action.evaluation.published_result import (
-    PreviousResult,
-    format_description,
-    parse_description,
-)
-from sepurux_action.evaluation.result import summarize
+from sepurux_action.evaluation.published_result import Result, format_description, parse_description
+from sepurux_action.evaluation.runs import Decision, parse_run
 from tests.builders import PASSING, a_gate, a_result, a_run, run_with
 
 RESULT = summarize(a_result())
 optional = {"pass_rate": st.floats(0, 1), "reliability_score": st.floats(0, 100)}
 optional |= dict.fromkeys(("unsafe_attempts", "failures", "scenarios"), st.integers(0, 2**53).map(float))
 some_numbers = st.fixed_dictionaries({}, optional=optional)
-some_results = st.builds(
-    PreviousResult, decision=st.sampled_from(Decision), stage=st.sampled_from(Stage), numbers=some_numbers
-)
+some_results = st.builds(Result, decision=st.sampled_from(Decision), stage=st.sampled_from(Stage), numbers=some_numbers)
 
 
 def test_a_description_has_decision_stage_the_four_numbers_and_the_scenarios_if_there_is_room() -> None:
@@ -47,7 +40,7 @@ def test_the_number_of_scenarios_is_read_at_the_end_only() -> None:
 
 
 def test_what_is_not_known_is_a_dash_and_one_stands_for_all() -> None:
-    silent = PreviousResult(decision=Decision.PENDING, stage=Stage.HARD, numbers={})
+    silent = Result(decision=Decision.PENDING, stage=Stage.HARD, numbers={})
     assert format_description(silent, "no decision after 10 min") == "pending (hard): -; no decision after 10 min"
     older = replace(silent, numbers={"pass_rate": 0.95, "unsafe_attempts": 0})
     assert parse_description("pending (hard): 95.0% passed, 0 unsafe") == older
@@ -89,16 +82,16 @@ def test_a_described_number_meets_its_threshold_if_and_only_if_the_reported_one_
     rate: float, score: float, needed: float, points: float
 ) -> None:
     needed, points = round(needed, 10), round(points, 8)
-    run = parse_ci_run({"decision": "pass", "pass_rate": rate, "reliability_score": score})
+    run = parse_run({"decision": "pass", "pass_rate": rate, "reliability_score": score})
     gate = a_gate(limits={"min_pass_rate": needed, "min_reliability_score": points})
     found = parse_description(format_description(summarize(a_result(a_run(run), gate=gate))))
     assert found is not None
-    met = [check.state is CheckState.MET for check in check_thresholds(run, gate, ())]
+    met = [check.state is CheckState.MET for check in check_thresholds(gate, run.numbers, None, ())]
     assert met == [found.numbers["pass_rate"] >= needed, found.numbers["reliability_score"] >= points]
 
 
 @given(some_results, st.text(max_size=200))
-def test_a_description_has_at_most_140_characters_and_reads_back_as_shown(result: PreviousResult, remark: str) -> None:
+def test_a_description_has_at_most_140_characters_and_reads_back_as_shown(result: Result, remark: str) -> None:
     described = format_description(result, remark)
     read = parse_description(described)
     assert len(described) <= 140
@@ -111,7 +104,7 @@ def test_a_description_has_at_most_140_characters_and_reads_back_as_shown(result
         result = replace(result, numbers=known)
     assert format_description(read) == format_description(result)
     assert (read.decision, read.stage) == (result.decision, result.stage)
-    assert all(read.value(metric) == result.value(metric) for metric in PUBLISHED if metric.format.whole)
+    assert all(read.value(metric) == result.value(metric) for metric in PUBLISHED if metric.integer)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success
-from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import parse_failures
-from sepurux_action.evaluation.result import Evaluated
-from sepurux_action.evaluation.runs import WhatFailed
+from sepurux_action.evaluation.pooling import WhatFailed
+from sepurux_action.evaluation.runs import Decision
 from tests.evaluation import step
 from tests.evaluation.responses import Respond, at_first, http, in_turn, instead, rejected
 from tests.fakes import CAMPAIGN, FakeApiCalls
@@ -93,7 +93,7 @@ some_runs = st.lists(failures.map(lambda each: Run(failures=each)), min_size=1, 
 TEXTS = ("severity", "type", "mutation", "description")
 
 
-def evaluate(calls: FakeApiCalls, gate: Gate = GATE) -> Evaluated:
+def evaluate(calls: FakeApiCalls, gate: Gate = GATE) -> GateDecision:
     return step.evaluate(calls, gate)[0]
 
 

@@ -9,8 +9,8 @@ import pytest
 from sepurux_action.config.settings import Trace
 from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation.api import ApiResult, PermanentError, Success
-from sepurux_action.evaluation.decision import Decision
 from sepurux_action.evaluation.run_calls import find_campaign
+from sepurux_action.evaluation.runs import Decision
 from tests.evaluation.responses import NUMBERS, Defective, Respond, after, http, in_turn, instead, sound, until
 from tests.evaluation.step import GATE, polls, runs_of
 from tests.fakes import CAMPAIGN, FakeApiCalls, backend
@@ -22,7 +22,7 @@ def test_a_rejection_ends_the_run_with_the_backends_words_and_a_hint() -> None:
     reason = "Sepurux refused the CI run (HTTP 422): thresholds.max_unsafe: no"
     calls = FakeApiCalls(sound(runs=PermanentError(reason=reason, status=422, hint="Correct it.")))
     [result] = runs_of(calls)
-    assert (result.decision, result.run_decision.reason, result.hint) == (Decision.ERROR, f"{reason}.", "Correct it.")
+    assert (result.decision, result.reason, result.hint) == (Decision.ERROR, f"{reason}.", "Correct it.")
     assert polls(calls) == []
 
 
@@ -32,13 +32,13 @@ def test_nothing_is_evaluated_without_a_usable_id(call: str, body: object) -> No
     calls = FakeApiCalls(sound(**{call: Success(body)}))
     [result] = runs_of(calls, replace(GATE, traces=(Trace(label="a.json", content=b"{}"),)))
     assert result.decision is Decision.ERROR
-    assert ("no usable run_id or batch_id" in result.run_decision.reason) is (call == "runs")
+    assert ("no usable run_id or batch_id" in result.reason) is (call == "runs")
     assert len(calls.paths("/v1/ci/runs")) == (call == "runs")
 
 
 def test_a_start_of_a_run_of_another_campaign_is_an_error() -> None:
     [result] = runs_of(FakeApiCalls(sound(runs=Success({"run_id": "r", "campaign_id": OTHER}))))
-    assert result.run_decision.reason == "Sepurux started the CI run, but sent a response about another campaign."
+    assert result.reason == "Sepurux started the CI run, but sent a response about another campaign."
 
 
 OTHERS = 'Set {campaign} to one of these, or {project} to another project: "core".'
@@ -66,7 +66,7 @@ def test_each_run_finds_its_campaign_within_its_own_timeout() -> None:
     calls = FakeApiCalls(instead("the list of campaigns", until(30, http(503))))
     short, long = runs_of(calls, replace(GATE, name="short", timeout_s=10), replace(GATE, name="long", timeout_s=600))
     assert (short.decision, long.decision) == (Decision.ERROR, Decision.PASS)
-    assert "HTTP 503" in short.run_decision.reason
+    assert "HTTP 503" in short.reason
     assert short.elapsed_s <= 10
 
 
@@ -81,7 +81,7 @@ def test_a_useless_list_of_campaigns_is_requested_once(response: ApiResult, reas
     calls = FakeApiCalls(sound(campaigns=response))
     results = runs_of(calls, GATE, replace(GATE, name="other"))
     assert {result.decision for result in results} == {Decision.ERROR}
-    assert all(result.run_decision.reason.startswith(reason) for result in results)
+    assert all(result.reason.startswith(reason) for result in results)
     assert calls.paths() == ["GET /v1/campaigns"]
 
 
@@ -112,7 +112,7 @@ def test_one_run_is_never_accepted_for_two_different_questions(change: Mapping[s
     other = replace(FIRST, name="other", **change)  # type: ignore[arg-type]
     results = runs_of(FakeApiCalls(backend(after(5), runs=Success({"batch_id": "batch-1"}))), FIRST, other)
     assert [result.decision for result in results] == [Decision.PASS, second]
-    assert ("the same run `batch-1`" in results[1].run_decision.reason) is (second is Decision.ERROR)
+    assert ("the same run `batch-1`" in results[1].reason) is (second is Decision.ERROR)
 
 
 @pytest.mark.parametrize(("content", "second"), [(b"{}", Decision.PASS), (b'{"events": []}', Decision.ERROR)])
@@ -121,7 +121,7 @@ def test_one_trace_id_is_never_accepted_for_two_different_files(content: bytes, 
     gate = replace(FIRST, traces=(Trace(label="a.json", content=b"{}"), Trace(label="b.json", content=content)))
     results = runs_of(FakeApiCalls(started({"run_id": "r1"}, {"run_id": "r2"})), gate)
     assert [result.decision for result in results] == [Decision.PASS, second]
-    assert ("the same trace `trace-1`" in results[1].run_decision.reason) is (second is Decision.ERROR)
+    assert ("the same trace `trace-1`" in results[1].reason) is (second is Decision.ERROR)
 
 
 def test_a_run_that_a_batch_names_only_in_a_poll_is_not_accepted_for_another_gate() -> None:

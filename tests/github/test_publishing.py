@@ -13,8 +13,7 @@ from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH, Gate, Settings
 from sepurux_action.errors import Interrupted
 from sepurux_action.evaluate import evaluate, read_record
-from sepurux_action.evaluation.enforcement import ApprovalStatus
-from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
 from sepurux_action.github.bounded_calls import READS_S
 from sepurux_action.github.commit import Commit, PolicyFile
 from sepurux_action.github.event import Head
@@ -44,7 +43,7 @@ BAD_TOKEN, GONE = Refusal(401, "Bad credentials"), Refusal(410, "This issue was 
 Arrange = Callable[[Scene], None]
 
 
-def results(*names: str, passing: bool = False) -> list[GateResult]:
+def results(*names: str, passing: bool = False) -> list[GateDecision]:
     run = a_run(PASSING) if passing else a_run()
     return [a_result(run, gate=a_gate(name=name)) for name in names]
 
@@ -161,7 +160,7 @@ def run_gates(session: GitHubSession, *gates: Gate) -> None:
     evaluate(step, read_record(step))
 
 
-def publish(scene: Scene, decided: Sequence[GateResult], body: Callable[[str], str] = BODY) -> str:
+def publish(scene: Scene, decided: Sequence[GateDecision], body: Callable[[str], str] = BODY) -> str:
     """Publish what follows an evaluation, and return the address of the comment."""
     scene.session.publisher.read_again()
     scene.session.publisher.publish_results(decided)

@@ -9,11 +9,10 @@ import pytest
 from sepurux_action.config.options import OnOutage, Stage, input_layer
 from sepurux_action.config.settings import POLICY_PATH, read_settings
 from sepurux_action.errors import ConfigurationError
-from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
+from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
 from sepurux_action.evaluation.metrics import PASS_RATE
-from sepurux_action.evaluation.published_result import parse_description
-from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.published_result import median, parse_description
+from sepurux_action.evaluation.runs import Decision, Rule
 from sepurux_action.github.event import parse_author
 from sepurux_action.github.policy_source import resolve_policy
 from sepurux_action.github.subject import FIRST_READ_S
@@ -46,7 +45,7 @@ NUMBERS = "72.0% passed, 1 unsafe, 5 failures, score 61.5"
     ],
 )
 def test_a_status_says_after_its_numbers_what_next(
-    result: GateResult, state: str, description: str, scene: Scene
+    result: GateDecision, state: str, description: str, scene: Scene
 ) -> None:
     scene.load().publisher.publish_results([result])
     [status] = scene.repository.latest_statuses(scene.pull.head_sha)
@@ -66,7 +65,7 @@ def test_an_approval_of_a_newer_head_approves_no_older_commit(scene: Scene) -> N
     reviews = scene.load().reviews
     scene.push()
     scene.pull.review("ada", "APPROVED")
-    assert not reviews.approval(()).approved
+    assert not reviews.approval(()).approved_by
 
 
 def hidden(scene: Scene) -> None:
@@ -157,7 +156,7 @@ def test_one_query_reads_what_decides_and_another_one_the_base_if_a_drop_is_set(
     assert queries(large) == {"commit": 1}
     found = large.session.with_base([a_gate(), DROP]).subject.baseline(DROP)
     assert found
-    assert found.median(PASS_RATE) == 0.91
+    assert median(found, PASS_RATE) == 0.91
     assert (queries(large), large.warnings) == ({"commit": 1, "base": 1}, [])
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.config.options import Stage
-from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.published_result import PreviousResult
+from sepurux_action.evaluation.published_result import Result
+from sepurux_action.evaluation.runs import Decision
 from sepurux_action.github.stage_advice import NOT_REQUIRED, NOT_SET, blocked_by_next
 from tests.builders import a_gate
 from tests.github.scene import FORBIDDEN, Scene, rejecting
@@ -68,7 +68,7 @@ def test_without_a_pull_request_there_is_no_advice(scene: Scene) -> None:
 def test_the_next_stage_would_have_blocked_what_failed(counts: tuple[int, int], which: str | None) -> None:
     passed, failed = counts
     decisions = [Decision.PASS] * passed + [Decision.FAIL] * failed + [Decision.ERROR, Decision.PENDING] * 8
-    newest = [PreviousResult(decision=each, stage=Stage.OBSERVE, numbers={}) for each in decisions]
+    newest = [Result(decision=each, stage=Stage.OBSERVE, numbers={}) for each in decisions]
     for stage, following in ((Stage.OBSERVE, "soft"), (Stage.SOFT, "hard")):
         said = f"With `{following}`, {which} evaluated pull requests would have been blocked."
         assert [*blocked_by_next(stage, newest)] == ([said] if which else [])

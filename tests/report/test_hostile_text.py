@@ -14,17 +14,15 @@ from hypothesis import strategies as st
 from sepurux_action.common.json_reader import Reading, safe_url
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config.options import Stage
-from sepurux_action.config.settings import Change
+from sepurux_action.config.settings import Change, Trace
 from sepurux_action.errors import EvaluationError, Problem
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.ci_run import FailingTool
-from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.drops import Base
-from sepurux_action.evaluation.enforcement import ApprovalStatus, Reason, Refusal
+from sepurux_action.evaluation.checks import Base
+from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
 from sepurux_action.evaluation.failures import ClassifiedFailure
-from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.pooling import WhatFailed
 from sepurux_action.evaluation.run_calls import find_campaign
-from sepurux_action.evaluation.runs import WhatFailed
+from sepurux_action.evaluation.runs import Decision
 from sepurux_action.report.markdown import (
     ZERO_WIDTH_SPACE,
     code,
@@ -189,7 +187,7 @@ def test_a_listing_is_read_as_its_lines_without_what_cannot_be_seen(lines: list[
 ordinary = st.from_regex(r"[A-Za-z0-9_.:/+-]{1,12}( [A-Za-z0-9_.:/+-]{1,12}){0,3}", fullmatch=True)
 
 
-def errors(name: str) -> Iterator[GateResult]:
+def errors(name: str) -> Iterator[GateDecision]:
     """Yield gates whose errors quote a name: a campaign, a project, a trace, a run, or a base's run."""
     listed = [{"name": name, "campaign_id": f"{name} {n}"} for n in range(2)]
     for wanted in ("another", name):
@@ -200,7 +198,7 @@ def errors(name: str) -> Iterator[GateResult]:
     for base in (None, a_baseline(*[a_past_result()] * 3)):
         run = a_run(replace(PASSING, numbers={**PASSING.numbers, "pass_rate": Reading(0.5)}))
         dropping = replace(gate, limits={"max_pass_rate_drop": 0.01})
-        yield a_result(run, gate=dropping, base=Base(baseline=base, name=f"`{name.replace(' ', '-')}`"))
+        yield a_result(run, gate=dropping, base=Base(results=base, name=f"`{name.replace(' ', '-')}`"))
     for call, status in (
         (api.create_run(gate, "c", name, {}, "k"), 404),
         (api.create_run(gate, "c", "", {}, "k"), 400),
@@ -233,14 +231,15 @@ names = ordinary.filter(lambda name: not re.search(r"://|www\.", name))  # in HT
 @example("deadbeef GH-1 a:b")
 def test_no_report_on_ordinary_names_contains_an_invisible_character(name: str) -> None:
     failure = ClassifiedFailure(type=name, severity="high", description="It failed.", mutation=name)
-    run = replace(FAILING, top_failing_tools=(FailingTool(name, 1),), mutation_categories=(name,))
-    scenarios = tuple(a_scenario(name, run, trace=f"{name} {n}", failures=(failure,)) for n in range(2))
+    run = replace(FAILING, failing_tools={name: 1}, categories=(name,))
+    traces = [Trace(label=f"{name} {n}") for n in range(2)]
+    scenarios = tuple(a_scenario(name, run, trace=trace, failures=(failure,)) for trace in traces)
     found = WhatFailed(failures=(failure,), scenarios=scenarios)
     gate = a_gate(name=name, campaign=name, project=name, mutation_pack=name, required_mutation_categories=("x-1",))
     soft = ApprovalStatus(commit=COMMIT, can_approve=(name,), ignored=(Refusal(name, Reason.BOT),))
     change = Change("campaign", name, f"{name} 2", name)
     context = a_context(base_ref=name, baselines={name: a_baseline()}, policy_changes=(change,))
-    of_traces = [a_run(run, trace=f"{name} {n}", trace_id=name) for n in range(2)]
+    of_traces = [a_run(run, trace=trace, trace_id=name) for trace in traces]
     results = [
         [a_result(a_run(run), what_failed=found, gate=gate, approval=soft)],
         [a_result(*of_traces, gate=gate, what_failed=found)],

@@ -11,20 +11,20 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
 
 from sepurux_action.common.wording import joined
 from sepurux_action.config.options import Stage
+from sepurux_action.config.settings import Trace
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.ci_run import CIRun
-from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.runs import RunResult, Scenario, WhatFailed
+from sepurux_action.evaluation.pooling import Scenario, WhatFailed
+from sepurux_action.evaluation.runs import Decision, Run
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.report import Report, build_report, shortened
 from tests.builders import (
     FAILING,
     HOSTILE,
     PASSING,
-    a_ci_run,
     a_context,
     a_failure,
     a_gate,
+    a_poll,
     a_result,
     a_run,
     a_scenario,
@@ -70,7 +70,7 @@ def shown(report: Report) -> dict[str, str]:
     return {case.name: joined(": ", case_state(case), texts[case.name]) for case in found}
 
 
-def a_report(run: RunResult, found: WhatFailed | None = None, **gate: object) -> Report:
+def a_report(run: Run, found: WhatFailed | None = None, **gate: object) -> Report:
     return build_report([a_result(run, gate=a_gate(**gate), what_failed=found)], a_context())
 
 
@@ -85,7 +85,7 @@ def test_each_gate_has_a_suite_that_agrees_with_its_decision(state: str) -> None
     for gate, (of_gate, *scenarios) in zip(report.gates, found.values(), strict=False):
         assert (case_state(of_gate) == "failure", case_state(of_gate) == "passed") == (
             gate.failed,
-            gate.decision is Decision.PASS,
+            gate.result.decision is Decision.PASS,
         )
         assert gate.failed or "failure" not in map(case_state, scenarios)
     if state in states():
@@ -96,15 +96,15 @@ def test_each_gate_has_a_suite_that_agrees_with_its_decision(state: str) -> None
 # -- what becomes what ------------------------------------------------------------------------------------------------
 
 
-def a_batch(*scenarios: Scenario, run: CIRun = FAILING, **gate: object) -> Report:
+def a_batch(*scenarios: Scenario, run: Run = FAILING, **gate: object) -> Report:
     """Return the report on a batch with these scenarios and one that passed."""
-    found = WhatFailed(scenarios=(*scenarios, a_scenario("sound", a_ci_run(decision="pass"))))
+    found = WhatFailed(scenarios=(*scenarios, a_scenario("sound", a_poll(sepurux_decision="pass"))))
     return a_report(run=a_run(run_with(run, scenarios=len(found.scenarios))), found=found, **gate)
 
 
-LOOPS, UNDECIDED = a_scenario("loops", failures=(a_failure(),)), a_scenario("undecided", a_ci_run())
-FLAKY = a_scenario("cancel", FAILING, flaky=date(2027, 1, 31))
-BROKEN, FAILED = replace(FAILING, status="error", decision=""), a_scenario("refund twice", FAILING)
+LOOPS, UNDECIDED = a_scenario("loops", failures=(a_failure(),)), a_scenario("undecided", a_poll())
+FLAKY = a_scenario("cancel", FAILING, trace=Trace(label="", flaky=date(2027, 1, 31)))
+BROKEN, FAILED = replace(FAILING, status="error", sepurux_decision=""), a_scenario("refund twice", FAILING)
 GONE, LATE = (undecided(decision, "Gone.", "Ask.") for decision in (Decision.ERROR, Decision.PENDING))
 NUMBERS = "72.0% passed, 1 unsafe attempt, 5 failures"
 MISSED = "failure: Pass rate 72.0% is below the required 85.0%; 1 unsafe attempt is more than the allowed 0."

@@ -9,9 +9,8 @@ import pytest
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.options import Stage
-from sepurux_action.evaluation.ci_run import FailingTool
-from sepurux_action.evaluation.decision import Decision
-from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.decision import GateDecision
+from sepurux_action.evaluation.runs import Decision
 from sepurux_action.report import outputs
 from sepurux_action.report.outputs import OUTPUTS, without_decision
 from sepurux_action.report.report import build_report
@@ -32,7 +31,7 @@ from tests.builders import (
 )
 
 
-def step_outputs(results: Sequence[GateResult]) -> dict[str, str]:
+def step_outputs(results: Sequence[GateDecision]) -> dict[str, str]:
     return outputs.step_outputs(results, build_report(results, a_context()))
 
 
@@ -117,9 +116,9 @@ def test_outputs_fit_into_a_job_with_every_gate_and_the_worst_gates_ids(gates: i
 
 
 def test_ids_without_end_are_cut_between_two_and_the_longest_fields_of_gates_are_null() -> None:
-    tools = tuple(FailingTool("🚀" * 1_000 + str(n), 1) for n in range(1_000))
+    tools = {"🚀" * 1_000 + str(n): 1 for n in range(1_000)}
     ids = tuple(f"{number:0200}" for number in range(1_000))
-    run = a_run(replace(PASSING, run_ids=ids, top_failing_tools=tools), run_id="", batch_id="b")
+    run = a_run(replace(PASSING, run_ids=ids, failing_tools=tools), run_id="", batch_id="b")
     values = step_outputs([a_result(run, run)])
     assert 39_000 < len(values["run_id"]) <= 40_000
     assert {len(each) for each in values["run_id"].split(",")} == {200}

@@ -15,12 +15,11 @@ from sepurux_action.config.options import Stage
 from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import Change
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.ci_run import CIRun, FailingTool
-from sepurux_action.evaluation.decision import Decision, Rule
+from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import OnBase
-from sepurux_action.evaluation.result import GateResult
+from sepurux_action.evaluation.pooling import Scenario, WhatFailed
 from sepurux_action.evaluation.run_poller import CANCELED
-from sepurux_action.evaluation.runs import Scenario, WhatFailed
+from sepurux_action.evaluation.runs import Decision, Rule
 from sepurux_action.report import rendering
 from sepurux_action.report.markdown import finish
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
@@ -34,10 +33,10 @@ from tests.builders import (
     PASSING,
     RUN_ID,
     WAITS,
-    a_ci_run,
     a_context,
     a_failure,
     a_gate,
+    a_poll,
     a_result,
     a_run,
     a_scenario,
@@ -66,11 +65,9 @@ def comment(state: str) -> str:
 
 
 GONE = undecided(Decision.ERROR, "Gone.", "Re-run the job.")
-LATE = undecided(Decision.PENDING, "Late.", "Re-run the job.", run=a_ci_run(dashboard_url=DASHBOARD))
-UNEXPLAINED = a_run(replace(PASSING, decision="fail"))
-CANCELED_RUN = undecided(
-    Decision.ERROR, CANCELED.reason, run=a_ci_run(dashboard_url="https://x.dev/r"), rule=Rule.CANCELED
-)
+LATE = undecided(Decision.PENDING, "Late.", "Re-run the job.", run=a_poll(dashboard_url=DASHBOARD))
+UNEXPLAINED = a_run(replace(PASSING, sepurux_decision="fail"))
+CANCELED_RUN = undecided(Decision.ERROR, CANCELED, run=a_poll(dashboard_url="https://x.dev/r"), rule=Rule.CANCELED)
 OBSERVED, SOFT = a_gate(name="observed", stage=Stage.OBSERVE), a_gate(name="soft", stage=Stage.SOFT)
 GATES = (a_gate(), OBSERVED)
 EVIDENCE = f"[Sepurux run]({DASHBOARD})"
@@ -86,7 +83,7 @@ UNNAMED = f"Sepurux names no failure, so look at the attempts in the {EVIDENCE},
             [a_result(UNEXPLAINED, gate=SOFT, approval=WAITS)],
             f"> **Needs an approval.** {WHY} Look at what failed ({EVIDENCE}). Then `mona` or",
         ),
-        ([a_result(replace(UNEXPLAINED, ci_run=CIRun(decision="fail")))], f"{WHY} Ask Sepurux about run `{RUN_ID}`.\n"),
+        ([a_result(replace(UNEXPLAINED, numbers={}, dashboard_url=""))], f"{WHY} Ask Sepurux about run `{RUN_ID}`.\n"),
         ([a_result()], f"> **Blocked.** {UNNAMED}"),
         (
             [a_result(a_run(replace(FAILING, dashboard_url="")))],
@@ -101,7 +98,7 @@ UNNAMED = f"Sepurux names no failure, so look at the attempts in the {EVIDENCE},
     ],
     ids=range(8),
 )
-def test_a_report_says_why_and_what_to_do(results: list[GateResult], text: str) -> None:
+def test_a_report_says_why_and_what_to_do(results: list[GateDecision], text: str) -> None:
     assert text in render_summary(build_report(results, a_context()))
 
 
@@ -117,7 +114,7 @@ def test_a_title_counts_the_gates_that_block_after_a_signal_too() -> None:
 
 
 def test_a_canceled_gate_says_which_run_goes_on() -> None:
-    unlinked = replace(CANCELED_RUN, ci_run=CIRun())
+    unlinked = replace(CANCELED_RUN, dashboard_url="")
     unknown = replace(unlinked, run_id="")
     linked, other = "  The run goes on at Sepurux: https://x.dev/r", "  Another run may have been started at Sepurux."
     for runs, more in (
@@ -131,7 +128,7 @@ def test_a_canceled_gate_says_which_run_goes_on() -> None:
 
 
 def test_a_scenario_that_failed_without_a_failure_has_a_reason() -> None:
-    failed, passed = a_run(run_with(replace(PASSING, decision="fail"), failures=0.0)), a_run(PASSING)
+    failed, passed = a_run(run_with(replace(PASSING, sepurux_decision="fail"), failures=0.0)), a_run(PASSING)
     scenarios = Scenario("refund twice", (failed,)), Scenario("cancel an order", (passed,))
     report = build_report([a_result(failed, passed, what_failed=WhatFailed(scenarios=scenarios))], a_context())
     [line] = [line for line in render_lines(report, "log") if "refund twice" in line]
@@ -311,7 +308,7 @@ def test_a_template_escapes_every_value_that_is_not_markdown_of_ours(own_templat
 
 
 def test_a_short_report_stays_short_however_much_the_backend_has_reported() -> None:
-    run = a_run(replace(FAILING, top_failing_tools=tuple(FailingTool(f"tool-{n}", 1) for n in range(1_000))))
+    run = a_run(replace(FAILING, failing_tools={f"tool-{n}": 1 for n in range(1_000)}))
     failures = tuple(replace(FAILURES[0], type=f"type-{n}") for n in range(1_000))
     failed = WhatFailed(failures=failures)
     results = [a_result(run, gate=a_gate(name=f"gate{number}"), what_failed=failed) for number in range(30)]

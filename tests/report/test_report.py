@@ -9,12 +9,11 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.base_results import BaseScenario, ScenarioOnBase
-from sepurux_action.evaluation.checks import Check, CheckState
-from sepurux_action.evaluation.decision import Decision, Rule
-from sepurux_action.evaluation.drops import Base, Baseline
+from sepurux_action.evaluation.checks import Base, Check, CheckState
+from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
-from sepurux_action.evaluation.result import GateResult
-from sepurux_action.evaluation.runs import RunResult, WhatFailed
+from sepurux_action.evaluation.pooling import WhatFailed
+from sepurux_action.evaluation.runs import Decision, Rule, Run
 from sepurux_action.report import next_steps, sentences
 from sepurux_action.report.context import Dashboard
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
@@ -44,7 +43,7 @@ PASSED, PENDING, GONE = a_run(PASSING), undecided(Decision.PENDING, "No decision
 SKIPPED = undecided(Decision.SKIPPED, "x")
 
 
-def a_report(*runs: RunResult, found: WhatFailed | None = None, gate: Gate | None = None, **context: object) -> Report:
+def a_report(*runs: Run, found: WhatFailed | None = None, gate: Gate | None = None, **context: object) -> Report:
     return build_report([a_result(*runs, gate=gate, what_failed=found)], a_context(**context))
 
 
@@ -92,7 +91,7 @@ def test_what_failed_links_scenarios_if_their_number_is_known(
 
 def test_categories_that_are_not_reported_are_not_called_missing() -> None:
     gate = a_gate(limits={}, required_mutation_categories=("timeouts",))
-    report = a_report(a_run(run_with(PASSING, mutation_categories=None)), gate=gate)
+    report = a_report(a_run(run_with(PASSING, categories=None)), gate=gate)
     assert (report.gates[0].found.categories, report.gates[0].thresholds.lacking) == ((), ())
     assert rows(report) == [("❗ Required mutations", "not reported", "1", "")]
 
@@ -126,18 +125,18 @@ def test_observe_says_what_hard_would_do(allowed: OnOutage, rule: Rule) -> None:
     run = undecided(Decision.ERROR, "Gone.", rule=rule)
     (found,) = a_report(run, gate=a_gate(stage=Stage.OBSERVE, on_outage=allowed)).gates
     would = allowed is OnOutage.BLOCK or rule is Rule.NOT_POLLED
-    assert (found.blocks, found.would_block) == (False, would)
+    assert (found.result.blocks, found.would_block) == (False, would)
 
 
 def test_while_the_evaluation_runs_no_number_misses_its_threshold() -> None:
-    run = undecided(Decision.PENDING, "No decision after 10 min.", run=replace(FAILING, decision=""))
+    run = undecided(Decision.PENDING, "No decision after 10 min.", run=replace(FAILING, sepurux_decision=""))
     report = a_report(run, baselines={"refunds": a_baseline()}, base_ref="main")
     assert rows(report) == [("⏳ Pass rate", "72.0%", "≥ 85.0%", ""), ("⏳ Unsafe attempts", "1", "0", "")]
     assert report.gates[0].thresholds.missed == ()
 
 
 def test_scenarios_without_a_result_for_the_same_reason_are_not_listed() -> None:
-    assert a_report(replace(GONE, trace="a"), replace(GONE, trace="b")).gates[0].found.scenarios == ()
+    assert a_report(*(replace(GONE, trace=Trace(label=name)) for name in "ab")).gates[0].found.scenarios == ()
 
 
 @pytest.mark.parametrize(("sandbox", "failures"), [(True, FAILURES), (True, ()), (False, FAILURES)], ids=range(3))
@@ -169,7 +168,7 @@ def test_a_list_that_could_not_be_read_is_not_one_without_failures() -> None:
     ids=range(4),
 )
 def test_a_report_says_that_scenarios_are_stored(
-    traces: list[Trace], run: RunResult, pull_request: int | None, *, registered: bool
+    traces: list[Trace], run: Run, pull_request: int | None, *, registered: bool
 ) -> None:
     report = a_report(*[run] * len(traces), gate=a_gate(traces=tuple(traces)), pull_request=pull_request)
     told = [text in render_comment(report, "") for text in ("stored scenarios", "and push")]
@@ -188,7 +187,7 @@ def test_traces_that_are_more_than_a_day_older_than_the_commit_are_named() -> No
 
 
 def test_only_one_row_is_the_median_if_the_commits_of_the_base_are_not_known() -> None:
-    shown = render_summary(a_report(baselines={"refunds": Baseline((a_past_result(),) * 3)}))
+    shown = render_summary(a_report(baselines={"refunds": (a_past_result(),) * 3}))
     assert (shown.count("\n| before, median of 3 |"), shown.count("\n| ✅\u00a0before |")) == (1, 3)
 
 
@@ -209,7 +208,7 @@ def test_a_drop_is_what_its_number_needs(
     base = a_baseline(*[a_past_result()] * results)
     gate = a_gate_with(min_pass_rate=minimum, max_pass_rate_drop=0.03)
     run = a_run(run_with(PASSING, pass_rate=Reading() if rate is None else rate))
-    result = a_result(run, gate=gate, base=Base(baseline=base, name="`main`"))
+    result = a_result(run, gate=gate, base=Base(results=base, name="`main`"))
     report = build_report([result], a_context(base_ref="main", baselines={"refunds": base}))
     assert rows(report) == ([row] if row else [])
     assert len(report.gates[0].thresholds.requested) == 1 + (minimum is not None)
@@ -292,11 +291,11 @@ def test_a_failure_of_several_gates_is_shown_once_with_their_names() -> None:
 
 
 def of_traces(missed: Mapping[str, float], *, failing: int, traces: int = 13) -> GateFacts:
-    names = [f"{n}.json" for n in range(traces)]
+    files = tuple(Trace(label=f"{n}.json", content=b"{}") for n in range(traces))
     numbers = [FAILING] * failing + [run_with(PASSING, failures=0)] * (traces - failing)
-    runs = [a_run(each, trace=name, uploaded=True) for each, name in zip(numbers, names, strict=True)]
+    runs = [a_run(each, trace=trace) for each, trace in zip(numbers, files, strict=True)]
     gate = a_gate(limits={"min_pass_rate": 0.9, "min_scenarios": 2, **missed})
-    gate = replace(gate, traces=tuple(Trace(label=name, content=b"{}") for name in names))
+    gate = replace(gate, traces=files)
     checks = tuple(
         Check(threshold=name, metric="", label="", required="", actual="", state=CheckState.MISSED, limit=limit)
         for name, limit in missed.items()
@@ -331,7 +330,7 @@ def test_no_command_leaves_out_what_failed(missed: dict[str, float], failing: in
 # -- sentences --------------------------------------------------------------------------------------------------------
 
 
-def words(*results: GateResult, kind: type[Words] = Words, limits: int = 9, **context: object) -> Words:
+def words(*results: GateDecision, kind: type[Words] = Words, limits: int = 9, **context: object) -> Words:
     named = [replace(each, gate=replace(each.gate, name=f"g{n}")) for n, each in enumerate(results)]
     report = build_report(named, a_context(**context))
     return kind(View(report=report, place="comment", limits={**COMMENT_LIMITS, "gates": limits}))
@@ -355,7 +354,7 @@ OBSERVED, UNKNOWN = a_result(gate=OBSERVE), a_result(GONE, gate=OBSERVE)
         ),
     ],
 )
-def test_a_title_counts_and_names_the_gates_that_someone_has_to_act_on(results: list[GateResult], title: str) -> None:
+def test_a_title_counts_and_names_the_gates_that_someone_has_to_act_on(results: list[GateDecision], title: str) -> None:
     say = words(*results)
     assert f"{sentences.symbol(say)} {sentences.title(say)}" == title
 
@@ -392,7 +391,8 @@ def test_the_title_of_an_error_is_its_first_clause_the_alert_has_the_rest(reason
 
 
 def test_a_title_names_the_scenarios_below_the_lowest_rate() -> None:
-    runs = [a_run(run_with(PASSING, pass_rate=rate), trace=name) for name, rate in (("a", 0.4), ("b", 0.5), ("c", 1.0))]
+    rates = {"a": 0.4, "b": 0.5, "c": 1.0}
+    runs = [a_run(run_with(PASSING, pass_rate=rate), trace=Trace(label=name)) for name, rate in rates.items()]
     for limit, title in (
         (0.6, "a and 1 other scenario passed less than 60.0%"),
         (0.45, "a passed 40.0%, 45.0% needed"),

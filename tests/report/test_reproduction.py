@@ -13,6 +13,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.config.command_line import PROGRAM, command_lines, parse_command_line
 from sepurux_action.config.options import flag_layer
 from sepurux_action.config.settings import Gate, Trace, read_settings
+from sepurux_action.evaluation.metrics import sent_limits
 from tests.builders import HOSTILE, TRACE_ID, a_gate
 
 HOST = "app.sepurux.dev"
@@ -64,7 +65,7 @@ def reproduced(gate: Gate, folder: Path) -> Gate:
 def test_a_shell_makes_the_same_gate_of_it(tmp_path: Path) -> None:
     made = reproduced(EVERYTHING, tmp_path)
     assert (made.campaign, made.project, made.mutation_pack) == ("refund-reliability", "shop-agent", "pack-1")
-    assert made.thresholds == EVERYTHING.thresholds
+    assert sent_limits(made) == sent_limits(EVERYTHING)
     assert [trace.label for trace in made.traces] == [trace.label for trace in EVERYTHING.traces]
 
 
@@ -76,7 +77,7 @@ def test_a_shell_makes_the_same_gate_of_it(tmp_path: Path) -> None:
 def test_no_name_ends_its_argument(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     gate = a_gate(campaign=name, project=name, traces=(Trace(label=name, content=b"{}"),))
     made = reproduced(gate, tmp_path_factory.mktemp("shell"))
-    assert (made.campaign, made.project, made.thresholds) == (name, name, gate.thresholds)
+    assert (made.campaign, made.project, sent_limits(made)) == (name, name, sent_limits(gate))
     assert [trace.label for trace in made.traces] == [name]
 
 

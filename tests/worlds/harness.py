@@ -22,7 +22,7 @@ from sepurux_action.app import run_step
 from sepurux_action.baseline import VERSION, write_results
 from sepurux_action.errors import Interrupted
 from sepurux_action.evaluation.base_results import BaseResult, BaseScenario
-from sepurux_action.evaluation.decision import Decision
+from sepurux_action.evaluation.runs import Decision
 from sepurux_action.evaluation.transport import Transport
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.step import Connections
