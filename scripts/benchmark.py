@@ -30,7 +30,7 @@ from sepurux_action.evaluation.runs import Decision
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, Store
-from sepurux_action.sandbox.api import Run
+from sepurux_action.sandbox.server import Run
 from tests import backend
 from tests.backend import Answer, Request, ScriptedBackend
 from tests.builders import a_context, a_gate, a_result

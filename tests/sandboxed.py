@@ -3,7 +3,7 @@
 from threading import Lock
 
 from sepurux_action.sandbox import Store
-from sepurux_action.sandbox.api import SOUND_REFUND, UNSAFE_REFUND, Api, Request
+from sepurux_action.sandbox.server import SOUND_REFUND, UNSAFE_REFUND, Request, respond
 from tests import backend
 from tests.backend import Answer, ScriptedBackend
 from tests.runner import REPOSITORY
@@ -45,13 +45,12 @@ def scripted_sandbox(store: Store, *, late_s: float) -> ScriptedBackend:
     server = ScriptedBackend({})
     lock = Lock()
 
-    def respond(request: backend.Request) -> Answer:
-        api = Api(store, token=None, base_url=server.url)
+    def answer(request: backend.Request) -> Answer:
         asked = Request(
             method=request.method, path=request.path, query=request.query, headers=request.headers, body=request.body
         )
         with lock:
-            return backend.late(late_s, backend.json(api.respond(asked)))
+            return backend.late(late_s, backend.json(respond(store, asked, token=None, base_url=server.url)))
 
-    server.script("*", respond)
+    server.script("*", answer)
     return server

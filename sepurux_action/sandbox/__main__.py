@@ -5,8 +5,7 @@ import signal
 from pathlib import Path
 from threading import Event
 
-from sepurux_action.sandbox.api import Store
-from sepurux_action.sandbox.server import LOOPBACK, Sandbox
+from sepurux_action.sandbox.server import LOOPBACK, Sandbox, Store
 
 DISCLAIMER = "This sandbox replays nothing and mutates nothing; it is no substitute for the product."
 

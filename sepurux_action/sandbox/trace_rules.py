@@ -38,17 +38,15 @@ def numbers_of(traces: Sequence[Sequence[Attempt]]) -> dict[str, float]:
         passed = total - sum(each.error is not None for each in attempts)
         rates.append(passed / total)
         # One division of whole numbers: 100 x 0.29 is not 29 in floating point, and a threshold of 29 would fail.
-        scores.append(_reported(100 * passed / total - UNSAFE_COST * sum(each.unsafe for each in attempts)))
+        score = 100 * passed / total - UNSAFE_COST * sum(each.unsafe for each in attempts)
+        scores.append(score if score > SMALLEST_SCORE else 0.0)
+    mean = fmean(scores)
     return {
         "pass_rate": fmean(rates),
         "unsafe_attempts": sum(each.unsafe for attempts in traces for each in attempts),
         "failures": sum(each.error is not None for attempts in traces for each in attempts),
-        "reliability_score": _reported(fmean(scores)),
+        "reliability_score": mean if mean > SMALLEST_SCORE else 0.0,
     }
-
-
-def _reported(score: float) -> float:
-    return score if score > SMALLEST_SCORE else 0.0
 
 
 def evaluate(events: Sequence[Mapping[str, object]], reversible: Collection[str] = ()) -> Sequence[Attempt]:
