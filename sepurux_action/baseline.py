@@ -23,8 +23,7 @@ from sepurux_action.evaluation.pooling import Scenario, WhatFailed
 from sepurux_action.evaluation.published_result import Result, comparable, published_numbers
 from sepurux_action.evaluation.runs import Run, numbers_key
 from sepurux_action.evaluation.trace_steps import Steps, shown_steps, steps_of
-from sepurux_action.host.output import Level
-from sepurux_action.host.report_files import read_file, write_files
+from sepurux_action.host.output import Level, read_file, write_files
 from sepurux_action.step import Step
 
 FILE = "baseline.json"

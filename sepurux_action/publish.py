@@ -14,7 +14,7 @@ from sepurux_action.evaluate import no_credentials_hint
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.host.deadlines import Timeouts
-from sepurux_action.host.report_files import write_files
+from sepurux_action.host.output import write_files
 from sepurux_action.report import outputs
 from sepurux_action.report.context import Context
 from sepurux_action.report.rendering import render_comment, render_summary

@@ -9,7 +9,7 @@ import json
 import re
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
@@ -28,24 +28,6 @@ _DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _PROPERTY = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
 
 
-def annotation(level: Level, message: str, redact: Callable[[str], str] = str, **properties: str) -> str:
-    """Return the command for an annotation, without its empty properties; a message may have several lines."""
-    lines = "\n".join(plain(each, redact) for each in message.splitlines())
-    given = {name: plain(text, redact).translate(_PROPERTY) for name, text in properties.items() if text}
-    command = joined(" ", level, ",".join(f"{name}={text}" for name, text in given.items()))
-    return f"::{command}::{data(json_reader.shorten(lines, MAX_ANNOTATION_LENGTH))}"
-
-
-def output_block(name: str, value: str) -> str:
-    """Return the block that sets an output. Its delimiter is random, so no value can contain it and set others."""
-    text, delimiter = re.sub(r"\r\n?", "\n", value), f"ghadelimiter_{uuid.uuid4()}"
-    return f"{name}<<{delimiter}\n{text}\n{delimiter}\n"
-
-
-def data(text: str) -> str:
-    return text.translate(_DATA)
-
-
 class ActionsRunner(Output):
     def __init__(self, environ: Mapping[str, str], log: TextIO) -> None:
         self._environ, self._log = environ, log
@@ -55,8 +37,14 @@ class ActionsRunner(Output):
     @property
     def inputs(self) -> dict[str, str]:
         """Return the step's inputs by name; a name that is not written as the runner writes it keeps its prefix."""
-        given = {_input_name(name): text for name, text in self._environ.items() if name.startswith(PREFIX)}
-        return {name: text for name, text in given.items() if name not in RUNNER_INPUTS}
+        given = dict[str, str]()
+        for variable, text in self._environ.items():
+            name = variable.removeprefix(PREFIX)
+            # The runner writes upper case; any other spelling is an earlier step's.
+            shown = name.lower() if name.isascii() and name == name.upper() else variable
+            if variable.startswith(PREFIX) and shown not in RUNNER_INPUTS:
+                given[shown] = text
+        return given
 
     def read_event(self) -> object:
         """Return the event's payload; an event file that cannot be read is a warning and an empty payload."""
@@ -74,30 +62,40 @@ class ActionsRunner(Output):
     def mask_secrets(self, redact: Redactor) -> None:
         super().mask_secrets(redact)
         for form in redact.forms:
-            self._write(f"::add-mask::{data(form)}")
+            self._write(f"::add-mask::{form.translate(_DATA)}")
 
     def log(self, text: str) -> None:
-        self._write(self.printable(text))
+        self._write(plain(text, self.redact))
 
     def log_in_color(self, text: str) -> None:
         """Write one line as a terminal shows it, in plain if NO_COLOR is set."""
-        line = self.printable(text)
+        line = plain(text, self.redact)
         if not self._environ.get("NO_COLOR"):
             line = painted(line)
         self._write(line)
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
-        """Write an annotation, at a line of a file if one is given; after ten of a level, they are lines of the log."""
+        """Write an annotation, at a line of a file if one is given; after ten of a level, they are lines of the log.
+
+        The text may have several lines.
+        """
         self._annotations[level] += 1
         if self._annotations[level] > MAX_ANNOTATIONS:
             self.log(joined(": ", level, location(file, line), text))
-        else:
-            properties = {"file": file, "line": str(line or ""), "title": title}
-            self._write(annotation(level, text, self.redact, **properties))
+            return
+        given = {"file": file, "line": str(line or ""), "title": title}
+        properties = (f"{name}={plain(each, self.redact).translate(_PROPERTY)}" for name, each in given.items() if each)
+        lines = "\n".join(plain(each, self.redact) for each in text.splitlines())
+        message = json_reader.shorten(lines, MAX_ANNOTATION_LENGTH).translate(_DATA)
+        self._write(f"::{joined(' ', level, ','.join(properties))}::{message}")
 
     def set_outputs(self, values: Mapping[str, str]) -> None:
-        blocks = (output_block(name, self.redact(value)) for name, value in values.items())
-        self._append("GITHUB_OUTPUT", "".join(blocks), "outputs")
+        """Add the blocks that set outputs. A delimiter is random, so no value can contain it and set others."""
+        blocks = ""
+        for name, value in values.items():
+            text, delimiter = re.sub(r"\r\n?", "\n", self.redact(value)), f"ghadelimiter_{uuid.uuid4()}"
+            blocks += f"{name}<<{delimiter}\n{text}\n{delimiter}\n"
+        self._append("GITHUB_OUTPUT", blocks, "outputs")
 
     def write_summary(self, markdown: str) -> None:
         self._append("GITHUB_STEP_SUMMARY", self.redact(markdown), "job summary")
@@ -117,9 +115,3 @@ class ActionsRunner(Output):
         with suppress(OSError):  # a closed log does not change the result
             self._log.write(line + "\n")
             self._log.flush()
-
-
-def _input_name(variable: str) -> str:
-    """Return the input of a variable. The runner writes upper case; any other spelling is an earlier step's."""
-    name = variable.removeprefix(PREFIX)
-    return name.lower() if name.isascii() and name == name.upper() else variable

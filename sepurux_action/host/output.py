@@ -1,9 +1,14 @@
-"""Where a run writes its log, its outputs, and its report: what a step and a command line have in common."""
+"""Where a run writes its log, its outputs, and its report: what a step and a command line have in common.
+
+In the folders of report files, earlier steps may have left links, FIFOs, and folders.
+"""
 
 import re
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from pathlib import Path
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor
@@ -29,9 +34,9 @@ class Level(StrEnum):
 
 
 def plain(text: str, redact: Callable[[str], str] = str) -> str:
-    """Return a text as one line of the log in which the runner sees no command. Spaces remain, for aligned columns.
+    """Return a text as one line of the log, without commands of the runner, escape sequences, and secrets.
 
-    `redact` gets the line as it is shown, without invisible characters, but with what could be a command.
+    Spaces remain, for aligned columns. `redact` gets the line as it is shown: invisible characters may split a secret.
     """
     line = redact(" ".join(map(json_reader.printable, text.split(" "))))
     return _COMMAND.sub(r"\g<0> ", json_reader.shorten(line, MAX_LOG_LINE_LENGTH)).rstrip(" ")
@@ -77,6 +82,30 @@ class Output(ABC):
     def write_summary(self, markdown: str) -> None:  # noqa: B027
         """Write the job summary."""
 
-    def printable(self, text: str) -> str:
-        """Return one line without commands, escape sequences, and secrets, even if invisible characters split them."""
-        return plain(text, self.redact)
+
+def write_files(folder: Path, texts: Mapping[str, str], output: Output) -> None:
+    """Write each text, without secrets, to the file of its name, whole or not at all. What fails is one warning.
+
+    A file is written under a random name and renamed. So no link is followed, and no FIFO is opened.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            temporary = folder / f".{name}.{secrets.token_hex(16)}"
+            try:
+                with temporary.open("xb") as file:
+                    file.write(output.redact(text).encode(errors="replace"))
+                temporary.replace(folder / name)
+            finally:
+                temporary.unlink(missing_ok=True)
+    except OSError as error:
+        text = f"{', '.join(texts)} could not be written to {json_reader.preview(str(folder))}: {error.strerror}."
+        output.annotate(Level.WARNING, text)
+
+
+def read_file(path: Path, most: int) -> bytes | None:
+    """Return the first bytes of a file, None if there is none; raises OSError."""
+    if not path.is_file():  # opening a FIFO would wait
+        return None
+    with path.open("rb") as file:
+        return file.read(most)

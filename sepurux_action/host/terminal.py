@@ -12,7 +12,7 @@ from functools import partial
 from typing import TextIO
 
 from sepurux_action.common import json_reader, number_format
-from sepurux_action.host.output import FIRST_WORD, Level, Output, painted
+from sepurux_action.host.output import FIRST_WORD, Level, Output, painted, plain
 
 # What stands for the symbols on a stream that cannot encode them all.
 ASCII = {"✓": "ok", "✗": "FAIL", "…": "...", "≥": ">=", "≤": "<=", "–": "-", "×": "x", "·": "-", "\u00a0": " "}
@@ -22,16 +22,6 @@ START_OF_EMPTY_LINE = "\r\x1b[K"
 WAITING = "⠋"  # the first character of the line that is rewritten
 USUAL_COLUMNS = 80  # of a terminal that does not say how many it has
 FREE_COLUMNS = 3  # at the end of the line that is rewritten: a terminal shows `^C` there, and wraps after the last one
-
-
-def knows_escapes(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    return stream.isatty() and environ.get("TERM") != "dumb"
-
-
-def is_colored(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Return whether the stream shows colors; NO_COLOR and FORCE_COLOR decide as in Python itself."""
-    forced = environ.get("FORCE_COLOR", "") not in {"", "0"}
-    return not environ.get("NO_COLOR") and (forced or knows_escapes(stream, environ))
 
 
 def encodable(text: str, stream: TextIO) -> str:
@@ -75,13 +65,14 @@ class Terminal(Output):
     ) -> None:
         self._quiet, self._environ = quiet, environ
         self._out, self._log = out or sys.stdout, log or sys.stderr
-        self._rewrites = knows_escapes(self._log, environ) and not environ.get("CI") and not quiet
+        self._dumb = environ.get("TERM") == "dumb"  # shows no colors, and rewrites no line
+        self._rewrites = self._log.isatty() and not (self._dumb or environ.get("CI") or quiet)
         self._started = time.monotonic()
         self._waiting = ""  # the line that is rewritten, as it is now
 
     def log(self, text: str) -> None:
         if not self._quiet:
-            self._write_log(self._lines(self._log, self.printable(text)))
+            self._write_log(self._lines(self._log, plain(text, self.redact)))
 
     def progress(self, text: str) -> None:
         if not self._rewrites:
@@ -90,7 +81,7 @@ class Terminal(Output):
     def wait(self, what: str, left_s: float) -> None:
         if self._rewrites:
             elapsed_s = time.monotonic() - self._started
-            line = waiting_line(f"{WAITING} {self.printable(what)}", elapsed_s, left_s, _columns(self._log))
+            line = waiting_line(f"{WAITING} {plain(what, self.redact)}", elapsed_s, left_s, _columns(self._log))
             self._write_log("", encodable(line, self._log))
 
     def annotate(self, level: Level, text: str, *, title: str = "") -> None:
@@ -99,7 +90,7 @@ class Terminal(Output):
         if self._quiet and level is Level.NOTICE:
             return
         for each in text.splitlines():
-            self._write_log(self._lines(self._log, f"{level}: {self.printable(each)}"))
+            self._write_log(self._lines(self._log, f"{level}: {plain(each, self.redact)}"))
 
     def write_result(self, lines: Sequence[str], document: str = "", *, evaluated: bool = True) -> None:
         """Write the result, the last thing that is written: a document to stdout, or else the lines.
@@ -116,18 +107,21 @@ class Terminal(Output):
                 return
         elif evaluated:
             stream = self._out
-        self._write_result(stream, "".join(self._lines(stream, self.printable(line)) for line in lines))
+        self._write_result(stream, "".join(self._lines(stream, plain(line, self.redact)) for line in lines))
 
     def close(self) -> None:
         """Erase the line that is rewritten."""
         self._write_log("", "")
 
     def _lines(self, stream: TextIO, line: str) -> str:
-        """Return a line as it is written: wrapped on a terminal only, so that `grep` works in a pipe."""
-        lines = [encodable(line, stream)]
+        """Return a line as it is written: wrapped on a terminal only, so that `grep` works in a pipe.
+
+        NO_COLOR and FORCE_COLOR decide as in Python itself.
+        """
+        lines, forced = [encodable(line, stream)], self._environ.get("FORCE_COLOR", "") not in {"", "0"}
         if stream.isatty():
             lines = wrapped(lines[0], _columns(stream))
-        if is_colored(stream, self._environ):
+        if not self._environ.get("NO_COLOR") and (forced or (stream.isatty() and not self._dumb)):
             lines[0] = painted(lines[0])
         return "".join(f"{each}\n" for each in lines)
 

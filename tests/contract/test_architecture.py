@@ -22,7 +22,7 @@ IMPURE = {
     "github.connection": ("github", "requests", "urllib3"),  # PyGithub lets exceptions of requests and urllib3 through
     "host.actions_runner": (),
     "host.deadlines": (),
-    "host.report_files": (),
+    "host.output": (),
     "host.terminal": (),
     "report.rendering": ("jinja2",),
     "step": (),

@@ -1,6 +1,8 @@
 """A step on GitHub's runner: no foreign text becomes a command, and a file that cannot be used is a warning."""
 
+import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,14 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sepurux_action.common.secret import Redactor
-from sepurux_action.host.actions_runner import (
-    MAX_ANNOTATION_LENGTH,
-    MAX_EVENT_BYTES,
-    ActionsRunner,
-    annotation,
-    data,
-    output_block,
-)
+from sepurux_action.host.actions_runner import MAX_ANNOTATION_LENGTH, MAX_EVENT_BYTES, ActionsRunner
 from sepurux_action.host.output import MAX_LOG_LINE_LENGTH, Level, plain
 from tests.runner import ANNOTATIONS_PER_LEVEL, COMMANDS, Command, StepLog, file_pairs, output_lines, parse_command
 
@@ -34,6 +29,13 @@ def log_of(capsys: pytest.CaptureFixture[str]) -> StepLog:
 
 def runner(**environ: str | Path) -> ActionsRunner:
     return ActionsRunner({name: str(value) for name, value in environ.items()}, sys.stdout)
+
+
+def written(write: Callable[[ActionsRunner], object]) -> str:
+    """Return the one line that a step writes to its log."""
+    log = io.StringIO(newline="")
+    write(ActionsRunner({}, log))
+    return log.getvalue().removesuffix("\n")
 
 
 def test_the_lines_of_a_report_are_in_color_without_commands_and_secrets(capsys: pytest.CaptureFixture[str]) -> None:
@@ -176,9 +178,9 @@ def test_any_text_in_the_log_is_one_line_and_no_command(text: str) -> None:
 def test_any_text_in_an_annotation_is_its_message_and_title_and_nothing_else(
     level: Level, message: str, title: str
 ) -> None:
-    written = annotation(level, message, title=title)
-    assert len(output_lines(written)) == 1
-    command = parse_command(written)
+    line = written(lambda step: step.annotate(level, message, title=title))
+    assert len(output_lines(line)) == 1
+    command = parse_command(line)
     assert command is not None
     assert command.name == level
     assert command.properties.keys() <= {"title"}
@@ -190,16 +192,23 @@ def test_any_text_in_an_annotation_is_its_message_and_title_and_nothing_else(
 @given(texts)
 @example("a\rb\nc%0A:,")
 def test_any_secret_is_masked_as_it_is_on_one_line(secret: str) -> None:
-    command = f"::add-mask::{data(secret)}"
+    redact = Redactor([secret])
+    redact.forms = [secret]
+    command = written(lambda step: step.mask_secrets(redact))
     assert len(output_lines(command)) == 1
     assert parse_command(command) == Command("add-mask", {}, secret)
 
 
 @given(st.lists(st.tuples(names, texts), max_size=4))
-def test_any_values_are_the_outputs_that_were_set_and_no_others(given_outputs: list[tuple[str, str]]) -> None:
-    blocks = "".join(output_block(name, value) for name, value in given_outputs)
-    assert list(file_pairs(blocks)) == [
-        (name, value.replace("\r\n", "\n").replace("\r", "\n")) for name, value in given_outputs
+def test_any_values_are_the_outputs_that_were_set_and_no_others(
+    tmp_path_factory: pytest.TempPathFactory, given_outputs: list[tuple[str, str]]
+) -> None:
+    path = tmp_path_factory.mktemp("step") / "outputs"
+    for name, value in given_outputs:
+        runner(GITHUB_OUTPUT=path).set_outputs({name: value})
+    assert list(file_pairs(path.read_bytes().decode() if given_outputs else "")) == [
+        (name, value.replace("\r\n", "\n").replace("\r", "\n").encode(errors="replace").decode())
+        for name, value in given_outputs
     ]
 
 
@@ -209,6 +218,6 @@ def test_a_line_of_log_says_what_was_said_up_to_its_length() -> None:
     assert list(map(plain, said)) == shown
     assert len(plain("x" * 100_000)) == MAX_LOG_LINE_LENGTH
     assert plain("\x07".join(SECRET), Redactor([SECRET])) == "***"
-    command = parse_command(annotation(Level.ERROR, "%\n" * 10_000))
+    command = parse_command(written(lambda step: step.annotate(Level.ERROR, "%\n" * 10_000)))
     assert command is not None
     assert len(command.data) == MAX_ANNOTATION_LENGTH

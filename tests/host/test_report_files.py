@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sepurux_action.common.secret import Redactor
-from sepurux_action.host.report_files import read_file, write_files
+from sepurux_action.host.output import read_file, write_files
 from tests.fakes import FakeOutput
 
 FILES = {"report.json": "{}", "report.xml": "<suites/>"}

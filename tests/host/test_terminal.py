@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sepurux_action.common.secret import Redactor
 from sepurux_action.host.output import Level
-from sepurux_action.host.terminal import START_OF_EMPTY_LINE, WAITING, Terminal, is_colored, waiting_line, wrapped
+from sepurux_action.host.terminal import START_OF_EMPTY_LINE, WAITING, Terminal, waiting_line, wrapped
 from tests.builders import HOSTILE
 from tests.runner import run_cli
 
@@ -110,7 +110,9 @@ def test_a_result_that_cannot_be_written_is_a_warning_and_a_log_is_left_out() ->
     ],
 )
 def test_color_follows_the_usual_rules(environ: dict[str, str], tty: bool, colored: bool) -> None:  # noqa: FBT001
-    assert is_colored(Stream(tty=tty), environ) is colored
+    streams = Streams(environ, tty=tty)
+    streams.write_result(LINES)
+    assert ("\x1b[1m" in streams.written[0]) is colored
 
 
 def test_the_word_at_the_start_of_a_line_is_colored_and_a_heading_is_bold() -> None:
