@@ -43,7 +43,7 @@ ON_BRANCH = frozenset({"push", "schedule", "workflow_dispatch"})  # events that 
 def read_kept(step: Step) -> Step:
     """Return the run with the results in its folder. Any other content counts as none, with a note."""
     folder, content, problem = step.settings.baseline_dir and step.folder(step.settings.baseline_dir), None, ""
-    if not (folder and step.settings.secret):
+    if not (folder and step.signing_key):
         return step
     try:
         content = read_file(folder / FILE, MAX_BYTES)

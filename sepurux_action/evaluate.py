@@ -112,7 +112,7 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, GateDecision]:
     settings, event = step.settings, step.event
     if not gates:
         return {}
-    if not settings.secret:
+    if not (settings.token or settings.api_key):
         return {each.name: _not_run(each, Decision.ERROR, NO_CREDENTIALS, no_credentials_hint(event)) for each in gates}
     source = ""
     if event.name:

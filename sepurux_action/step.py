@@ -117,7 +117,8 @@ class Step:
     @property
     def signing_key(self) -> str:
         """Return what signs the base's results by scenario; '' without a secret."""
-        return self.settings.secret.reveal() if self.settings.secret else ""
+        secret = self.settings.token or self.settings.api_key
+        return secret.reveal() if secret else ""
 
     @property
     def event(self) -> Event:

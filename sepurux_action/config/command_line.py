@@ -3,6 +3,7 @@
 import argparse
 import re
 import shlex
+import shutil
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -82,17 +83,6 @@ _HELP: dict[Option[object], str] = {
     options.MAX_PASS_RATE_DROP: "Allowed drop of the pass rate, below the median of the results in --baseline-dir.",
     options.BASELINE_DIR: "Folder with earlier results, which the evaluation is compared with.",
 }
-
-
-def _help(option: Option[object]) -> str:
-    accepted = option.accepts
-    if option.form is list:
-        accepted += ", or the flag several times"
-    given = optional("Default: {}.", option.default_shown), optional("Environment: {}.", option.environment)
-    text = joined("\n", _HELP.get(option, option.help), f"Accepted: {accepted}.", *given)
-    return on_command_line(text).translate(_IN_HELP)
-
-
 _IN_HELP = str.maketrans({"`": "", "%": "%%"})
 _FORMATS = f"{Format.TEXT} or {Format.JSON}"
 _FORMAT_HELP = f"""\
@@ -135,12 +125,13 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
 
 
 def _parser() -> argparse.ArgumentParser:
+    width = min(shutil.get_terminal_size().columns - 2, WIDTH)
     made = argparse.ArgumentParser(
         prog=PROGRAM,
         usage=USAGE,
         description="Evaluate an agent at Sepurux, and compare the result with thresholds.",
         epilog=EPILOG,
-        formatter_class=_Formatter,
+        formatter_class=partial(_Formatter, max_help_position=HELP_COLUMN, width=width),
         allow_abbrev=False,
         exit_on_error=False,
         add_help=False,
@@ -148,9 +139,12 @@ def _parser() -> argparse.ArgumentParser:
     groups = {title: made.add_argument_group(title) for title in (*_GROUPS, "Help")}
     for title, listed in _GROUPS.items():
         for option in listed:
-            action, metavar = "append" if option.form is list else "store", option.placeholder
-            name, text = flag(option.name), _help(option)
-            groups[title].add_argument(name, dest=option.name, action=action, metavar=metavar, help=text)
+            name, action, accepted = flag(option.name), "store", f"Accepted: {option.accepts}."
+            if option.form is list:
+                action, accepted = "append", f"Accepted: {option.accepts}, or the flag several times."
+            given = optional("Default: {}.", option.default_shown), optional("Environment: {}.", option.environment)
+            text = on_command_line(joined("\n", _HELP.get(option, option.help), accepted, *given)).translate(_IN_HELP)
+            groups[title].add_argument(name, dest=option.name, action=action, metavar=option.placeholder, help=text)
             for alias in option.aliases:
                 groups[title].add_argument(flag(alias), dest=alias, help=argparse.SUPPRESS)
     add = groups["What to evaluate"].add_argument
@@ -167,10 +161,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=HELP_COLUMN)
-        self._width = min(self._width, WIDTH)
-
     def _split_lines(self, text: str, width: int) -> list[str]:
         return [line for part in text.splitlines() for line in textwrap.wrap(part, width, break_on_hyphens=False)]
 
@@ -202,8 +192,21 @@ def command_lines(gate: Gate, host: str) -> Iterator[str]:
     yield f"export {options.API_KEY.environment}=...   # or {options.TOKEN.environment}"
     if host and host != urlsplit(options.BASE_URL.default).hostname:
         yield f"export {options.BASE_URL.environment}=...   # the workflow's {options.BASE_URL.name}"
+    # What matters to an evaluation; no drop, because a command line has no base branch.
+    given: list[tuple[Option[object], str]] = [(options.CAMPAIGN, gate.campaign)]
+    try:
+        options.NAME.read(json_reader.printable(gate.campaign))
+    except ValueError:  # so it cannot be the gate's name too
+        given.append((options.NAME, gate.name))
+    ids = ",".join(trace.trace_id for trace in gate.traces if not trace.uploaded)
+    given += [(options.PROJECT, gate.project), (options.TRACE_ID, ids)]
+    given += [(options.TRACE_FILE, trace.label) for trace in gate.traces if trace.uploaded]
+    given.append((options.MUTATION_PACK, gate.mutation_pack))
+    limits = (each for each in options.LIMITS if each.name in gate.limits and each is not options.MAX_PASS_RATE_DROP)
+    given += [(each, number_format.decimal(gate.limits[each.name])) for each in limits]
+    given.append((options.REQUIRED_MUTATION_CATEGORIES, ",".join(gate.required_mutation_categories)))
     lines = [PROGRAM]
-    for option, text in _options_of(gate):
+    for option, text in given:
         if not (value := json_reader.printable(text)):
             continue
         between = "=" if value.startswith("-") else " "  # a value that looks like a flag needs `=`
@@ -212,20 +215,3 @@ def command_lines(gate: Gate, host: str) -> Iterator[str]:
             lines.append(" ")
         lines[-1] += f" {argument}"
     yield " \\\n".join(lines)
-
-
-def _options_of(gate: Gate) -> Iterator[tuple[Option[object], str]]:
-    """Yield what matters to an evaluation, '' if it is not set; no drop, because a command line has no base branch."""
-    yield options.CAMPAIGN, gate.campaign
-    try:
-        options.NAME.read(json_reader.printable(gate.campaign))
-    except ValueError:  # so it cannot be the gate's name too
-        yield options.NAME, gate.name
-    yield options.PROJECT, gate.project
-    yield options.TRACE_ID, ",".join(trace.trace_id for trace in gate.traces if not trace.uploaded)
-    yield from ((options.TRACE_FILE, trace.label) for trace in gate.traces if trace.uploaded)
-    yield options.MUTATION_PACK, gate.mutation_pack
-    for option in options.LIMITS:
-        if option.name in gate.limits and option is not options.MAX_PASS_RATE_DROP:
-            yield option, number_format.decimal(gate.limits[option.name])
-    yield options.REQUIRED_MUTATION_CATEGORIES, ",".join(gate.required_mutation_categories)

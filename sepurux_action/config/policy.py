@@ -7,6 +7,7 @@ PyYAML only composes nodes, which know their line. It does not construct values,
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import yaml
@@ -62,7 +63,11 @@ def read_policy(raw: bytes, path: str) -> Layer:
     if not isinstance(root, yaml.MappingNode):
         message = f"the file holds {_described(root)}; accepted: keys with values, as `campaign: refunds`"
         raise _error(path, _line(root.start_mark), message)
-    return _Parser(path).policy(root)
+    parser = _Parser(path)
+    policy = parser.policy(root)
+    if parser.problems:
+        raise ConfigurationError(sorted(parser.problems, key=attrgetter("line")))
+    return policy
 
 
 def compose(raw: bytes, path: str) -> yaml.Node:
@@ -134,32 +139,31 @@ class _Parser:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._problems: list[Problem] = []
+        self.problems: list[Problem] = []
 
     def policy(self, root: yaml.MappingNode) -> Layer:
-        top, nodes = self._layer(root, SectionKind.TOP, ""), _values(root)
+        top, nodes = self._layer(root, SectionKind.TOP, ""), {key.value: value for key, value in root.value}
         version, listed = nodes.get(VERSION_KEY, _EMPTY), nodes.get(GATES, _EMPTY)
         if version.value not in ("", VERSION):
             self._add(version, f"`{VERSION_KEY}`", f"{_described(version)} is not known; accepted: `{VERSION}`")
         gates = list[Layer]()
-        if _is_empty(listed):
-            pass
-        elif not isinstance(listed, yaml.SequenceNode) or not listed.value:
-            self._reject(listed, f"`{GATES}`", "a list with an entry for each gate")
-        elif (entries := len(listed.value)) > MAX_GATES_IN_STEP:
-            self._add(listed, f"`{GATES}`", f"it has {entries} entries; accepted: at most {MAX_GATES_IN_STEP}")
-        else:
+        if isinstance(listed, yaml.SequenceNode) and 0 < len(listed.value) <= MAX_GATES_IN_STEP:
             for number, item in enumerate(listed.value, start=1):
                 if isinstance(item, yaml.MappingNode):
                     gates.append(self._layer(item, SectionKind.GATE, f"gate {number}, "))
                 else:
-                    self._reject(item, f"gate {number}", "keys with values")
-        policy = replace(top, gates=tuple(gates))
+                    self._add(item, f"gate {number}", f"it is {_described(item)}; accepted: keys with values")
+        elif isinstance(listed, yaml.SequenceNode) and listed.value:
+            entries = len(listed.value)
+            self._add(listed, f"`{GATES}`", f"it has {entries} entries; accepted: at most {MAX_GATES_IN_STEP}")
+        elif not _is_empty(listed):
+            message = f"it is {_described(listed)}; accepted: a list with an entry for each gate"
+            self._add(listed, f"`{GATES}`", message)
         for option in _OF_ONE_GATE:
-            if gates and option.name in top.given:
-                self._add_problem(top.problem(option, "with `gates:`, it belongs in each gate"))
+            if gates and (given := top.given.get(option.name)):
+                self._add(given, given.where, "with `gates:`, it belongs in each gate")
+        policy = replace(top, gates=tuple(gates))
         self._check_names(policy)
-        self._raise_problems()
         return policy
 
     def _check_names(self, policy: Layer) -> None:
@@ -167,7 +171,7 @@ class _Parser:
         for number, gate in enumerate(policy.gates, start=1):
             name = policy.name_of(gate)
             first = numbers.setdefault(name.casefold(), number)
-            if first == number or (not name and self._problems):
+            if first == number or (not name and self.problems):
                 continue
             own = gate.given.get(options.NAME.name)
             why = "" if own else " (the default of `name` is the campaign)"
@@ -175,16 +179,17 @@ class _Parser:
             if name:
                 what = f"{json_reader.preview(name)} is the name of gate {first} too"
             message = f"{what}; accepted: names that differ in more than case{why}"
-            line = (own or gate.given.get(options.CAMPAIGN.name) or gate).line
-            self._add_problem(Problem(f"gate {number}, `{options.NAME.name}`", message, self._path, line))
+            at = own or gate.given.get(options.CAMPAIGN.name) or gate
+            self._add(at, f"gate {number}, `{options.NAME.name}`", message)
 
     def _layer(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> Layer:
         given, where = self._section(node, section, prefix), f"{prefix}`{THRESHOLDS}`"
-        thresholds = _values(node).get(THRESHOLDS, _EMPTY)
+        thresholds = {key.value: value for key, value in node.value}.get(THRESHOLDS, _EMPTY)
         if isinstance(thresholds, yaml.MappingNode):
             given |= self._section(thresholds, SectionKind.THRESHOLDS, f"{where}, ")
         elif not _is_empty(thresholds):
-            self._reject(thresholds, where, "keys with values, as `max_unsafe: 0`")
+            message = f"it is {_described(thresholds)}; accepted: keys with values, as `max_unsafe: 0`"
+            self._add(thresholds, where, message)
         return Layer(Source.POLICY, given, file=self._path, line=_line(node.start_mark), where=prefix)
 
     def _section(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> dict[str, Given]:
@@ -224,24 +229,15 @@ class _Parser:
             return "\n".join(f"{key.value.strip()}: {value.value}" for key, value in node.value)
         if isinstance(node, yaml.ScalarNode) and option.form is not dict:
             return str(node.value).strip()
-        self._reject(node, where, option.accepts)
+        self._add(node, where, f"it is {_described(node)}; accepted: {option.accepts}")
         return ""
 
-    def _reject(self, node: yaml.Node, where: str, accepted: str) -> None:
-        self._add(node, where, f"it is {_described(node)}; accepted: {accepted}")
-
-    def _add(self, at: yaml.Node, where: str, message: str) -> None:
-        self._add_problem(Problem(where, message, self._path, _line(at.start_mark)))
-
-    def _add_problem(self, problem: Problem) -> None:
+    def _add(self, at: yaml.Node | Given | Layer, where: str, message: str) -> None:
         """Add a problem; raises ConfigurationError if there are too many to continue."""
-        self._problems.append(problem)
-        if len(self._problems) >= MAX_PROBLEMS:
-            self._raise_problems()
-
-    def _raise_problems(self) -> None:
-        if self._problems:
-            raise ConfigurationError(sorted(self._problems, key=lambda problem: problem.line))
+        line = _line(at.start_mark) if isinstance(at, yaml.Node) else at.line
+        self.problems.append(Problem(where, message, self._path, line))
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise ConfigurationError(sorted(self.problems, key=attrgetter("line")))
 
 
 def _error(path: str, line: int, message: str) -> ConfigurationError:
@@ -250,10 +246,6 @@ def _error(path: str, line: int, message: str) -> ConfigurationError:
 
 def _line(mark: Any) -> int:  # noqa: ANN401 - a mark of YAML, whose type has no public name
     return mark.line + 1 if mark else 1
-
-
-def _values(node: yaml.MappingNode) -> dict[str, yaml.Node]:
-    return {key.value: value for key, value in node.value}
 
 
 def _is_empty(node: yaml.Node) -> bool:

@@ -14,21 +14,9 @@ from typing import Annotated, NamedTuple, cast
 
 from sepurux_action.common import T, json_reader, number_format
 from sepurux_action.common.secret import Redactor, Secret, may_be_secret
-from sepurux_action.common.wording import optional
+from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import options, parsers
-from sepurux_action.config.options import (
-    BY_NAME,
-    INPUTS,
-    OPTIONS,
-    CommentMode,
-    Given,
-    Layer,
-    OnOutage,
-    Option,
-    Source,
-    Stage,
-    input_layer,
-)
+from sepurux_action.config.options import BY_NAME, OPTIONS, CommentMode, Given, Layer, OnOutage, Option, Source, Stage
 from sepurux_action.config.path_filter import Filter
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
@@ -158,9 +146,9 @@ Skip = Callable[[Filter], bool]  # whether no changed file matches
 class Settings:
     """The settings of a run, as far as they are known, and every `problem` in them. Absent secrets are None.
 
-    Before the policy is read, the only gate has the name and the campaign of the other sources, '' without them, and a
-    command line may name the policy file `config`.
-    `overridden` are the options of which the policy overrides an input, or a flag the policy.
+    Before the policy is read, the only gate has the name and the campaign of the other sources, '' without them, and
+    `config` is the policy file that a command line names. `overridden` are the options of which the policy overrides an
+    input, or a flag the policy.
     """
 
     gates: tuple[Gate, ...] = ()
@@ -176,18 +164,9 @@ class Settings:
     problems: tuple[Problem, ...] = ()
 
     @property
-    def secret(self) -> Secret | None:
-        """Return the secret for the backend."""
-        return self.token or self.api_key
-
-    @property
     def key(self) -> str:
         """Return what distinguishes the comment from those of other steps: the only gate's name."""
         return self.gates[0].name if len(self.gates) == 1 else SEVERAL_GATES_KEY
-
-
-def context_of(gate: str, suffix: str) -> str:
-    return f"{CONTEXT_PREFIX}{gate}{suffix}"
 
 
 def read_settings(
@@ -218,7 +197,8 @@ def read_settings(
     most = max(Counter(gate.name.casefold() for gate in found if gate.name).values(), default=1)
     if most > 1:  # only by a flag: the parser of the file has compared its names
         reading.add(layers, options.CAMPAIGN, f"{most} gates would have its name; select one with --name")
-    if (longest := max(len(context_of(gate.name, suffix)) for gate in found)) > MAX_CONTEXT_LENGTH:
+    longest = max(len(f"{CONTEXT_PREFIX}{gate.name}{suffix}") for gate in found)
+    if longest > MAX_CONTEXT_LENGTH:
         message = f"with the branch, the context of a status has {longest} characters"
         reading.add(layers, options.NAME, f"{message}; accepted: at most {MAX_CONTEXT_LENGTH}")
     return Settings(
@@ -307,7 +287,7 @@ class _Reading:
             for spelling in map(json_reader.printable, layer.unknown):
                 message = "it is no input; set it in the policy file"
                 if spelling not in BY_NAME:
-                    known = (name for option in INPUTS for name in option.names)
+                    known = (name for option in options.INPUTS for name in option.names)
                     message = f"it is not known{parsers.did_you_mean(spelling, known)}"
                 problem = Problem(layer.source.label(spelling), message).redacted(self._redact)
                 self.problems.setdefault(problem, len(OPTIONS))
@@ -375,27 +355,26 @@ def gate_plans(policy: Layer) -> Iterator[str]:
     What neither it nor a default sets is left to the inputs of the workflow.
     """
     inputs = {options.CAMPAIGN.name: OF_INPUT, options.TRACE_FILE.name: "*"}  # which the workflow may give
-    settings = read_settings([input_layer(inputs)], lambda path: (Trace(label=path, content=b""),), policy)
+    settings = read_settings([options.input_layer(inputs)], lambda path: (Trace(label=path, content=b""),), policy)
     if settings.problems:
         raise ConfigurationError(settings.problems)
     for gate in settings.gates:
-        parts = [f"campaign {gate.campaign}"]
-        parts.append(", ".join(f"{name} {number_format.decimal(limit)}" for name, limit in gate.limits.items()))
-        if gate.required_mutation_categories:
-            required = ", ".join(gate.required_mutation_categories)
-            parts.append(f"{options.REQUIRED_MUTATION_CATEGORIES.name} {required}")
-        parts.append(gate.stage)
-        if gate.stage is Stage.SOFT:
-            parts.append(f"{', '.join(gate.reviewers) or 'anyone with write access'} can approve")
-        if gate.on_outage is OnOutage.ALLOW:
-            parts.append("does not block if Sepurux is down")
-        if gate.paths:
-            parts.append(f"only for changes of {gate.paths}")
-        if gate.flaky:
-            parts.append(f"flaky: {', '.join(f'{name} until {day}' for name, day in gate.flaky)}")
-        parts.append(f"waits {number_format.duration(gate.timeout_s)} at most")
+        limits = ", ".join(f"{name} {number_format.decimal(limit)}" for name, limit in gate.limits.items())
+        required = ", ".join(gate.required_mutation_categories)
+        approvers = ", ".join(gate.reviewers) or "anyone with write access"
+        parts = (
+            f"campaign {gate.campaign}",
+            limits,
+            optional(f"{options.REQUIRED_MUTATION_CATEGORIES.name} {{}}", required),
+            gate.stage,
+            f"{approvers} can approve" if gate.stage is Stage.SOFT else "",
+            "does not block if Sepurux is down" if gate.on_outage is OnOutage.ALLOW else "",
+            optional("only for changes of {}", gate.paths),
+            optional("flaky: {}", ", ".join(f"{name} until {day}" for name, day in gate.flaky)),
+            f"waits {number_format.duration(gate.timeout_s)} at most",
+        )
         name = "a gate without a name" if gate.name == OF_INPUT else gate.name
-        yield f"{name}: {'; '.join(parts)}"
+        yield f"{name}: {joined('; ', *parts)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,21 +389,17 @@ class Change:
 
 def diff(old: Layer, new: Layer) -> tuple[Change, ...]:
     """Return the values that differ, in the order of the file. `0.9` and `90%` are the same value."""
-    rows = list[Change]()
-    olds, news = (
-        {policy.name_of(gate).casefold() or f"#{number}": gate for number, gate in enumerate(policy.gates, start=1)}
-        for policy in (old, new)
-    )
-    for key in ("", *{**olds, **news}):
+    rows, (olds, news) = list[Change](), ({"": policy} for policy in (old, new))
+    for policy, gates in ((old, olds), (new, news)):
+        gates |= {policy.name_of(gate).casefold() or f"#{n}": gate for n, gate in enumerate(policy.gates, start=1)}
+    for key in {**olds, **news}:
         before, after, name = olds.get(key, _NOTHING), news.get(key, _NOTHING), ""
-        if not key:
-            before, after = old, new
-        else:
+        if key:
             name = json_reader.printable(old.name_of(before) if key in olds else new.name_of(after))
             name = name or key.removeprefix("#")
-        if key and key not in olds:
+        if key not in olds:
             rows.append(Change("", "", "listed", name))
-        if key and key not in news:
+        if key not in news:
             rows.append(Change("", "listed", "", name))
         for option in OPTIONS:
             was, is_now = before.given.get(option.name), after.given.get(option.name)

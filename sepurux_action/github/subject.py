@@ -10,7 +10,7 @@ from urllib.parse import quote
 from sepurux_action.config import options
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile, Filter, affects
-from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH, Gate, Settings, context_of
+from sepurux_action.config.settings import CONTEXT_PREFIX, MISNAMED_PATH, POLICY_PATH, Gate, Settings
 from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation.published_result import Results, comparable
 from sepurux_action.github.base_branch import BaseBranch
@@ -39,7 +39,7 @@ class Subject:
 
     def context_of(self, gate: str) -> str:
         """Return the context of a gate's status, of which GitHub ignores the case."""
-        return context_of(gate, self.suffix)
+        return f"{CONTEXT_PREFIX}{gate}{self.suffix}"
 
     @property
     def suffix(self) -> str:
