@@ -53,7 +53,7 @@ class MissingError(Exception):
 
 def values_of(option: Option[object]) -> Schema:
     """Return the schema of an option's value; raises MissingError if its parser has none."""
-    default = option.default_value if option.default else None
+    default = option.parse(option.default) if option.default else None
     if isinstance(default, StrEnum):
         return {"enum": [str(word) for word in type(default)]}
     if option.form is dict:

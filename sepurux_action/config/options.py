@@ -72,10 +72,6 @@ class Option(Generic[T_co]):
         return (self.name, *self.aliases)
 
     @property
-    def default_value(self) -> T_co:
-        return self.parse(self.default)
-
-    @property
     def default_shown(self) -> str:
         shown = joined(", ", optional("`{}`", self.default), self.default_note)
         if not shown and self.allowed_in == (SectionKind.THRESHOLDS,):
@@ -302,7 +298,8 @@ INPUTS = tuple(option for option in OPTIONS if option.is_input)
 BY_NAME = {spelling: option for option in OPTIONS for spelling in option.names}
 _NUMBERS = (each for each in OPTIONS if each.allowed_in == (SectionKind.THRESHOLDS,) and each.form is str)
 LIMITS = tuple(cast("Option[float]", option) for option in _NUMBERS)
-DEFAULT_LIMITS: Mapping[str, float] = {option.name: option.default_value for option in LIMITS if option.default}
+DEFAULT_LIMITS: Mapping[str, float] = {option.name: option.parse(option.default) for option in LIMITS if option.default}
+DEFAULT_TIMEOUT_S: float = TIMEOUT.parse(TIMEOUT.default)
 
 
 class Source(IntEnum):

@@ -133,17 +133,13 @@ def parse_trace_ids(text: str) -> tuple[str, ...]:
     return ids
 
 
-def is_bot(login: str) -> bool:
-    return login.lower().endswith(BOT_SUFFIX)
-
-
 def parse_logins(text: str) -> tuple[str, ...]:
     logins: dict[str, str] = {}
     for part in parse_names(text):
         login, shown = part.removeprefix("@"), json_reader.preview(part)
         if "/" in login:
             raise ValueError(f"{shown} is a team, whose members the job's token cannot read; list its members")
-        if is_bot(login):
+        if login.lower().endswith(BOT_SUFFIX):
             raise ValueError(f"{shown} is a bot, whose approval does not count")
         if not _LOGIN.fullmatch(login):
             raise ValueError(f"{shown} is not a GitHub login")

@@ -93,7 +93,7 @@ class Gate:
     required_mutation_categories: tuple[str, ...] = ()
     stage: Stage = Stage.HARD
     on_outage: OnOutage = OnOutage.BLOCK
-    timeout_s: float = options.TIMEOUT.default_value
+    timeout_s: float = options.DEFAULT_TIMEOUT_S
     reviewers: tuple[str, ...] = ()
     paths: Filter | None = None
     flaky: tuple[tuple[str, date], ...] = ()
@@ -182,14 +182,13 @@ def read_settings(
     """
     layers = sorted([*layers, policy] if policy else layers, key=attrgetter("source"))
     reading, gates = _Reading(layers), policy.gates if policy else ()
-    name = reading.value(layers, options.NAME)
-    if policy and gates and name is not None:
+    if policy and gates and (name := reading.value(layers, options.NAME)) is not None:
         gates = tuple(gate for gate in gates if policy.name_of(gate).casefold() == name.casefold())
         if not gates:
-            listed = ", ".join(json_reader.preview(policy.name_of(gate)) for gate in policy.gates)
+            gates = policy.gates
+            listed = ", ".join(json_reader.preview(policy.name_of(gate)) for gate in gates)
             message = f"the policy file has no gate {json_reader.preview(name)}; accepted: {listed}"
             reading.add(layers, options.NAME, message)
-            gates = policy.gates
     nameless = ({key: each for key, each in layer.given.items() if key != options.NAME.name} for layer in layers)
     others = [replace(layer, given=given) for layer, given in zip(layers, nameless, strict=True)]
     of_gates = [sorted([gate, *others], key=attrgetter("source")) for gate in gates] or [layers]
@@ -197,8 +196,7 @@ def read_settings(
     most = max(Counter(gate.name.casefold() for gate in found if gate.name).values(), default=1)
     if most > 1:  # only by a flag: the parser of the file has compared its names
         reading.add(layers, options.CAMPAIGN, f"{most} gates would have its name; select one with --name")
-    longest = max(len(f"{CONTEXT_PREFIX}{gate.name}{suffix}") for gate in found)
-    if longest > MAX_CONTEXT_LENGTH:
+    if (longest := max(len(f"{CONTEXT_PREFIX}{gate.name}{suffix}") for gate in found)) > MAX_CONTEXT_LENGTH:
         message = f"with the branch, the context of a status has {longest} characters"
         reading.add(layers, options.NAME, f"{message}; accepted: at most {MAX_CONTEXT_LENGTH}")
     return Settings(
@@ -247,7 +245,7 @@ def _read_gate(reading: "_Reading", layers: Sequence[Layer], find: TraceFinder |
         required_mutation_categories=reading.value(layers, options.REQUIRED_MUTATION_CATEGORIES) or (),
         stage=reading.value(layers, options.ENFORCEMENT) or Stage.HARD,
         on_outage=reading.value(layers, options.ON_OUTAGE) or OnOutage.BLOCK,
-        timeout_s=reading.value(layers, options.TIMEOUT) or options.TIMEOUT.default_value,
+        timeout_s=reading.value(layers, options.TIMEOUT) or options.DEFAULT_TIMEOUT_S,
         reviewers=reading.value(layers, options.REVIEWERS) or (),
         paths=paths,
         flaky=reading.value(layers, options.FLAKY) or (),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from operator import methodcaller
 
-from sepurux_action.config.parsers import is_bot
+from sepurux_action.config.parsers import BOT_SUFFIX
 from sepurux_action.evaluation.decision import ApprovalStatus, Reason, Refusal
 from sepurux_action.github.bounded_calls import READS_S, BoundedCalls
 from sepurux_action.github.client import Review
@@ -41,7 +41,7 @@ class ApprovalRules:
 
     def refusal(self, login: str, kind: str = PERSON) -> Reason | None:
         """Return why this account cannot approve the gate; an account of unknown permission cannot. None if it can."""
-        if kind != PERSON or is_bot(login):
+        if kind != PERSON or login.lower().endswith(BOT_SUFFIX):
             return Reason.BOT
         if login.lower() == self.author.lower():
             return Reason.AUTHOR
