@@ -14,6 +14,7 @@ from sepurux_action.errors import ConfigurationError, Interrupted
 from sepurux_action.evaluate import evaluate, read_record
 from sepurux_action.evaluation.decision import EXIT_UNDECIDED, exit_status
 from sepurux_action.github.policy_source import check_file
+from sepurux_action.github.subject import read_subject, with_base
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Level, Output
@@ -64,7 +65,7 @@ def run_gates(
 ) -> int:
     """Show the report; return the exit status: 0, 1 if a `fail` blocks, 2 if anything else does, or a signal's."""
     step = begin(invocation, host, signals, connections)
-    step = replace(step, github=step.github.load())
+    step = replace(step, subject=read_subject(step.calls, step.event))
     try:
         if not step.event.skip_reason:
             step = step.with_policy_file()  # of which the report on an error below says what it knows
@@ -74,14 +75,14 @@ def run_gates(
         return signals.status(EXIT_UNDECIDED)
     step = step if step.event.by_review else read_kept(step)
     step.log_start()
-    step = replace(step, github=step.github.with_base(step.settings.gates))
-    recorded = read_record(step)
-    results = evaluate(step, recorded)
+    step = replace(step, subject=with_base(step.calls, step.subject, step.settings.gates))
+    record = read_record(step)
+    results, pull = evaluate(step, record)
     status = exit_status(results)
     report = build_report(results, report_context(step))
     if signals.received:  # 5 s are left for everything
         report = shortened(report)
-    publish(step, results, report)
+    publish(step, record, pull, results, report)
     show(report)
     return signals.status(status)
 

@@ -69,7 +69,7 @@ def results_of(step: Step, gate: Gate) -> Results:
 def baseline_of(step: Step, gate: Gate) -> published_result.Results | None:
     """Return the results that a gate's numbers are compared with, None if they could not be read."""
     if step.event.name:
-        return step.github.subject.baseline(gate)
+        return step.subject.baseline(gate)
     kept = results_of(step, gate)
     results = (Result(decision=each.decision, stage=gate.stage, numbers=each.numbers) for each in kept)
     return comparable(results, gate)
@@ -88,7 +88,7 @@ def write_kept(step: Step, results: Sequence[GateDecision]) -> None:
     """Add the results of gates that this run evaluated to the file; nothing after a signal."""
     if step.signals.received or not is_kept(step):
         return
-    event, at = step.event, step.github.subject.started.timestamp()
+    event, at = step.event, step.started.timestamp()
     new = [
         result_to_keep(each, branch=event.head_branch, commit=event.commit, at=at)
         for each in results

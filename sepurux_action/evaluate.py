@@ -14,8 +14,14 @@ from sepurux_action.evaluation.decision import GateDecision, decide_gate, enforc
 from sepurux_action.evaluation.run_poller import CANCELED
 from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run
 from sepurux_action.evaluation.step_evaluation import StepEvaluation
+from sepurux_action.github import statuses
+from sepurux_action.github.client import GitHubError, Kind, Operation, advice
+from sepurux_action.github.comment import read_again
 from sepurux_action.github.event import Event
-from sepurux_action.github.permissions import Operation, advice
+from sepurux_action.github.queries import PullRequest
+from sepurux_action.github.reviews import approval
+from sepurux_action.github.statuses import Record
+from sepurux_action.github.subject import operation_on_base
 from sepurux_action.step import Step
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."
@@ -33,8 +39,8 @@ UNREAD_RESULTS_HINT = (
 )
 
 
-def read_record(step: Step) -> Mapping[str, GateDecision]:
-    """Return the `fail` of each gate that an earlier run found at this commit, by name, and make the others pending.
+def read_record(step: Step) -> Record:
+    """Return the record with the `fail` of each gate that an earlier run found at this commit; make others pending.
 
     A gate whose `fail` stays is not evaluated, whatever its other settings are (docs/configuration.md#re-runs). If it
     cannot be read, each gate is an error, unless the token may not set statuses: then there is no record. A review
@@ -42,63 +48,69 @@ def read_record(step: Step) -> Mapping[str, GateDecision]:
     """
     gates = step.settings.gates
     if step.event.skip_reason:
-        return {}
-    decided = step.github.earlier.decided(gates)
-    if step.event.by_review and decided is not None:
+        return Record()
+    record = statuses.read_record(step.calls, step.subject, gates)
+    if step.event.by_review and record is not None:
         undecided = {gate.name: _not_run(gate, Decision.SKIPPED, UNDECIDED) for gate in gates}
-        return {**undecided, **decided}
-    fails = {name: each for name, each in (decided or {}).items() if each.decision is Decision.FAIL}
+        return replace(record, results={**undecided, **record.results})
+    decided = record.results if record else {}
+    fails = {name: each for name, each in decided.items() if each.decision is Decision.FAIL}
     if not step.event.by_review:
-        step.github.publisher.publish_pending(gate.name for gate in gates if gate.name not in fails)
-    if Operation.STATUS in step.github.calls.forbidden:
+        pending = [gate.name for gate in gates if gate.name not in fails]
+        statuses.publish_pending(step.calls, step.subject, pending)
+    if Operation.STATUS in step.calls.forbidden:
         step.host.log(NO_RECORD)
-        step.github.earlier.forget()
-    elif decided is None:
+    elif record is None:
         unread = Decision.ERROR, RECORD_UNREAD, RECORD_HINT, Rule.RECORD_UNREAD
-        return {gate.name: _not_run(gate, *unread) for gate in gates}
+        return Record(results={gate.name: _not_run(gate, *unread) for gate in gates})
     for name in fails:
         step.host.progress(f"gate {name} failed at this commit already, so it is not evaluated again")
-    return fails
+    return replace(record or Record(), results=fails)
 
 
-def evaluate(step: Step, recorded: Mapping[str, GateDecision]) -> tuple[GateDecision, ...]:
-    """Return the result of each gate; `recorded` has those of gates that are not evaluated."""
+def evaluate(step: Step, record: Record) -> tuple[tuple[GateDecision, ...], PullRequest | None]:
+    """Return the result of each gate, and the pull request as it was afterwards, if the comment needs it.
+
+    `record` has the results of gates that are not evaluated.
+    """
     gates = step.settings.gates
-    found = {**recorded, **_skipped(step, [gate for gate in gates if gate.name not in recorded])}
+    found = {**record.results, **_skipped(step, [gate for gate in gates if gate.name not in record.results])}
     to_evaluate, names = [gate for gate in gates if gate.name not in found], [gate.name for gate in gates]
-    advised = {gate.name: (*step.github.advice.of_gate(gate, names),) for gate in to_evaluate}
+    advised = {gate.name: (*statuses.advise(step.calls, step.subject, gate, names),) for gate in to_evaluate}
     found |= _evaluate(step, to_evaluate)
     results = {gate.name: _result(step, gate, found[gate.name], advised.get(gate.name, ())) for gate in gates}
-    if step.event.by_review:
-        return tuple(results.values())
-    for name, changed in _read_again(step, [*results.values()]).items():
-        results[name] = _result(step, results[name].gate, changed)
-    return tuple(results.values())
+    if step.event.by_review or all(each.recorded for each in results.values()):
+        return tuple(results.values()), None
+    changed, pull = _read_again(step, record, [*results.values()])
+    for name, each in changed.items():
+        results[name] = _result(step, results[name].gate, each)
+    return tuple(results.values()), pull
 
 
-def _read_again(step: Step, results: Sequence[GateDecision]) -> Mapping[str, GateDecision]:
+def _read_again(
+    step: Step, record: Record, results: Sequence[GateDecision]
+) -> tuple[Mapping[str, GateDecision], PullRequest | None]:
     """Return what becomes of gates that did not fail, because another run published a `fail` in the meantime.
 
     If that cannot be read, they become errors. After a signal nothing is read, and no gate passes. If every gate has a
     `fail` of an earlier run, the comment stays as it is, so the pull request is not read for it.
     """
-    if all(each.recorded for each in results):
-        return {}
     known = (each for each in results if each.rule is not Rule.RECORD_UNREAD)
     not_failed = [each for each in known if each.decision is not Decision.FAIL]
-    found, rule, why, hint = None, Rule.RECORD_UNREAD, RECORD_UNREAD, RECORD_HINT
+    found, pull, rule, why, hint = None, None, Rule.RECORD_UNREAD, RECORD_UNREAD, RECORD_HINT
     if not step.signals.received:
-        step.github.publisher.read_again()
-        found = step.github.earlier.new_fails([each.gate for each in not_failed])
+        pull = read_again(step.calls, step.event, step.settings)
+        found = statuses.read_new_fails(step.calls, step.subject, record, [each.gate for each in not_failed])
     if step.signals.received:
         rule, why, hint = Rule.CANCELED, CANCELED, NEXT_STEPS[Rule.CANCELED]
         found, not_failed = None, [each for each in not_failed if each.decision is Decision.PASS]
     if found is not None:
-        return found
-    return {
+        return found, pull
+    errors = {
         each.gate.name: replace(each, decision=Decision.ERROR, rule=rule, reason=why, detail=why, hint=hint)
         for each in not_failed
     }
+    return errors, pull
 
 
 def _skipped(step: Step, gates: Sequence[Gate]) -> dict[str, GateDecision]:
@@ -137,29 +149,31 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, GateDecision]:
 
 
 def _result(step: Step, gate: Gate, found: GateDecision, advised: Sequence[str] = ()) -> GateDecision:
-    decision, approval = found.decision, None
+    decision, reviewed = found.decision, None
     if decision is Decision.FAIL and gate.stage is Stage.SOFT and not step.signals.received:
-        approval = step.github.reviews.approval(gate.reviewers)
+        reviewed = approval(step.calls, step.event, gate.reviewers)
     flaky = gate.remarks_on_flaky(step.today) if any(run.evaluated for run in found.runs) else ()
     # Anyone who may cancel a run must not get past a gate with it, so nothing is allowed after a signal.
     allowed = found.rule is Rule.OUTAGE and gate.on_outage is OnOutage.ALLOW and not step.signals.received
     return replace(
         found,
-        blocks=enforce(decision, gate.stage, approved=bool(approval and approval.approved_by)) and not allowed,
-        approval=approval,
+        blocks=enforce(decision, gate.stage, approved=bool(reviewed and reviewed.approved_by)) and not allowed,
+        approval=reviewed,
         notes=(*advised, *filter(None, [step.kept_note if gate.names_traces else ""]), *flaky),
     )
 
 
 def _base(step: Step, gate: Gate) -> Base:
-    subject, event = step.github.subject, step.event
-    error = subject.base.error
-    if not step.github.calls.connected:
+    event = step.event
+    error = step.subject.results if isinstance(step.subject.results, GitHubError) else None
+    if not step.calls.connected:
         hint = "Comparing with the base branch needs `github_token`: leave that input at its default."
-    elif error is None or error.forbidden:  # GitHub may return null without an error for what the token may not see
+    elif (
+        error is None or Kind.FORBIDDEN in error.kinds
+    ):  # GitHub may return null without an error for what the token may not see
         hint = UNREAD_RESULTS_HINT
     else:
-        hint = advice(subject.base.operation, error, event)
+        hint = advice(operation_on_base(error), error, event)
     why = ""
     if error and error.too_large:
         why = "GitHub's limit on one query" + optional(", HTTP {}", error.status)

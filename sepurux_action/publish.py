@@ -9,10 +9,15 @@ from sepurux_action import __version__
 from sepurux_action.baseline import baseline_of, write_kept
 from sepurux_action.config import options
 from sepurux_action.config.command_line import in_workflow, on_command_line
+from sepurux_action.config.options import CommentMode
 from sepurux_action.errors import ConfigurationError, Interrupted
 from sepurux_action.evaluate import no_credentials_hint
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.runs import Decision
+from sepurux_action.github.comment import marker_of, publish_comment
+from sepurux_action.github.queries import PullRequest, Status
+from sepurux_action.github.reviews import request_reviews
+from sepurux_action.github.statuses import Record, publish_results
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import write_files
 from sepurux_action.report import outputs
@@ -23,28 +28,36 @@ from sepurux_action.report.report_json import report_files
 from sepurux_action.step import Step
 
 
-def publish(step: Step, results: Sequence[GateDecision], report: Report) -> None:
-    """Write outputs, summary, and report files, set the statuses, and write the comment; no comment after a signal."""
+def publish(
+    step: Step, record: Record, pull: PullRequest | None, results: Sequence[GateDecision], report: Report
+) -> None:
+    """Write outputs, summary, and report files, set the statuses, and write the comment; no comment after a signal.
+
+    `record` has the gates that were approved, and `pull` is the pull request as it was after the evaluation.
+    """
     step.host.set_outputs(outputs.step_outputs(results, report))
     _write_report(step, report)
     write_kept(step, results)
-    github = step.github
-    _set_statuses(step, _changed(step, results))
+    _set_statuses(step, _changed(step, record, results))
     if step.signals.received or step.event.by_review:
         return
-    comment_url = github.publisher.publish_comment(results, partial(render_comment, report))
-    github.reviews.request_reviews()
+    comment_url = ""
+    if pull:
+        text = render_comment(report, marker_of(step.settings))
+        passed = all(result.decision in {Decision.PASS, Decision.SKIPPED} for result in results)
+        create = not passed or step.settings.comment is not CommentMode.ON_FAILURE
+        comment_url = publish_comment(step.calls, step.event, pull, text, create=create)
+    request_reviews(step.calls, step.event, results)
     if comment_url:
         step.host.set_outputs({"comment_url": comment_url})
 
 
-def _changed(step: Step, results: Sequence[GateDecision]) -> Sequence[GateDecision]:
+def _changed(step: Step, record: Record, results: Sequence[GateDecision]) -> Sequence[GateDecision]:
     """Return the results whose status is set: after a review, those that it approved, or that lost their approval."""
     if not step.event.by_review:
         return results
     fails = [each for each in results if each.decision is Decision.FAIL]
-    approved = step.github.earlier.approved
-    return [each for each in fails if each.approved is not (each.gate.name in approved)]
+    return [each for each in fails if each.approved is not (each.gate.name in record.approved)]
 
 
 def publish_problems(step: Step, error: ConfigurationError) -> Report:
@@ -80,28 +93,29 @@ def _render(step: Step, report: Report) -> tuple[str, Mapping[str, str]]:
 
 def _set_statuses(step: Step, results: Sequence[GateDecision]) -> None:
     """Set the statuses; after a signal, which may have interrupted this, only of gates that block, in the time left."""
+    done: dict[str, Status] = {}
     if not step.signals.received:
-        step.github.publisher.publish_results(results)
+        publish_results(step.calls, step.subject, results, done)
     if step.signals.received:
-        step.github.calls.enter_shutdown(Timeouts())
-        step.github.publisher.publish_results([each for each in results if each.blocks])
+        step.calls.enter_shutdown(Timeouts())
+        publish_results(step.calls, step.subject, [each for each in results if each.blocks], done)
 
 
 def report_context(step: Step) -> Context:
     """Return what a report says about the step and the policy, if the gates were evaluated."""
-    policy, subject = step.policy, step.github.subject
+    policy = step.policy
     baselines = {gate.name: baseline_of(step, gate) for gate in step.settings.gates}
     return _context(step)(
         base_url_host=urlsplit(step.settings.base_url).hostname or "",
         policy_path=policy.policy.file if policy.policy else "",
         baselines={name: baseline for name, baseline in baselines.items() if baseline},
-        committed=subject.commit.committed,
+        committed=step.subject.committed,
         policy_changes=policy.changes,
     )
 
 
 def _context(step: Step) -> Callable[..., Context]:
-    event, commit = step.event, step.github.subject.commit
+    event, subject = step.event, step.subject
     return partial(
         Context,
         repository=event.repository,
@@ -112,6 +126,6 @@ def _context(step: Step) -> Callable[..., Context]:
         pull_request_url=event.url("pull", event.pull_request),
         version=__version__,
         base_ref=event.base_ref,
-        policy_ref=commit.base if commit.policy.text else event.commit,
+        policy_ref=subject.base if subject.policy and isinstance(subject.policy, str) else event.commit,
         on_command_line=not event.name,
     )

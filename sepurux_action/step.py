@@ -20,11 +20,11 @@ from sepurux_action.evaluation.api_calls import ApiCalls
 from sepurux_action.evaluation.base_results import Results
 from sepurux_action.evaluation.trace_files import WORKING_DIRECTORY, TraceFolder, working_directory
 from sepurux_action.evaluation.transport import Transport
-from sepurux_action.github.bounded_calls import BoundedCalls
+from sepurux_action.github.client import Calls
 from sepurux_action.github.event import Event, parse_event
 from sepurux_action.github.policy_source import ResolvedPolicy, read_checkout, resolve_policy
-from sepurux_action.github.session import GitHubSession
-from sepurux_action.github.subject import Subject
+from sepurux_action.github.queries import Subject
+from sepurux_action.github.subject import changes_policy, is_skipped
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Output
 
@@ -93,6 +93,8 @@ class Connections:
 class Step:
     """What a step, or a command line, has. `settings` are those of `read_settings`, at first without a policy.
 
+    It has `started` at a time of UTC.
+
     `kept` are the base's results by scenario, None without a file that can be used; `kept_note`: it was ignored.
     """
 
@@ -100,7 +102,9 @@ class Step:
     host: Output
     signals: Signals
     connections: Connections
-    github: GitHubSession
+    calls: Calls
+    subject: Subject
+    started: datetime
     settings: Settings
     policy: ResolvedPolicy = field(default_factory=ResolvedPolicy)
     kept: Results | None = None
@@ -109,10 +113,7 @@ class Step:
     @property
     def today(self) -> date:
         """Return the day of UTC on which the step started."""
-        return self.github.subject.started.date()
-
-    def with_settings(self, settings: Settings) -> "Step":
-        return replace(self, settings=settings, github=self.github.with_settings(settings))
+        return self.started.date()
 
     @property
     def signing_key(self) -> str:
@@ -122,7 +123,7 @@ class Step:
 
     @property
     def event(self) -> Event:
-        return self.github.subject.event
+        return self.subject.event
 
     def folder(self, path: str) -> Path | None:
         """Return the folder for files without links, or None if it leads outside."""
@@ -131,17 +132,16 @@ class Step:
 
     def with_policy_file(self) -> "Step":
         """Return the step with the policy; raises ConfigurationError."""
-        commit = self.github.subject.commit if self.github.calls.connected else None
-        read_file = partial(read_checkout, self.invocation.traces())
-        check = self._read_settings if self.github.changes.of_policy() else None
-        find = partial(resolve_policy, self.settings, self.event, commit, read_file, check)
+        read_file = None if self.calls.connected else partial(read_checkout, self.invocation.traces())
+        check = self._read_settings if changes_policy(self.calls, self.subject) else None
+        find = partial(resolve_policy, self.settings, self.subject, read_file, check)
         return replace(self, policy=self._until_signal(find))
 
     def with_all_settings(self) -> "Step":
         """Return the step with all settings; raises ConfigurationError with every problem, unless it is skipped."""
         if self.event.skip_reason:
             name = self.settings.gates[0].name or "Sepurux gate"
-            return self.with_settings(replace(self.settings, gates=(Gate(name=name, campaign=name),)))
+            return replace(self, settings=replace(self.settings, gates=(Gate(name=name, campaign=name),)))
         folder_problems = [*self._folder_problems()]
         try:
             settings = self._until_signal(partial(self._read_settings, self.policy.policy))
@@ -150,23 +150,23 @@ class Step:
         if settings.problems or folder_problems:
             raise ConfigurationError([*settings.problems, *folder_problems])
         gates = tuple(gate.on_day(self.today) for gate in settings.gates)
-        return self.with_settings(replace(settings, gates=gates))
+        return replace(self, settings=replace(settings, gates=gates))
 
     def with_reviews(self) -> "Step":
         """Return the step in which a soft gate acts as a hard one if no pull request can be reviewed."""
-        if self.github.calls.connected and self.event.pull_request is not None:
+        if self.calls.connected and self.event.pull_request is not None:
             return self
         if any(gate.stage is Stage.SOFT for gate in self.settings.gates):
             self.host.log(SOFT_AS_HARD)
         gates = (replace(each, stage=Stage.HARD) if each.stage is Stage.SOFT else each for each in self.settings.gates)
-        return self.with_settings(replace(self.settings, gates=tuple(gates)))
+        return replace(self, settings=replace(self.settings, gates=tuple(gates)))
 
     def _read_settings(self, policy: Layer | None) -> Settings:
         """Return all settings with a policy; the limit on trace files is that of one reading. A review needs none."""
         layers, find = self.invocation.layers, self.invocation.traces().find
         if self.event.by_review:
             find = _unread_traces
-        return read_settings(layers, find, policy, self.github.subject.suffix, self.github.changes.skip)
+        return read_settings(layers, find, policy, self.subject.suffix, partial(is_skipped, self.calls, self.subject))
 
     def _folder_problems(self) -> Iterator[Problem]:
         layers, where = self.invocation.layers, self.invocation.traces().where
@@ -190,7 +190,7 @@ class Step:
 
     def log_start(self) -> None:
         event, settings, host = self.event, self.settings, self.host
-        if not self.github.calls.connected and event.name:
+        if not self.calls.connected and event.name:
             why = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
             if event.repository and not settings.github_token:
                 why = "there is no `github_token`"
@@ -233,6 +233,6 @@ def begin(invocation: Invocation, host: Output, signals: Signals, connections: C
         from sepurux_action.github.connection import connect  # noqa: PLC0415 - takes 0.2 s, so only when needed
 
         client = connect(event.api_url, settings.github_token, event.repository, redact)
-    calls = BoundedCalls(client, connections.timeouts(signals), host, event)
-    subject = Subject(event=event, started=connections.now())
-    return Step(invocation, host, signals, connections, GitHubSession(calls, subject), settings)
+    calls = Calls(client, connections.timeouts(signals), host, event)
+    started = connections.now()
+    return Step(invocation, host, signals, connections, calls, Subject(event=event), started, settings)

@@ -46,6 +46,7 @@ from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run, deci
 from sepurux_action.evaluation.schedule import CHECK_NETWORK
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import resolve_policy
+from sepurux_action.github.queries import Subject
 from sepurux_action.report.context import Context
 from sepurux_action.report.report import DAY_S, Report, build_report, shortened
 
@@ -577,7 +578,7 @@ def problems() -> tuple[Problem, ...]:
     inputs = read_settings([input_layer({"min_reliability_score": "0.8", "timeout": "ten minutes"})])
     policy = b"campaign: refunds\nthresholds:\n  min_pas_rate: 0.9\n"
     with pytest.raises(ConfigurationError) as bad:
-        resolve_policy(inputs, Event(name="push"), None, lambda _: policy)
+        resolve_policy(inputs, Subject(event=Event(name="push")), lambda _: policy)
     return bad.value.problems
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sepurux_action.common.secret import Secret
-from sepurux_action.github.client import GitHubClient
+from sepurux_action.github.client import Client
+from sepurux_action.github.comment import MARKER
 from sepurux_action.github.connection import connect
 from sepurux_action.github.event import Event
-from sepurux_action.github.subject import MARKER
 from tests import backend, sandboxed
 from tests.backend import ScriptedBackend, decided
 from tests.github_double import GitHub
@@ -109,7 +109,7 @@ class ClientScene(NamedTuple):
     github: GitHub
     repository: Repository
     pull: PullRequest
-    client: GitHubClient
+    client: Client
     event: Event
 
 

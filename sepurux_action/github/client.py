@@ -1,213 +1,224 @@
-"""The calls to GitHub that the gate makes, and what their responses mean; every method raises GitHubError."""
+"""Calls GitHub within a deadline, and turns each rejection into one warning, which says what the token may lack.
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
-from urllib.parse import quote
+Permissions: https://docs.github.com/rest/authentication/permissions-required-for-github-apps
+"""
 
-from sepurux_action.common import json_reader
-from sepurux_action.config.path_filter import ChangedFile
-from sepurux_action.errors import ErrorDetails, GitHubError, GoneError
-from sepurux_action.evaluation.decision import Refusal
-from sepurux_action.evaluation.published_result import Result
-from sepurux_action.github import base_branch, commit, permissions, snapshot
-from sepurux_action.github.base_branch import BaseBranch
-from sepurux_action.github.commit import Commit, PublishedStatus, parse_status
-from sepurux_action.github.event import PERSON, Event, Head, PullRequest, parse_pull_request
-from sepurux_action.github.snapshot import Comment, Snapshot
+import re
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum, auto
+from functools import partial
+from itertools import chain, repeat
+from typing import cast
 
-UNEXPECTED_SHAPE = ErrorDetails(message="a response of an unknown shape, or a redirect")
+from sepurux_action.common import T, json_reader
+from sepurux_action.common.wording import joined, optional
+from sepurux_action.errors import DeadlineExceeded, Interrupted
+from sepurux_action.github.event import Event
+from sepurux_action.host.deadlines import Timeouts
+from sepurux_action.host.output import Level, Output
 
-
-class CommitState(StrEnum):
-    PENDING = "pending"
-    SUCCESS = "success"
-    FAILURE = "failure"
-
-
-@dataclass(frozen=True, slots=True)
-class CommitStatus:
-    context: str
-    state: CommitState
-    description: str
-    url: str = ""  # where it links to
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Review:
-    """A review of the pull request. `kind` is the type of its author's account, `state` is that of the REST API."""
-
-    author: str
-    state: str
-    commit: str
-    kind: str = PERSON
+PAGE = 100  # entries of one page, GitHub's largest
+MAX_PAGES = 30  # of a list; GitHub itself allows 2,500 comments on a pull request
+FIRST_READ_S = 60.0  # for finding the pull request and the policy; the same for what decides besides
+READS_S = 15.0  # for the pending statuses; the same for reviews, and for the read at the end
+RETRY_PAUSES_S = (0.0, 1.0, 2.0)  # before each further request of a call
+RETRY_PAUSE_S = 5.0  # between two attempts at a read that decides, after those with shorter pauses
+MAX_MESSAGE_LENGTH = 200  # characters of a GitHub message that a warning repeats
+MAX_TARGETS_NAMED = 20  # in one warning
+FORK_READS_ONLY = (
+    "The token of a pull request from a fork can only read: "
+    "evaluate such pull requests in a `workflow_run` workflow, or set `comment: never`."
+)
+GONE = object()  # in place of a response
+UNEXPECTED_SHAPE = "a response of an unknown shape, or a redirect"
+TIMED_OUT = "GitHub did not respond in the time that the gate waits for it"
+CANCELED = "the run was canceled before GitHub responded"
+# In `x-accepted-github-permissions`, such as `issues=write; pull_requests=write` for one of two ways.
+_PERMISSION = re.compile(r"\b([a-z_]{1,40})=(read|write|admin)\b")
+_GATEWAY_ERRORS = frozenset({502, 503, 504})
+_TIMEOUT = re.compile(r"time[ds]?[ -]?out", re.IGNORECASE)
 
 
-class GitHubClient:
-    """The client for one repository, with one token.
+class Kind(Enum):
+    """What a failed call means for the next one."""
+
+    FORBIDDEN = auto()  # the token lacks a permission
+    RATE_LIMITED = auto()
+    TEMPORARY = auto()  # the same call may succeed later
+    TIMED_OUT = auto()  # no time is left to try again
+    OVER_LIMIT = auto()  # the query costs too much
+
+
+class GitHubError(Exception):
+    """A call to GitHub failed, which is one warning and never a decision; as a text, it is what a warning repeats.
+
+    `status` is that of the response, 0 without one. `accepted` is the header `x-accepted-github-permissions`.
+    `retry_after_s` are the seconds after which GitHub accepts the call, if it says so.
+    """
+
+    def __init__(
+        self, message: str, *kinds: Kind, status: int = 0, accepted: str = "", retry_after_s: float | None = None
+    ) -> None:
+        self.message, self.kinds, self.status, self.accepted = message, frozenset(kinds), status, accepted
+        self.retry_after_s = retry_after_s
+        # The token may not make such a call for any target, or only this target is the problem.
+        self.of_the_token = Kind.FORBIDDEN in kinds or status in {401, 410}
+        self.of_one_target = not self.of_the_token and status in {404, 422}
+        shown = json_reader.shorten(json_reader.printable(message), MAX_MESSAGE_LENGTH).rstrip(". ")
+        super().__init__(joined(" ", optional("HTTP {}", status), shown) or "no response")
+
+    @property
+    def too_large(self) -> bool:
+        """Return whether GitHub may respond to a smaller query, because this one costs or takes too much.
+
+        Source: https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api
+        """
+        over_limit = Kind.OVER_LIMIT in self.kinds or self.status in _GATEWAY_ERRORS
+        return over_limit or bool(_TIMEOUT.search(self.message))
+
+
+class Operation(Enum):
+    """What the gate does on GitHub, as it completes "Could not ...", and the permission that it needs."""
+
+    COMMIT = "read the policy file and the commit", "contents: read"
+    BASE = "read the base branch", "contents: read"
+    FILES = "read which files change", "contents: read"
+    RULES = "read the branch's rules", "contents: read"
+    FIND = "find the pull request of this run", "pull-requests: read"
+    PULL = "read the pull request", "pull-requests: read"
+    REVIEWS = "read the reviews", "pull-requests: read"
+    REQUESTERS = "read who made the commit", "pull-requests: read"
+    PULLS = "read the results of the last pull requests", "pull-requests: read"
+    COMMENT = "write the comment", "pull-requests: write"
+    REQUEST_REVIEW = "request a review", "pull-requests: write"
+    RESULTS = "read the last results of the base branch", "statuses: read"
+    STATUSES = "read the statuses of the commit", "statuses: read"
+    STATUS = "set the commit status", "statuses: write"
+
+    def __init__(self, text: str, permission: str) -> None:
+        self.text = text
+        self.permission = permission
+
+
+def warning_text(operation: Operation, error: GitHubError, event: Event, targets: Sequence[str] = ()) -> str:
+    more = optional("{} more", len(targets[MAX_TARGETS_NAMED:]))
+    named = json_reader.printable(joined(", ", *targets[:MAX_TARGETS_NAMED], more))
+    text = f"Could not {operation.text} ({joined(': ', named, str(error))}). {advice(operation, error, event)}"
+    if operation is Operation.STATUSES:
+        return text
+    if operation in {Operation.BASE, Operation.RESULTS}:
+        return f"{text} Unless a gate limits a drop, this does not change the result."
+    return f"{text} This does not change the result."
+
+
+def advice(operation: Operation, error: GitHubError, event: Event) -> str:
+    needed, message = operation.permission, error.message.lower()
+    if "archived" in message:
+        return "The repository is archived, so GitHub accepts no writes."
+    if "locked" in message:
+        return "The conversation is locked: unlock it, or set `comment: never`."
+    if Kind.RATE_LIMITED in error.kinds:
+        return "Re-run the job once GitHub's rate limit is reset: after some minutes, at most an hour."
+    if Kind.FORBIDDEN in error.kinds:
+        if needed.endswith("write") and event.fork and event.name in {"pull_request", "pull_request_review"}:
+            return FORK_READS_ONLY
+        ways = filter(None, map(_PERMISSION.findall, error.accepted.split(";")))
+        several = (" and ".join(f"`{name.replace('_', '-')}: {level}`" for name, level in way) for way in ways)
+        whose = " (Dependabot's token reads only unless the job says so)" if event.dependabot else ""
+        return f"Give the job {' or '.join(several) or f'`{needed}`'} under `permissions:`{whose}."
+    by_status = {
+        401: "`github_token` is not valid: remove that input, so that the job's own token is used.",
+        404: f"The token cannot see it, or it is gone: give the job `{needed}`.",
+        410: "It is turned off in the settings of this repository.",
+        422: "GitHub did not accept what the gate sent.",
+    }
+    rerun = "Re-run the job to publish it." if needed.endswith("write") else "Re-run the job."
+    return by_status.get(error.status, rerun)
+
+
+class Client:
+    """Sends requests to one repository, with one token; every method raises GitHubError.
 
     `send` takes an HTTP method, a path below the repository ('' is GraphQL), `query`, and `body`, and returns the
     response, whatever shape it has. `redact` removes secrets from all that is sent to be shown.
     """
 
     def __init__(self, send: Callable[..., object], repository: str, redact: Callable[[str], str] = str) -> None:
-        self._call, self._name, self._redact = send, repository, redact
+        self.send, self.redact, self._repository = send, redact, repository
 
-    def open_pull_requests(self, head: Head) -> tuple[PullRequest, ...]:
-        """Return the open pull requests of a branch, and of those with its name in other repositories of the owner."""
-        label = f"{head.repository.partition('/')[0]}:{head.branch}"
-        return tuple(map(parse_pull_request, self._pages("pulls", state="open", head=label)))
+    def send_unless_gone(self, verb: str, path: str, *, body: object = None) -> object:
+        """Return the response, or GONE if GitHub does not have the object (any more), or the token may not see it."""
+        try:
+            return self.send(verb, path, body=body)
+        except GitHubError as error:
+            if error.status not in {404, 410}:
+                raise
+        return GONE
 
-    def commit(self, event: Event) -> Commit:
-        """Return the policy files that concern an event, and the statuses of its commit."""
-        response = self._query(commit.commit_query(event), may_fail=commit.MAY_FAIL)
-        return commit.parse_commit(response, event)
-
-    def snapshot(self, number: int, after: str = "") -> Snapshot:
-        """Return a pull request, and the own comments of the page after a cursor."""
-        response = self._query(snapshot.SNAPSHOT_QUERY, {"number": number, "after": after or None})
-        if (found := snapshot.parse_snapshot(response)) is None:
-            raise GitHubError(UNEXPECTED_SHAPE)
-        return found
-
-    def base_branch(self, event: Event, contexts: set[str]) -> BaseBranch:
-        response = self._query(base_branch.base_query(event))
-        return base_branch.parse_base_branch(response, event.commit, contexts, self.statuses)
-
-    def statuses(self, commit: str, account: str) -> Iterator[PublishedStatus]:
-        """Return every status of a commit, the newest first; `account` is this token's. A page is read when needed."""
-        return (parse_status(each, account) for each in self._pages(f"commits/{commit}/statuses"))
-
-    def set_status(self, commit: str, status: CommitStatus) -> None:
-        texts = {"description": status.description, "context": status.context, "target_url": status.url}
-        body = {"state": status.state.value, **{name: self._redact(text) for name, text in texts.items() if text}}
-        _check_id(self._call("POST", f"statuses/{commit}", body=body))
-
-    def create_comment(self, number: int, body: str) -> Comment:
-        """Create a comment. After a failure the comment may exist."""
-        body = self._redact(body)
-        made = json_reader.as_object(self._call("POST", f"issues/{number}/comments", body={"body": body}))
-        return Comment(id=_check_id(made), body=body, url=json_reader.safe_url(made.get("html_url")))
-
-    def edit_comment(self, comment: Comment, body: str) -> bool:
-        """Replace the body of an own comment; return False if it has been deleted."""
-        with suppress(GoneError):
-            _check_id(self._call("PATCH", f"issues/comments/{comment.id}", body={"body": self._redact(body)}))
-            return True
-        return False
-
-    def delete_comment(self, comment: Comment) -> None:
-        """Delete an own comment; it is no error if it has been deleted already."""
-        with suppress(GoneError):
-            if self._call("DELETE", f"issues/comments/{comment.id}") is not None:  # such as a redirect
+    def pages(self, path: str, **parameters: str) -> Iterator[Mapping[str, object]]:
+        """Yield the entries of all pages, each of which is requested when its first entry is needed."""
+        for number in range(1, MAX_PAGES + 1):
+            page = self.send("GET", path, query={**parameters, "per_page": str(PAGE), "page": str(number)})
+            if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
                 raise GitHubError(UNEXPECTED_SHAPE)
+            yield from page
+            if len(page) < PAGE:
+                return
+        raise GitHubError(f"more than {MAX_PAGES * PAGE} entries")
 
-    def changed_files(self, base: str, head: str) -> tuple[ChangedFile, ...]:
-        """Return the files that a head changes since it left a base, with old and new name; GitHub lists at most 300.
-
-        They are on the first page, which has one commit then.
-        """
-        files = json_reader.at(self._call("GET", f"compare/{base}...{head}", query={"per_page": "1"}), "files")
-        if not isinstance(files, list) or not all(json_reader.text(json_reader.at(each, "filename")) for each in files):
-            raise GitHubError(UNEXPECTED_SHAPE)
-        return tuple(ChangedFile(each["filename"], str(each.get("previous_filename") or "")) for each in files)
-
-    def reviews(self, number: int) -> tuple[Review, ...]:
-        return tuple(
-            Review(
-                author=json_reader.text(json_reader.at(review, "user", "login")),
-                state=json_reader.text(review.get("state")).upper(),
-                commit=json_reader.text(review.get("commit_id")),
-                kind=json_reader.text(json_reader.at(review, "user", "type")),
-            )
-            for review in self._pages(f"pulls/{number}/reviews")
-        )
-
-    def requesters(self, number: int, head: str, *, by_agent: bool) -> tuple[Refusal, ...]:
-        """Return who made the head commit of a pull request, or asked a bot for it."""
-        response = self._query(commit.REQUESTERS_QUERY, {"head": head, "number": number})
-        if (people := commit.parse_requesters(response, by_agent=by_agent)) is None:
-            raise GitHubError(UNEXPECTED_SHAPE)
-        return people
-
-    def requested_reviewers(self, number: int) -> tuple[str, ...]:
-        """Return the logins of whom a review is requested and who have not given one."""
-        users = json_reader.at(self._call("GET", f"pulls/{number}/requested_reviewers"), "users")
-        return tuple(json_reader.text(json_reader.at(user, "login")) for user in json_reader.as_array(users))
-
-    def permission(self, login: str) -> str:
-        """Return `admin`, `write` (also for `maintain`), `read`, or `none`; for a custom role, that of its base."""
-        with suppress(GoneError):
-            response = self._call("GET", f"collaborators/{quote(login, safe='')}/permission")
-            return json_reader.text(json_reader.at(response, "permission"))
-        return "none"  # there is no user of that name
-
-    def request_review(self, number: int, login: str) -> None:
-        """Request a review of one user; one call each, because one invalid login makes GitHub reject the whole list."""
-        self._call("POST", f"pulls/{number}/requested_reviewers", body={"reviewers": [self._redact(login)]})
-
-    def required_contexts(self, branch: str) -> tuple[str, ...]:
-        """Return the contexts of the statuses that rulesets require."""
-        rules = self._pages(f"rules/branches/{quote(branch, safe='')}")
-        checks = (json_reader.at(rule, "parameters", "required_status_checks") for rule in rules)
-        return tuple(
-            json_reader.text(json_reader.at(each, "context")) for one in checks for each in json_reader.as_array(one)
-        )
-
-    def recent_results(self, base: str) -> Mapping[str, list[Result]]:
-        last = base_branch.RECENT_PULL_REQUESTS
-        response = self._query(base_branch.RECENT_RESULTS_QUERY, {"base": base, "last": last})
-        return base_branch.parse_recent_results(response)
-
-    def _query(
-        self, query: str, variables: Mapping[str, object] = {}, may_fail: frozenset[str] = frozenset()
-    ) -> object:
+    def query(self, query: str, variables: Mapping[str, object] = {}, may_fail: frozenset[str] = frozenset()) -> object:
         """Return the response to a GraphQL query, whose errors are about fields that `may_fail`.
 
         Beyond its limit, GitHub returns a part, and its errors need not name each missing one.
         """
-        owner, _, name = self._name.partition("/")
-        body = {"query": query, "variables": {"owner": owner, "name": name, **variables}}
-        response = self._call("POST", "", body=body)
-        error, failed = self._graphql_error(response), permissions.failed_fields(response)
-        if error and (error.over_limit or not failed or failed - may_fail):
-            raise GitHubError(error)
+        owner, _, name = self._repository.partition("/")
+        response = self.send(
+            "POST", "", body={"query": query, "variables": {"owner": owner, "name": name, **variables}}
+        )
+        failed, is_error = failed_fields(response), "errors" in json_reader.as_object(response)
+        if is_error:
+            error = self._graphql_error([*json_reader.as_array(json_reader.at(response, "errors"))])
+            if Kind.OVER_LIMIT in error.kinds or not failed or failed - may_fail:
+                raise error
         if not isinstance(json_reader.at(response, "data", "repository"), dict):
             raise GitHubError(UNEXPECTED_SHAPE)
         return response
 
-    def _graphql_error(self, response: object) -> ErrorDetails | None:
-        """Return the details of the errors in a GraphQL response, which has status 200; None if it has none."""
-        if "errors" not in json_reader.as_object(response):
-            return None
-        errors = list(json_reader.as_array(json_reader.at(response, "errors")))
-        kinds = {json_reader.text(json_reader.at(each, "type")) for each in errors}
-        hidden = kinds == {"NOT_FOUND"} or ("NOT_FOUND" in kinds and ("repository",) in permissions.error_paths(errors))
-        limited = "RATE_LIMITED" in kinds
-        of_statuses = {path[-1:] for path in permissions.error_paths(errors)} == {("status",)}
-        return ErrorDetails(
-            status=404 if hidden else 0,
-            message=self._redact(joined_messages(errors)),
-            accepted="statuses=read" if of_statuses else "",  # no other missing permission is clear from the errors
-            forbidden="FORBIDDEN" in kinds and not limited,
-            rate_limited=limited,
-            over_limit="RESOURCE_LIMITS_EXCEEDED" in kinds,
+    def _graphql_error(self, errors: Sequence[object]) -> GitHubError:
+        """Return what the errors in a GraphQL response mean, which has status 200."""
+        types, paths = {json_reader.text(json_reader.at(each, "type")) for each in errors}, error_paths(errors)
+        limited = "RATE_LIMITED" in types
+        kinds = {
+            Kind.FORBIDDEN: "FORBIDDEN" in types and not limited,
+            Kind.RATE_LIMITED: limited,
+            Kind.OVER_LIMIT: "RESOURCE_LIMITS_EXCEEDED" in types,
+        }
+        return GitHubError(
+            self.redact(joined_messages(errors)),
+            *(kind for kind, applies in kinds.items() if applies),
+            status=404 if types == {"NOT_FOUND"} or ("NOT_FOUND" in types and ("repository",) in paths) else 0,
+            # No other missing permission is clear from the errors.
+            accepted="statuses=read" if {path[-1:] for path in paths} == {("status",)} else "",
         )
 
-    def _pages(self, path: str, **parameters: str) -> Iterator[Mapping[str, object]]:
-        """Yield the entries of all pages, each of which is requested when its first entry is needed."""
-        for number in range(1, snapshot.MAX_PAGES + 1):
-            page = self._call("GET", path, query={**parameters, "per_page": str(snapshot.PAGE), "page": str(number)})
-            if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
-                raise GitHubError(UNEXPECTED_SHAPE)
-            yield from page
-            if len(page) < snapshot.PAGE:
-                return
-        raise GitHubError(ErrorDetails(message=f"more than {snapshot.MAX_PAGES * snapshot.PAGE} entries"))
+
+def failed_fields(response: object) -> frozenset[str]:
+    """Return the fields of the repository that the errors in a GraphQL response are about; '' for another error."""
+    paths = error_paths(json_reader.as_array(json_reader.at(response, "errors")))
+    return frozenset(path[1] if path[:1] == ("repository",) and len(path) > 1 else "" for path in paths)
 
 
-def _check_id(created: object) -> int:
+def error_paths(errors: Iterable[object]) -> list[tuple[str, ...]]:
+    paths = (json_reader.as_array(json_reader.at(error, "path")) for error in errors)
+    return [tuple(map(json_reader.text, path)) for path in paths]
+
+
+def joined_messages(parts: Iterable[object]) -> str:
+    messages = (json_reader.text(json_reader.at(part, "message")) for part in parts)
+    return "; ".join(dict.fromkeys(filter(None, messages))).replace("`", "'")  # reports link what is between them
+
+
+def check_id(created: object) -> int:
     """Return the id of a new object; raises GitHubError if a response has none, such as a proxy's page."""
     number = json_reader.at(created, "id")
     if not isinstance(number, int):
@@ -215,6 +226,119 @@ def _check_id(created: object) -> int:
     return number
 
 
-def joined_messages(parts: Iterable[object]) -> str:
-    messages = (json_reader.text(json_reader.at(part, "message")) for part in parts)
-    return "; ".join(dict.fromkeys(filter(None, messages))).replace("`", "'")  # reports link what is between them
+class Calls:
+    """Calls GitHub; `set_timeout` gives all following calls together its seconds. `work` gets the client.
+
+    Without a client, nothing is called, nothing is known, and there is no warning. A warning depends on the `event`,
+    as it is in the payload. It also keeps what a step reads only once.
+    """
+
+    def __init__(self, client: Client | None, timeouts: Timeouts, output: Output, event: Event) -> None:
+        self.connected = client is not None
+        self.after_signal = False
+        self.output = output
+        self._client = cast(Client, client)  # without one, every operation is denied
+        self._timeouts = timeouts
+        self._event = event
+        self.deadline = timeouts.now()
+        self._denied = set(Operation) if client is None else set[Operation]()
+        self._warned: set[str] = set()
+        self._read: dict[Hashable, object] = {}
+        self.forbidden = set[Operation]()  # for lack of permission
+
+    @property
+    def left(self) -> float:
+        """Return the seconds that the calls have; negative if they had fewer than they took."""
+        return self.deadline - self._timeouts.now()
+
+    def set_timeout(self, seconds: float, after_signal: float | None = None) -> None:
+        """Begin the time of the following calls. After a signal, they have other seconds, or what is left."""
+        if not self.after_signal:
+            self.deadline = self._timeouts.now() + seconds
+        elif after_signal is not None:
+            self.deadline = self._timeouts.now() + after_signal
+
+    def enter_shutdown(self, timeouts: Timeouts) -> None:
+        """Allow one attempt at each call, after a signal. `timeouts` are new: the signal interrupted the others."""
+        self._timeouts, self.after_signal = timeouts, True
+
+    def once(self, key: Hashable, read: Callable[[], T]) -> T:
+        """Return what `read` returns, or what it returned for this key before: each part of GitHub is read once."""
+        if key not in self._read:
+            self._read[key] = read()
+        return cast(T, self._read[key])
+
+    def try_call(self, operation: Operation, work: Callable[[Client], T], *, decides: bool = False) -> T | None:
+        """Return what `work` returns, or None after one warning. An operation that the token may not do is skipped."""
+        if operation in self._denied:
+            return None
+        try:
+            return self.call(work, decides=operation if decides else None)
+        except GitHubError as error:
+            self.warn(operation, error)
+        return None
+
+    def try_each(self, operation: Operation, calls: Mapping[str, Callable[[], None]]) -> None:
+        """Make all calls, by target, up to a rejection that the next would get too; one warning for each rejection."""
+        if operation in self._denied:
+            return
+        rejected, errors = dict[object, list[str]](), dict[object, GitHubError]()
+        targets = iter(calls)
+        for target in targets:
+            try:
+                calls[target]()
+            except GitHubError as error:
+                key = error.status, error.message, error.accepted, error.kinds
+                errors.setdefault(key, error)
+                alike = rejected.setdefault(key, [])
+                alike.append(target)
+                if error.of_the_token or error.kinds & {Kind.RATE_LIMITED, Kind.TIMED_OUT}:
+                    alike.extend(targets)  # all that are left, which ends the loop
+        for first, of_targets in zip(errors.values(), rejected.values(), strict=True):
+            self.warn(operation, first, of_targets if len(calls) > 1 else ())
+
+    def call(self, work: Callable[[Client], T], *, retry: bool = True, decides: Operation | None = None) -> T:
+        """Return what `work` returns; raises GitHubError, also when the deadline passes first.
+
+        A call that GitHub rejected with `Retry-After` had no effect, so it is made again after that time. With `retry`,
+        this is so three times for every temporary failure. A read that `decides` is repeated while time is left and the
+        error may be temporary. A retry that would begin after the deadline is not made, because a later write would
+        replace newer ones.
+        """
+        wait = 0.0
+        for pause in chain(RETRY_PAUSES_S, repeat(RETRY_PAUSE_S)):
+            try:
+                self._timeouts.pause(wait)
+                return self._timeouts.run(max(0.0, self.left), partial(work, self._client))
+            except Interrupted:
+                raise GitHubError(CANCELED, Kind.TIMED_OUT) from None
+            except DeadlineExceeded:
+                raise GitHubError(TIMED_OUT, Kind.TIMED_OUT) from None
+            except GitHubError as error:
+                next_wait, why = error.retry_after_s, str(error)
+                if Kind.RATE_LIMITED not in error.kinds:
+                    is_final = error.of_the_token or error.of_one_target or Kind.OVER_LIMIT in error.kinds
+                    next_wait = RETRY_PAUSE_S if decides and not is_final else None
+                    if Kind.TEMPORARY in error.kinds and retry and not self.after_signal:
+                        next_wait = max(pause, error.retry_after_s or 0.0)
+                is_last = pause == RETRY_PAUSE_S and decides is None
+                if is_last or next_wait is None or next_wait >= self.left:
+                    raise
+                wait = next_wait
+            if decides and wait >= RETRY_PAUSE_S:
+                left = f"{wait:.0f} s, for at most {self.left:.0f} s"
+                self.output.log(f"could not {decides.text} ({why}); next attempt in {left}")
+        raise AssertionError  # the pauses do not end
+
+    def warn(self, operation: Operation, error: GitHubError, targets: Sequence[str] = ()) -> None:
+        """Write the warning for a rejection, once; if the token may not do the operation, it is not tried again."""
+        self.warn_once(warning_text(operation, error, self._event, targets))
+        if error.of_the_token:
+            self._denied.add(operation)
+        if Kind.FORBIDDEN in error.kinds:
+            self.forbidden.add(operation)
+
+    def warn_once(self, warning: str) -> None:
+        if warning not in self._warned:
+            self._warned.add(warning)
+            self.output.annotate(Level.WARNING, warning, title="Sepurux gate")

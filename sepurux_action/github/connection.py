@@ -1,7 +1,7 @@
 """Sends calls to GitHub by PyGithub's requester: one request for each, and GitHubError for every failure.
 
-PyGithub does not pause between writes, and retries nothing: `bounded_calls.py` does. PyGithub's own objects would fetch
-each entry of a list once more, and a comment before it is changed.
+PyGithub does not pause between writes, and retries nothing: `client.py` does. PyGithub's own objects would fetch each
+entry of a list once more, and a comment before it is changed.
 Sources: https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api;
 https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 """
@@ -9,7 +9,7 @@ https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 import http.client
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 import requests
@@ -19,20 +19,18 @@ from github import Auth, BadAttributeException, Github, GithubException
 from sepurux_action import __version__
 from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Secret
-from sepurux_action.errors import ErrorDetails, GitHubError, GoneError
 from sepurux_action.evaluation.transport import failure_words
-from sepurux_action.github.client import UNEXPECTED_SHAPE, GitHubClient, joined_messages
+from sepurux_action.github.client import UNEXPECTED_SHAPE, Client, GitHubError, Kind, joined_messages
 
 _SECONDS = re.compile(r"[0-9]{1,10}\Z")
 TIMEOUT_S = 10  # of one request; PyGithub has no separate timeout for connecting
 LIMIT_STATUSES = frozenset({403, 429})
-GONE = frozenset({404, 410})
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
 # PyGithub raises these for a response of an unexpected shape, and RuntimeError for a redirect to another host.
 SHAPE_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
-def connect(api_url: str, token: Secret, repository: str, redact: Callable[[str], str] = str) -> GitHubClient:
+def connect(api_url: str, token: Secret, repository: str, redact: Callable[[str], str] = str) -> Client:
     """Return the client for a repository. `api_url` is https, or http on loopback, and may have a path."""
     make = partial(
         Github,
@@ -58,41 +56,41 @@ def connect(api_url: str, token: Secret, repository: str, redact: Callable[[str]
         finally:
             idle.append(github)
 
-    return GitHubClient(send, repository, redact)
+    return Client(send, repository, redact)
 
 
 def translate_errors(call: Callable[[], T], redact: Callable[[str], str] = str) -> T:
     try:
         return call()
     except GithubException as error:
-        raise (GoneError if error.status in GONE else GitHubError)(_rejection(error, redact)) from None
+        raise _rejection(error, redact) from None
     except NETWORK_ERRORS as error:  # whose text quotes addresses
-        raise GitHubError(ErrorDetails(message=failure_words("GitHub", error), temporary=True)) from None
-    except (BadAttributeException, *SHAPE_ERRORS) as error:  # of any status: PyGithub parses the body first
-        temporary = not isinstance(error, RuntimeError)
-        raise GitHubError(ErrorDetails(message=UNEXPECTED_SHAPE.message, temporary=temporary)) from None
+        raise GitHubError(failure_words("GitHub", error), Kind.TEMPORARY) from None
+    except RuntimeError:
+        raise GitHubError(UNEXPECTED_SHAPE) from None
+    except (BadAttributeException, *SHAPE_ERRORS):  # of any status: PyGithub parses the body first
+        raise GitHubError(UNEXPECTED_SHAPE, Kind.TEMPORARY) from None
 
 
-def _rejection(error: GithubException, redact: Callable[[str], str]) -> ErrorDetails:
+def _rejection(error: GithubException, redact: Callable[[str], str]) -> GitHubError:
     data, headers = json_reader.as_object(error.data), {k.lower(): v for k, v in (error.headers or {}).items()}
     message = redact(joined_messages([data, *json_reader.as_array(data.get("errors"))]))
-    limited = error.status in LIMIT_STATUSES and (
-        "rate limit" in message.lower() or "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
-    )
-    return ErrorDetails(
-        status=error.status,
-        message=message,
-        accepted=str(headers.get("x-accepted-github-permissions", "")),
-        forbidden=not limited and error.status == 403,  # noqa: PLR2004
-        rate_limited=limited,
-        temporary=error.status >= 500,  # noqa: PLR2004
-        retry_after_s=_retry_after_s(headers),
-    )
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    kind, retry_after_s, exhausted = None, None, headers.get("x-ratelimit-remaining") == "0"
+    limited = exhausted or "rate limit" in message.lower() or "retry-after" in headers
+    if error.status in LIMIT_STATUSES and limited:
+        kind = Kind.RATE_LIMITED
+    elif error.status == 403:  # noqa: PLR2004
+        kind = Kind.FORBIDDEN
+    elif error.status >= 500:  # noqa: PLR2004
+        kind = Kind.TEMPORARY
     if _SECONDS.match(seconds := headers.get("retry-after", "")):
-        return float(seconds)
-    if headers.get("x-ratelimit-remaining") == "0" and _SECONDS.match(reset := headers.get("x-ratelimit-reset", "")):
-        return max(0.0, float(reset) - time.time()) + 1  # the reset is a whole second
-    return None
+        retry_after_s = float(seconds)
+    elif exhausted and _SECONDS.match(reset := headers.get("x-ratelimit-reset", "")):
+        retry_after_s = max(0.0, float(reset) - time.time()) + 1  # the reset is a whole second
+    return GitHubError(
+        message,
+        *filter(None, [kind]),
+        status=error.status,
+        accepted=str(headers.get("x-accepted-github-permissions", "")),
+        retry_after_s=retry_after_s,
+    )

@@ -10,18 +10,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import safe_url
-from sepurux_action.config.parsers import BOT_SUFFIX
 
 # GitHub's push event of a deleted branch has zeros in place of a commit.
 SHA = re.compile(r"(?!0+\Z)[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 MAX_NUMBER = 2**31 - 1  # of a pull request, because GraphQL's Int has 32 bits
 REVIEW = "pull_request_review"
-PERSON = "User"  # GitHub's type for an account that is neither a bot nor an app
-CONFIGURED_BOTS = frozenset({"dependabot", "renovate"})  # whose assignees come from a configuration
 PULL_REQUEST_EVENTS = frozenset({"pull_request", "pull_request_target", REVIEW})  # also as the cause of a workflow_run
 COMMIT_EVENTS = frozenset(
     {"schedule", "workflow_dispatch", "deployment", "deployment_status", "release", "repository_dispatch"}
@@ -41,7 +38,6 @@ _BRANCH, _TAG = re.compile("refs/heads/"), re.compile("refs/tags/")
 _QUEUE = re.compile(r"\Arefs/heads/gh-readonly-queue/.+/pr-([1-9][0-9]{0,9})-(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 
 At = Callable[..., object]  # returns the value at a path in a payload
-Fields = dict[str, Any]  # of an event, with the values that replace those it has
 
 
 class Head(NamedTuple):
@@ -52,24 +48,6 @@ class Head(NamedTuple):
 
     def __str__(self) -> str:
         return f"`{self.repository}:{self.branch}`"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PullRequest:
-    """A pull request; unknown fields are '' or None. Without `head_repository`, it has been deleted.
-
-    A snapshot has only the author and the head commit. `by_agent`: a bot opened it, and neither Dependabot nor Renovate
-    did, or its author is not known.
-    """
-
-    number: int | None = None
-    head_sha: str = ""
-    head_repository: str = ""
-    head_branch: str = ""
-    base_ref: str = ""
-    author: str = ""
-    by_agent: bool = False
-    open: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +78,6 @@ class Event:
     head: Head | None = None
     problem: str = ""
 
-    @property
-    def status_branch(self) -> str:
-        """Return what the context of a status says of the branch, or of the tag, which no branch is named like."""
-        return f"tag: {encoded(self.tag)}" if self.tag else encoded(self.base_ref or self.head_branch) or "no branch"
-
     def url(self, kind: str, name: object) -> str:
         """Return the address of a page of the repository, such as `commit/<SHA>`; '' if it is not known."""
         return safe_url(f"{self.server_url}/{self.repository}/{kind}/{name}") if self.repository and name else ""
@@ -112,11 +85,8 @@ class Event:
 
 def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event:
     """Return the event; never raises, whatever payload and environment contain."""
-    at = partial(json_reader.at, payload)
-    name = json_reader.printable(name)
-    repository = _repository(environ.get("GITHUB_REPOSITORY")) or _repository(at("repository", "full_name"))
+    at, name = partial(json_reader.at, payload), json_reader.printable(name)
     server, api = (safe_url(environ.get(f"GITHUB_{each}_URL", "")).rstrip("/") for each in ("SERVER", "API"))
-    actor = json_reader.printable(environ.get("GITHUB_ACTOR", ""))
     run, attempt = environ.get("GITHUB_RUN_ID", ""), environ.get("GITHUB_RUN_ATTEMPT", "")
     if run and attempt:
         run += f"/attempts/{attempt}"
@@ -124,112 +94,98 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
     branch, tag = (parse_branch(_matching(kind, ref)[len(kind.pattern) :]) for kind in (_BRANCH, _TAG))
     event = Event(
         name=name,
-        repository=repository,
+        repository=_repository(environ.get("GITHUB_REPOSITORY")) or _repository(at("repository", "full_name")),
         server_url=server,
         api_url=api,
         commit=parse_sha(environ.get("GITHUB_SHA")),
         head_branch=branch,
         tag=tag,
-        dependabot=actor == "dependabot[bot]",
+        dependabot=json_reader.printable(environ.get("GITHUB_ACTOR", "")) == "dependabot[bot]",
         by_review=name == REVIEW,
     )
-    fields = PARSERS.get(name, _unknown)(event, at)
-    event = replace(event, run_url=event.url("actions/runs", run), **fields)
-    if event.problem or event.skip_reason:
-        return event
-    unnamed = ref.startswith(("refs/heads/", "refs/tags/")) and not (branch or tag or event.base_ref)
-    return replace(event, problem="" if event.commit and not unnamed else NO_NAME if unnamed else NO_COMMIT)
+    event = replace(event, run_url=event.url("actions/runs", run))
+    if name not in PARSERS:
+        accepted = ", ".join(f"`{each}`" for each in PARSERS)
+        return replace(event, problem=f"the gate does not know it; accepted: {accepted}")
+    event = PARSERS[name](event, at)
+    problem = event.problem
+    if not problem and not event.skip_reason:
+        problem = "" if event.commit else NO_COMMIT
+        if ref.startswith(("refs/heads/", "refs/tags/")) and not (branch or tag or event.base_ref):
+            problem = NO_NAME
+    return replace(event, problem=problem)
 
 
-def parse_pull_request(raw: object) -> PullRequest:
-    """Return the pull request in a payload of a webhook or of GitHub's REST API."""
-    at = partial(json_reader.at, raw)
-    author, by_agent = parse_author(at("user"))
-    return PullRequest(
-        number=_number(at("number")),
-        head_sha=parse_sha(at("head", "sha")),
-        head_repository=_repository(at("head", "repo", "full_name")),
-        head_branch=parse_branch(at("head", "ref")),
-        base_ref=parse_branch(at("base", "ref")),
-        author=author,
-        by_agent=by_agent,
-        open=at("state") == "open",
-    )
+def with_pull_request(event: Event, pulls: Iterable[object]) -> Event:
+    """Return the event with the only open pull request that has its head; skipped without one, invalid with several.
 
-
-def parse_author(account: object) -> tuple[str, bool]:
-    """Return who opened a pull request, and whether this may be a coding agent, which someone asked for it."""
-    rest, graphql, login = (json_reader.text(json_reader.at(account, name)) for name in ("type", "__typename", "login"))
-    return login, PERSON not in {rest, graphql} and login.removesuffix(BOT_SUFFIX) not in CONFIGURED_BOTS
-
-
-def with_pull_request(event: Event, found: Iterable[PullRequest]) -> Event:
-    """Return the event with the only open pull request that has its head; skipped without one, invalid with several."""
-    if event.head is None:
+    `pulls` are those of GitHub's REST API.
+    """
+    head = event.head
+    if head is None:
         return event
     matches = [
         pull
-        for pull in found
-        if pull.open
-        and (pull.head_sha, pull.head_branch) == (event.commit, event.head.branch)
-        and _same(pull.head_repository, event.head.repository)
+        for pull in pulls
+        if json_reader.at(pull, "state") == "open"
+        and parse_sha(json_reader.at(pull, "head", "sha")) == event.commit
+        and parse_branch(json_reader.at(pull, "head", "ref")) == head.branch
+        and _same(_repository(json_reader.at(pull, "head", "repo", "full_name")), head.repository)
     ]
     if not matches:
-        gone = f"no open pull request has the head {event.head} at `{event.commit[:7]}`"
+        gone = f"no open pull request has the head {head} at `{event.commit[:7]}`"
         return replace(event, head=None, commit="", skip_reason=gone)
     if matches[1:]:
-        several = f"{len(matches)} open pull requests have the head {event.head}, and their policies may differ"
+        several = f"{len(matches)} open pull requests have the head {head}, and their policies may differ"
         return replace(event, head=None, commit="", problem=several)
-    return replace(event, head=None, **_of_pull_request(event, matches[0]))
+    return _of_pull_request(event, partial(json_reader.at, {"pull_request": matches[0]}))
 
 
-def _unknown(_event: Event, _: At) -> Fields:
-    return {"problem": f"the gate does not know it; accepted: {', '.join(f'`{name}`' for name in PARSERS)}"}
+def _of_pull_request(event: Event, at: At) -> Event:
+    number, commit = _number(at("pull_request", "number")), parse_sha(at("pull_request", "head", "sha"))
+    base = parse_branch(at("pull_request", "base", "ref"))
+    return replace(
+        event,
+        head=None,
+        commit=commit,
+        pull_request=number,
+        base_ref=base,
+        fork=not _same(_repository(at("pull_request", "head", "repo", "full_name")), event.repository),
+        problem="" if number and commit and base else NO_PULL,
+    )
 
 
-def _pull_request(event: Event, at: At) -> Fields:
-    return _of_pull_request(event, parse_pull_request(at("pull_request")))
-
-
-def _merge_group(_: Event, at: At) -> Fields:
+def _merge_group(event: Event, at: At) -> Event:
     numbers = map(int, _QUEUE.findall(json_reader.text(at("merge_group", "head_ref"))))
     commit, base_sha = (parse_sha(at("merge_group", f"{which}_sha")) for which in ("head", "base"))
-    base = _branch_of_ref(at("merge_group", "base_ref"))
-    return {
-        "commit": commit,
-        "base_ref": base,
-        "base_sha": base_sha,
-        "pull_request": _number(next(numbers, None)),
-        "problem": "" if commit and base and base_sha else NO_GROUP,
-    }
+    base = parse_branch(_matching(_BRANCH, at("merge_group", "base_ref")).removeprefix("refs/heads/"))
+    return replace(
+        event,
+        commit=commit,
+        base_ref=base,
+        base_sha=base_sha,
+        pull_request=_number(next(numbers, None)),
+        problem="" if commit and base and base_sha else NO_GROUP,
+    )
 
 
-def _workflow_run(event: Event, at: At) -> Fields:
+def _workflow_run(event: Event, at: At) -> Event:
+    """Return the event with the commit of the run. GITHUB_SHA and GITHUB_REF are those of the default branch."""
     repository = _repository(at("workflow_run", "head_repository", "full_name"))
     branch, commit = parse_branch(at("workflow_run", "head_branch")), parse_sha(at("workflow_run", "head_sha"))
     cause, fork = json_reader.text(at("workflow_run", "event")), not _same(repository, event.repository)
-    fields = {"commit": commit, "fork": fork, "by_review": cause == REVIEW}
-    if cause in PULL_REQUEST_EVENTS:
-        return fields | {"head": Head(repository, branch)}
-    # GITHUB_SHA and GITHUB_REF are those of the default branch.
     is_tip = not fork and branch == event.head_branch and commit == event.commit
-    return fields if cause == "push" and is_tip else {"problem": NOT_A_RUN}
+    head = Head(repository, branch) if cause in PULL_REQUEST_EVENTS else None
+    if head is None and not (cause == "push" and is_tip):
+        return replace(event, problem=NOT_A_RUN)
+    return replace(event, commit=commit, fork=fork, by_review=cause == REVIEW, head=head)
 
 
-def _push(_: Event, at: At) -> Fields:
+def _push(event: Event, at: At) -> Event:
     if at("deleted") is True or set(json_reader.text(at("after"))) == {"0"}:
-        return {"commit": "", "skip_reason": f"{json_reader.text(at('ref')) or 'what had been pushed'} was deleted"}
-    return {}
-
-
-def _of_pull_request(event: Event, pull: PullRequest) -> Fields:
-    return {
-        "commit": pull.head_sha,
-        "pull_request": pull.number,
-        "base_ref": pull.base_ref,
-        "fork": not _same(pull.head_repository, event.repository),
-        "problem": "" if pull.number and pull.head_sha and pull.base_ref else NO_PULL,
-    }
+        reason = f"{json_reader.text(at('ref')) or 'what had been pushed'} was deleted"
+        return replace(event, commit="", skip_reason=reason)
+    return event
 
 
 def _same(one: str, other: str) -> bool:
@@ -260,14 +216,10 @@ def encoded(name: str) -> str:
     return "".join(chr(byte) if byte in plain else f"%{byte:02X}" for byte in name.encode(errors="surrogatepass"))
 
 
-def _branch_of_ref(value: object) -> str:
-    return parse_branch(_matching(_BRANCH, value).removeprefix("refs/heads/"))
-
-
-PARSERS: Mapping[str, Callable[[Event, At], Fields]] = {
-    **dict.fromkeys(sorted(PULL_REQUEST_EVENTS), _pull_request),
+PARSERS: Mapping[str, Callable[[Event, At], Event]] = {
+    **dict.fromkeys(sorted(PULL_REQUEST_EVENTS), _of_pull_request),
     "merge_group": _merge_group,
     "workflow_run": _workflow_run,
     "push": _push,
-    **dict.fromkeys(sorted(COMMIT_EVENTS), lambda _event, _at: {}),
+    **dict.fromkeys(sorted(COMMIT_EVENTS), lambda event, _: event),
 }

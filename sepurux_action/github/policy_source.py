@@ -10,17 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.wording import joined, optional
+from sepurux_action.common.wording import joined
 from sepurux_action.config.options import Layer, Source
 from sepurux_action.config.settings import MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH, Change, Settings, diff
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluation.trace_files import TraceFolder
-from sepurux_action.github.commit import Commit, PolicyFile
-from sepurux_action.github.event import Event
-from sepurux_action.github.permissions import Operation, advice
+from sepurux_action.github.queries import UNREADABLE_FILE, PolicyFile, Subject, misnamed, unreadable
 
 FIRST_FILE_EVENTS = frozenset({"pull_request", "pull_request_review"})
-UNREADABLE_FILE = "Make it a text file that the gate can read."
 CHECKOUT = "the workspace"
 
 
@@ -42,19 +39,23 @@ class OutsideError(PermissionError):
 
 
 def resolve_policy(
-    settings: Settings, event: Event, commit: Commit | None, read_file: ReadFile, check: Check | None = None
+    settings: Settings, subject: Subject, read_file: ReadFile | None, check: Check | None = None
 ) -> ResolvedPolicy:
     """Return the policy that applies to an event; raises ConfigurationError with its problems and the `settings`'.
 
-    `commit` is None if GitHub is not used. In that case, `read_file` reads the file from the workspace. `check` is
-    given if the pull request or merge group changes the file. It returns the settings of this run with that policy, in
-    which inputs and trace files may be a problem.
+    `read_file` is given if GitHub is not used, and reads the file from the workspace. `check` is given if the pull
+    request or merge group changes the file. It returns the settings of this run with that policy, in which inputs and
+    trace files may be a problem.
     """
+    event = subject.event
     try:
-        _check_event(settings, event, uses_github=commit is not None)
-        if commit is None:
+        if event.problem:
+            raise _invalid(Problem(event.name and f"event `{event.name}`", event.problem))
+        if read_file and settings.github_token and event.name:
+            raise _invalid(unreadable("GitHub's address is not known", "Set `GITHUB_API_URL` to an https address."))
+        if read_file:
             return _of_checkout(settings.config, read_file)
-        return _of_github(settings, event, commit, check)
+        return _of_github(settings, subject, check)
     except ConfigurationError as bad:
         raise ConfigurationError(dict.fromkeys((*bad.problems, *settings.problems))) from None
 
@@ -83,54 +84,49 @@ def check_file(path: str) -> Layer:
     asked = Path(path) in {usual, other} and usual.parts[-2:] == Path(POLICY_PATH).parts
     try:
         if asked and other.exists() and not usual.exists():
-            raise _misnamed(str(other))
+            raise _invalid(misnamed(str(other)))
         with Path(path).open("rb") as opened:
             return _read(opened.read(MAX_FILE_BYTES + 1), path)
     except OSError as error:
-        raise ConfigurationError([Problem("", f"the file could not be read: {error.strerror}", path, 1)]) from None
+        raise _invalid(Problem("", f"the file could not be read: {error.strerror}", path, 1)) from None
 
 
 def _of_checkout(config: str, read_file: ReadFile) -> ResolvedPolicy:
-    path, where = config or POLICY_PATH, optional("--config {}", config)
+    path, where = config or POLICY_PATH, f"--config {config}" if config else f"`{POLICY_PATH}`"
     try:
         text = read_file(path)
         if text is None and not config and read_file(MISNAMED_PATH) is not None:
-            raise _misnamed(MISNAMED_PATH)
+            raise _invalid(misnamed(MISNAMED_PATH))
     except OutsideError as error:
-        raise _unreadable(str(error.strerror), "Use a path that stays inside, also through links.", where) from None
+        step = "Use a path that stays inside, also through links."
+        raise _invalid(unreadable(str(error.strerror), step, where)) from None
     except OSError as error:
-        raise _unreadable(error.strerror or "it is not readable", UNREADABLE_FILE, where) from None
+        raise _invalid(unreadable(error.strerror or "it is not readable", UNREADABLE_FILE, where)) from None
     if text is None and config:
-        message = "there is no such file; accepted: the path of a policy file that exists"
-        raise ConfigurationError([Problem(where=where, message=message)])
+        raise _invalid(Problem(where, "there is no such file; accepted: the path of a policy file that exists"))
     return ResolvedPolicy(policy=None if text is None else _read(text, path), place=CHECKOUT)
 
 
-def _of_github(settings: Settings, event: Event, commit: Commit, check: Check | None) -> ResolvedPolicy:
+def _of_github(settings: Settings, subject: Subject, check: Check | None) -> ResolvedPolicy:
     """Return the base's policy, and what the pull request changes in it; without one, that of the pull request."""
-    policy = _policy(commit.policy, event)
+    event, policy = subject.event, _policy(subject.policy)
     if policy is None and event.name in FIRST_FILE_EVENTS and not event.fork and not settings.gates[0].campaign:
-        return ResolvedPolicy(policy=_policy(commit.head_policy, event), place="this pull request")
+        return ResolvedPolicy(policy=_policy(subject.head_policy), place="this pull request")
     branch = json_reader.printable(event.base_ref)
-    found = ResolvedPolicy(policy=policy, place=joined(" of ", f"commit {commit.base[:7]}", branch))
+    found = ResolvedPolicy(policy=policy, place=joined(" of ", f"commit {subject.base[:7]}", branch))
     if check is None:
         return found
-    none, merged = Layer(Source.POLICY), _policy(commit.head_policy, event)
+    none, merged = Layer(Source.POLICY), _policy(subject.head_policy)
     if merged and (problems := check(merged).problems):
         raise ConfigurationError(problems)
     return replace(found, changes=diff(policy or none, merged or none))
 
 
-def _check_event(settings: Settings, event: Event, *, uses_github: bool) -> None:
-    if event.problem:
-        raise ConfigurationError([Problem(event.name and f"event `{event.name}`", event.problem)])
-    if not uses_github and settings.github_token and event.name:
-        raise _unreadable("GitHub's address is not known", "Set `GITHUB_API_URL` to an https address.")
-
-
-def _unreadable(why: str, step: str, where: str = "") -> ConfigurationError:
-    message = f"the policy could not be read: {why}. {step}"
-    return ConfigurationError([Problem(where=where or f"`{POLICY_PATH}`", message=message)])
+def _policy(file: PolicyFile) -> Layer | None:
+    """Return the policy in a file that GitHub returned, None if there is none; raises ConfigurationError."""
+    if isinstance(file, Problem):
+        raise _invalid(file)
+    return None if file is None else _read(file.encode(errors="surrogatepass"), POLICY_PATH)
 
 
 def _read(raw: bytes, path: str) -> Layer:
@@ -139,17 +135,5 @@ def _read(raw: bytes, path: str) -> Layer:
     return read_policy(raw, path)
 
 
-def _misnamed(path: str) -> ConfigurationError:
-    message = f"the gate does not read a file with this name; rename it to `{Path(POLICY_PATH).name}`"
-    return ConfigurationError([Problem("", message, path, 1)])
-
-
-def _policy(file: PolicyFile, event: Event) -> Layer | None:
-    """Return the policy in a file that GitHub returned, None if there is none; raises ConfigurationError."""
-    if file.details:
-        raise _unreadable(file.error, advice(Operation.COMMIT, file.details, event))
-    if file.misnamed:
-        raise _misnamed(MISNAMED_PATH)
-    if file.error:
-        raise ConfigurationError([Problem("", f"{file.error}. {UNREADABLE_FILE}", POLICY_PATH, 1)])
-    return None if file.text is None else _read(file.text.encode(errors="surrogatepass"), POLICY_PATH)
+def _invalid(problem: Problem) -> ConfigurationError:
+    return ConfigurationError([problem])

@@ -1,160 +1,130 @@
-"""Reads what a run is about before the evaluation: the event with its pull request, and what GitHub shows of both."""
+"""Reads what a run is about: the pull request, the commit and its changes, the policy files, and the base branch."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from functools import cached_property
-from operator import methodcaller
-from urllib.parse import quote
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 
+from sepurux_action.common import json_reader
 from sepurux_action.config import options
-from sepurux_action.config.options import CommentMode
 from sepurux_action.config.path_filter import ChangedFile, Filter, affects
-from sepurux_action.config.settings import CONTEXT_PREFIX, MISNAMED_PATH, POLICY_PATH, Gate, Settings
-from sepurux_action.errors import GitHubError
-from sepurux_action.evaluation.published_result import Results, comparable
-from sepurux_action.github.base_branch import BaseBranch
-from sepurux_action.github.bounded_calls import BoundedCalls
-from sepurux_action.github.commit import Commit, unread
-from sepurux_action.github.event import Event, encoded, with_pull_request
-from sepurux_action.github.permissions import Operation, advice
-from sepurux_action.github.snapshot import MAX_PAGES, Comment, Snapshot, oldest_first
-
-MARKER = "sepurux-gate"
-FIRST_READ_S = 60.0  # for finding the pull request and the policy; the same for what decides besides
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """An event, what GitHub shows of it, and the `settings` known so far, which say how to publish.
-
-    The run has `started` at a time of UTC.
-    """
-
-    event: Event
-    settings: Settings = field(default_factory=Settings)
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    commit: Commit = field(default_factory=Commit)
-    base: BaseBranch = field(default_factory=BaseBranch)
-
-    def context_of(self, gate: str) -> str:
-        """Return the context of a gate's status, of which GitHub ignores the case."""
-        return f"{CONTEXT_PREFIX}{gate}{self.suffix}"
-
-    @property
-    def suffix(self) -> str:
-        """Return the end of each context: none for the default branch."""
-        branch = self.event.status_branch
-        return "" if branch == encoded(self.commit.default_branch) else f" ({branch})"
-
-    def baseline(self, gate: Gate) -> Results | None:
-        """Return the results that a gate is compared with, None if they could not be read."""
-        if self.base.results is None:
-            return None
-        return comparable(self.base.results.get(self.context_of(gate.name).lower(), ()), gate)
-
-    @property
-    def has_comment(self) -> bool:
-        return self.settings.comment is not CommentMode.NEVER and self.event.name != "merge_group"
-
-    @property
-    def marker(self) -> str:
-        """Return the first line of the comment, by which it is found."""
-        return f"<!-- {MARKER}:{quote(self.settings.key, safe='', errors='surrogatepass')} -->"
-
-    def ours(self, comments: Iterable[Comment]) -> tuple[Comment, ...]:
-        """Return the comments with the marker, the oldest first; there is more than one after a race."""
-        return tuple(each for each in comments if each.body.startswith(self.marker))
+from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH, Gate
+from sepurux_action.errors import Problem
+from sepurux_action.evaluation.published_result import Results
+from sepurux_action.github import queries
+from sepurux_action.github.client import (
+    FIRST_READ_S,
+    UNEXPECTED_SHAPE,
+    Calls,
+    Client,
+    GitHubError,
+    Operation,
+    advice,
+)
+from sepurux_action.github.event import Event, with_pull_request
+from sepurux_action.github.queries import PullRequest, Subject
 
 
-def read_subject(calls: BoundedCalls, subject: Subject) -> Subject:
-    """Return the subject with its pull request, and with what GitHub shows of its commit and of the policy file.
+def read_subject(calls: Calls, event: Event) -> Subject:
+    """Return what a run is about: its event with the pull request, and what GitHub shows of commit and policy files.
 
     If the policy cannot be read, its file says so. The first reads share the time that begins here.
     """
-    if not calls.connected or subject.event.problem or subject.event.skip_reason:
-        return subject
+    if not calls.connected or event.problem or event.skip_reason:
+        return Subject(event=event)
     calls.set_timeout(FIRST_READ_S)
-    event = _find_pull_request(calls, subject.event)
-    if event.problem or event.skip_reason:
-        return replace(subject, event=event)
+    if head := event.head:
+        # Also those of a branch with its name in other repositories of the owner.
+        label = f"{head.repository.partition('/')[0]}:{head.branch}"
+        try:
+            found = calls.call(
+                lambda client: [*client.pages("pulls", state="open", head=label)], decides=Operation.FIND
+            )
+        except GitHubError as error:
+            unread = f"the pull request with the head {head} could not be read ({error})"
+            problem = f"{unread}. {advice(Operation.FIND, error, event)}"
+            return Subject(event=replace(event, commit="", problem=problem))
+        event = with_pull_request(event, found)
+        if event.problem or event.skip_reason:
+            return Subject(event=event)
+
+    def read(client: Client) -> Subject:
+        response = client.query(queries.commit_query(event), may_fail=queries.MAY_FAIL)
+        return queries.parse_commit(response, event)
+
     try:
-        commit = calls.read(Operation.COMMIT, methodcaller("commit", event))
+        return calls.call(read, decides=Operation.COMMIT)
     except GitHubError as error:
-        commit = Commit(policy=unread(error.details))
-    return replace(subject, event=event, commit=commit)
+        return Subject(event=event, policy=queries.unreadable(str(error), advice(Operation.COMMIT, error, event)))
 
 
-def _find_pull_request(calls: BoundedCalls, event: Event) -> Event:
-    if event.head is None:
-        return event
-    try:
-        found = calls.read(Operation.FIND, methodcaller("open_pull_requests", event.head))
-    except GitHubError as error:
-        unread = f"the pull request with the head {event.head} could not be read ({error.details.summary})"
-        return replace(event, commit="", problem=f"{unread}. {advice(Operation.FIND, error.details, event)}")
-    return with_pull_request(event, found)
-
-
-def with_base(calls: BoundedCalls, subject: Subject, gates: Iterable[Gate]) -> Subject:
+def with_base(calls: Calls, subject: Subject, gates: Iterable[Gate]) -> Subject:
     """Return the subject with the results on the base branch if a gate limits a drop."""
     limited = {each.name for each in gates if options.MAX_PASS_RATE_DROP.name in each.limits}
+    contexts = {subject.context_of(name).lower() for name in limited}
+
+    def read(client: Client) -> Mapping[str, Results] | None:
+        response = client.query(queries.base_query(subject.event))
+        return queries.parse_base(response, subject.event.commit, contexts, partial(queries.read_statuses, client))
+
     if not calls.connected or not limited:
         return subject
-    contexts = {subject.context_of(name).lower() for name in limited}
     try:
-        base = calls.read(Operation.BASE, methodcaller("base_branch", subject.event, contexts))
+        return replace(subject, results=calls.call(read, decides=Operation.BASE))
     except GitHubError as error:
-        base = BaseBranch(error=error.details)
-        calls.warn(base.operation, error.details)
-    return replace(subject, base=base)
+        calls.warn(operation_on_base(error), error)
+        return replace(subject, results=error)
 
 
-def fetch_page(calls: BoundedCalls, event: Event, after: str = "") -> Snapshot | None:
-    """Return the pull request and a page of its comments, None after a warning."""
-    return calls.try_call(Operation.PULL, methodcaller("snapshot", event.pull_request, after))
+def operation_on_base(error: GitHubError) -> Operation:
+    """Return what could not be done. Only a missing permission for statuses is clear from GitHub's errors."""
+    return Operation.RESULTS if error.accepted == "statuses=read" else Operation.BASE
 
 
-def fetch_more_comments(calls: BoundedCalls, subject: Subject, snapshot: Snapshot) -> Snapshot:
-    """Return the snapshot with further pages of comments, until one is the gate's own or no next page can be read."""
-    for _ in range(MAX_PAGES - 1):
-        if not snapshot.after or subject.ours(snapshot.comments):
-            break
-        if (page := fetch_page(calls, subject.event, snapshot.after)) is None:
-            break
-        comments = oldest_first((*snapshot.comments, *page.comments))
-        snapshot = Snapshot(pull_request=snapshot.pull_request, comments=comments, after=page.after)
-    return snapshot
+def read_pull_request(calls: Calls, number: int | None, after: str = "") -> PullRequest | None:
+    """Return a pull request, and the own comments of the page after a cursor; None after a warning."""
+
+    def read(client: Client) -> PullRequest:
+        response = client.query(queries.PULL_REQUEST_QUERY, {"number": number, "after": after or None})
+        if (found := queries.parse_pull_request(response)) is None:
+            raise GitHubError(UNEXPECTED_SHAPE)
+        return found
+
+    return calls.try_call(Operation.PULL, read)
 
 
-class Changes:
-    """The files that a pull request or merge group changes, which are read once."""
+def changes_policy(calls: Calls, subject: Subject) -> bool:
+    """Return whether the pull request or merge group changes the policy file.
 
-    def __init__(self, calls: BoundedCalls, subject: Subject) -> None:
-        self._calls, self._subject = calls, subject
+    A branch may be behind its base, so another content is a change unless the list of changed files lacks the file.
+    """
+    policy = subject.policy
+    is_unread = isinstance(policy, Problem) and policy.file != MISNAMED_PATH
+    if is_unread or subject.head_policy == policy:
+        return False
+    return affects({POLICY_PATH, MISNAMED_PATH}.__contains__, _changed_files(calls, subject))
 
-    @cached_property
-    def files(self) -> tuple[ChangedFile, ...] | None:
-        """Return the files of GitHub's comparison with the commit whose policy applies, None if they cannot be read."""
-        base, head = self._subject.commit.base, self._subject.event.commit
-        try:
-            return self._calls.read(Operation.FILES, lambda github: github.changed_files(base, head))
-        except GitHubError as error:
-            self._calls.warn(Operation.FILES, error.details)
-        return None
 
-    def of_policy(self) -> bool:
-        """Return whether the pull request or merge group changes the policy file.
+def is_skipped(calls: Calls, subject: Subject, paths: Filter) -> bool:
+    """Return whether a pull request changes no file that matches a gate's `paths`."""
+    event = subject.event
+    is_pull = event.pull_request is not None and event.name != "merge_group"
+    if not calls.connected or not is_pull or event.by_review:
+        return False
+    return not affects(paths.matches, _changed_files(calls, subject))
 
-        A branch may be behind its base, so another content is a change unless the list of changed files lacks the file.
-        """
-        policy, head = self._subject.commit.policy, self._subject.commit.head_policy
-        if policy.error or head == policy:
-            return False
-        return affects({POLICY_PATH, MISNAMED_PATH}.__contains__, self.files)
 
-    def skip(self, paths: Filter) -> bool:
-        """Return whether a pull request changes no file that matches a gate's `paths`."""
-        event = self._subject.event
-        is_pull = event.pull_request is not None and event.name != "merge_group"
-        return self._calls.connected and is_pull and not event.by_review and not affects(paths.matches, self.files)
+def _changed_files(calls: Calls, subject: Subject) -> tuple[ChangedFile, ...] | None:
+    """Return the files of GitHub's comparison with the commit whose policy applies, None if they cannot be read.
+
+    They are those that the head changes since it left the base, with old and new name. GitHub lists at most 300. They
+    are on the first page, which has one commit then.
+    """
+
+    def read(client: Client) -> tuple[ChangedFile, ...]:
+        path = f"compare/{subject.base}...{subject.event.commit}"
+        files = json_reader.at(client.send("GET", path, query={"per_page": "1"}), "files")
+        if not isinstance(files, list) or not all(json_reader.text(json_reader.at(each, "filename")) for each in files):
+            raise GitHubError(UNEXPECTED_SHAPE)
+        return tuple(ChangedFile(each["filename"], str(each.get("previous_filename") or "")) for each in files)
+
+    return calls.once("files", lambda: calls.try_call(Operation.FILES, read, decides=True))

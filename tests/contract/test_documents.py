@@ -13,8 +13,8 @@ from sepurux_action.config.options import FLAKY, ON_OUTAGE, OPTIONS, Stage
 from sepurux_action.config.settings import POLICY_PATH
 from sepurux_action.evaluation.decision import enforce
 from sepurux_action.evaluation.runs import Decision
+from sepurux_action.github.client import Operation
 from sepurux_action.github.event import PARSERS
-from sepurux_action.github.permissions import Operation
 from tests import backend
 from tests.backend import sound_backend
 from tests.gfm import read

@@ -19,10 +19,11 @@ from requests.adapters import BaseAdapter
 from urllib3.util import connection
 
 from sepurux_action.common.secret import Redactor, Secret
-from sepurux_action.errors import GitHubError
 from sepurux_action.evaluation.api import ApiRequest, Credentials, TransientError
 from sepurux_action.evaluation.transport import TRANSPORT_ERRORS, Transport
+from sepurux_action.github.client import GitHubError
 from sepurux_action.github.connection import connect, translate_errors
+from sepurux_action.github.reviews import read_permission
 from sepurux_action.sandbox import Sandbox
 
 CERTIFICATE = Path(__file__).parents[1] / "sandbox" / "sandbox.pem"  # that no one trusts
@@ -80,7 +81,7 @@ def test_every_exception_of_the_network_becomes_one_of_ours_without_its_text(*, 
         assert isinstance(answer, TransientError), kind
         assert ("api.example" in answer.reason, answer.status) == (True, 200 if in_the_body else 0), kind
         refused = github_error(error)
-        for text in (answer.reason, str(refused), refused.details.message):
+        for text in (answer.reason, str(refused), refused.message):
             assert (TOKEN in text, "10.1.2.3" in text) == (False, False), kind
 
 
@@ -98,7 +99,7 @@ def test_every_exception_of_pygithub_becomes_an_error_with_its_status_or_is_an_u
     module = sys.modules[GithubException.__module__]
     assert kinds_of(module) == {*below(GithubException), BadAttributeException}
     for kind in below(GithubException):
-        details = github_error(kind(418, {"message": "I am a teapot"}, {})).details
+        details = github_error(kind(418, {"message": "I am a teapot"}, {}))
         assert (details.status, details.message) == (418, "I am a teapot")
     assert "unknown shape" in str(github_error(BadAttributeException(TEXT, (str, str), None)))
 
@@ -119,7 +120,7 @@ def test_a_problem_with_certificates_names_the_variable_for_them(
         monkeypatch.setattr(connection, "create_connection", lambda *_, **__: socket.create_connection(address))
         answer = Transport("https://api.example", Credentials(token=Secret(TOKEN)), Redactor([TOKEN])).send(CALL, 5)
         with pytest.raises(GitHubError) as refused:
-            connect("https://ghe.example", Secret(TOKEN), "octo/shop").permission("mona")
+            read_permission("mona", connect("https://ghe.example", Secret(TOKEN), "octo/shop"))
     assert isinstance(answer, TransientError)
     assert answer.reason.endswith(words)
     assert str(refused.value).endswith(words)

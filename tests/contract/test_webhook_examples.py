@@ -2,12 +2,13 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sepurux_action.github.event import SHA, Event, PullRequest, parse_event, parse_pull_request
+from sepurux_action.github.event import SHA, Event, Head, parse_event, with_pull_request
 
 Payload = dict[str, Any]
 PACKAGES = Path(sys.prefix) / "node_modules"  # `make setup` installs what package-lock.json names
@@ -59,15 +60,10 @@ def test_a_push_is_about_its_commit_and_a_deletion_is_skipped() -> None:
 
 
 def test_an_example_pull_request_is_read_whole() -> None:
-    assert parse_pull_request(PAYLOADS["pull_request"][0]["pull_request"]) == PullRequest(
-        number=2,
-        head_sha="ec26c3e57ca3a959ca5aad62de7213c562f8c821",
-        head_repository="Codertocat/Hello-World",
-        head_branch="changes",
-        base_ref="master",
-        author="Codertocat",
-        open=True,
-    )
+    head, sha = Head("Codertocat/Hello-World", "changes"), "ec26c3e57ca3a959ca5aad62de7213c562f8c821"
+    event = Event(repository="Codertocat/Hello-World", commit=sha, head=head)
+    found = with_pull_request(event, [PAYLOADS["pull_request"][0]["pull_request"]])
+    assert found == replace(event, head=None, pull_request=2, base_ref="master")
 
 
 def test_every_example_of_github_is_an_event_with_a_commit_or_none() -> None:

@@ -1,17 +1,19 @@
 """A pull request on the double, and the session of a step on it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from sepurux_action.config.settings import Settings
-from sepurux_action.github.bounded_calls import BoundedCalls
-from sepurux_action.github.event import Event
-from sepurux_action.github.session import GitHubSession
-from sepurux_action.github.snapshot import PAGE
-from sepurux_action.github.subject import Subject
+from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
+from sepurux_action.github.client import PAGE, Calls
+from sepurux_action.github.comment import marker_of, publish_comment
+from sepurux_action.github.queries import PullRequest, Status, Subject
+from sepurux_action.github.reviews import approval
+from sepurux_action.github.statuses import publish_results
+from sepurux_action.github.subject import read_subject
 from sepurux_action.host.deadlines import Timeouts
 from tests.fakes import FakeClock, FakeOutput
 from tests.github_double import BOT, GitHub, Record
@@ -19,7 +21,6 @@ from tests.github_double.state import Refusal
 from tests.scenes import DECIDED, a_client_scene
 
 SETTINGS = Settings()
-BODY = "{}\nReport".format
 PULL, FILES, SET = "graphql pull", "repos/compare-commits-with-basehead", "repos/create-commit-status"
 
 OUTAGE, FORBIDDEN = Refusal(502, "Server Error"), Refusal(403, "Resource not accessible by integration")
@@ -28,12 +29,14 @@ Reject = Callable[[Record], Refusal | None]
 
 
 class Scene:
-    """A pull request, a clock that only requests and pauses move, and the session of a step.
+    """A pull request, a clock that only requests and pauses move, and the calls and the subject of a step.
 
     Each request takes `takes_s` seconds. `reject` returns why one is rejected.
     """
 
-    session: GitHubSession
+    calls: Calls
+    subject: Subject
+    done: dict[str, Status]
 
     def __init__(self, github: GitHub) -> None:
         self.github = github
@@ -50,15 +53,22 @@ class Scene:
         if refusal := self.reject(record):
             raise refusal
 
-    def calls(self, event: Event) -> BoundedCalls:
-        return BoundedCalls(self.client, self.timeouts, self.output, event)
-
-    def load(self, settings: Settings = SETTINGS, **changes: Any) -> GitHubSession:  # noqa: ANN401 - fields of many types
+    def load(self, **changes: Any) -> Subject:  # noqa: ANN401 - fields of many types
         """Begin a step for the event with these changes: make the first reads."""
         event = replace(self.event, **changes)
-        subject = Subject(event=event, settings=settings)
-        self.session = GitHubSession(self.calls(event), subject).load()
-        return self.session
+        self.calls, self.done = Calls(self.client, self.timeouts, self.output, event), {}
+        self.subject = read_subject(self.calls, event)
+        return self.subject
+
+    def approval(self, *reviewers: str) -> ApprovalStatus:
+        return approval(self.calls, self.subject.event, reviewers)
+
+    def publish_results(self, results: Iterable[GateDecision]) -> None:
+        publish_results(self.calls, self.subject, results, self.done)
+
+    def publish_comment(self, pull: PullRequest | None, text: str = "Report") -> str:
+        event, text = self.subject.event, f"{marker_of(SETTINGS)}\n{text}"
+        return publish_comment(self.calls, event, pull, text, create=True) if pull else ""
 
     def comments(self, pages: int) -> None:
         """Add comments of others, until there are so many pages of comments."""

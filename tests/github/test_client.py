@@ -4,23 +4,26 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from sepurux_action.common.secret import Redactor, Secret
-from sepurux_action.config.path_filter import ChangedFile
-from sepurux_action.errors import ErrorDetails, GitHubError
-from sepurux_action.github.bounded_calls import BoundedCalls
-from sepurux_action.github.client import CommitState, CommitStatus
+from sepurux_action.config.path_filter import parse_paths
+from sepurux_action.github.client import Calls, Client, GitHubError, Kind, Operation, warning_text
+from sepurux_action.github.comment import create_comment, delete_comment, edit_comment
 from sepurux_action.github.connection import connect
-from sepurux_action.github.event import Event, PullRequest
-from sepurux_action.github.permissions import Operation, warning_text
+from sepurux_action.github.event import Event
+from sepurux_action.github.queries import PULL_REQUEST_QUERY, Status
+from sepurux_action.github.reviews import read_given, read_permission, request_review
+from sepurux_action.github.statuses import set_status
+from sepurux_action.github.subject import is_skipped, read_pull_request
 from tests import backend
 from tests.github.scene import Scene
 from tests.github_double import GitHub, faults
 from tests.scenes import BOT
 
-SUCCESS = CommitStatus("c", CommitState.SUCCESS, "d")
+SUCCESS = Status(context="c", state="success", description="d")
 
 
 @pytest.fixture(params=[False, True], ids=["github.com", "enterprise"])
@@ -29,44 +32,53 @@ def either(request: pytest.FixtureRequest) -> Iterator[Scene]:
         yield Scene(github)
 
 
-def error_of(call: Callable[[], object]) -> ErrorDetails:
+def error_of(call: Callable[[], object]) -> GitHubError:
     with pytest.raises(GitHubError) as caught:
         call()
-    return caught.value.details
+    return caught.value
+
+
+def query(client: Client) -> object:
+    return client.query(PULL_REQUEST_QUERY, {"number": 1, "after": None})
 
 
 def test_one_request_reads_the_pull_request_and_the_own_comments(either: Scene) -> None:
     either.pull.comment("someone", "<!-- sepurux-gate:core -->")
     ours, sha = either.pull.comment(BOT, "ours"), either.pull.head_sha
-    snapshot = either.client.snapshot(either.pull.number)
-    pull = PullRequest(head_sha=sha, author="mona")
-    assert (snapshot.pull_request, [comment.id for comment in snapshot.comments]) == (pull, [ours.id])
+    pull = read_pull_request(bounded(either), either.pull.number)
+    assert pull is not None
+    assert (pull.head, pull.author, pull.by_agent, [each.id for each in pull.comments]) == (
+        sha,
+        "mona",
+        False,
+        [ours.id],
+    )
     assert ours.id > 2**31 - 1
     assert len(either.github.requests) == 1
 
 
 def test_a_comment_is_created_edited_and_deleted_by_one_request_each(either: Scene) -> None:
-    made = either.client.create_comment(either.pull.number, "first")
+    made = create_comment(either.pull.number, "first", either.client)
     assert made.url.startswith(either.github.server_url)
-    assert either.client.edit_comment(made, "second")
+    assert edit_comment(made, "second", either.client)
     assert [comment.body for comment in either.pull.comments] == ["second"]
-    either.client.delete_comment(made)
+    delete_comment(made, either.client)
     assert either.pull.comments == []
-    either.client.delete_comment(made)  # another run has deleted it
-    assert not either.client.edit_comment(made, "third")
+    delete_comment(made, either.client)  # another run has deleted it
+    assert not edit_comment(made, "third", either.client)
     assert len(either.github.requests) == 5
 
 
 def test_whatever_is_sent_to_github_is_redacted(scene: Scene) -> None:
     secret = "tok_9f8e7d6c5b4a3928"
     client = connect(scene.github.url, Secret(scene.github.token()), "octo/shop", Redactor([secret]))
-    made = client.create_comment(scene.pull.number, f"created {secret}\nsecond line")
-    assert client.edit_comment(made, f"edited {secret}\nsecond line")
+    made = create_comment(scene.pull.number, f"created {secret}\nsecond line", client)
+    assert edit_comment(made, f"edited {secret}\nsecond line", client)
     sha = scene.pull.head_sha
     context, description, url = f"Sepurux / {secret}", f"fail {secret}", f"https://x.example/{secret}"
-    client.set_status(sha, CommitStatus(context, CommitState.FAILURE, description, url))
+    set_status(sha, Status(context=context, state="failure", description=description, url=url), client)
     with suppress(GitHubError):
-        client.request_review(scene.pull.number, secret)
+        request_review(scene.pull.number, secret, client)
     bodies = [json.loads(record.body) for record in scene.github.requests]
     assert [body.get("body") for body in bodies[:2]] == ["created ***\nsecond line", "edited ***\nsecond line"]
     assert (bodies[2]["description"], bodies[2]["context"]) == ("fail ***", "Sepurux / ***")
@@ -74,8 +86,8 @@ def test_whatever_is_sent_to_github_is_redacted(scene: Scene) -> None:
     assert bodies[3] == {"reviewers": ["***"]}
 
 
-def bounded(scene: Scene) -> BoundedCalls:
-    calls = scene.calls(scene.event)
+def bounded(scene: Scene) -> Calls:
+    calls = Calls(scene.client, scene.timeouts, scene.output, scene.event)
     calls.set_timeout(15)
     return calls
 
@@ -95,7 +107,7 @@ def a_500(body: bytes) -> backend.Answer:
 )
 def test_a_status_survives_failures_that_may_be_temporary(failures: list[backend.Answer], scene: Scene) -> None:
     scene.github.fault("repos/create-commit-status", *failures)
-    bounded(scene).call(lambda github: github.set_status(scene.pull.head_sha, SUCCESS))
+    bounded(scene).call(partial(set_status, scene.pull.head_sha, SUCCESS))
     assert len(scene.repository.latest_statuses(scene.pull.head_sha)) == 1
     assert len(scene.github.requests) == len(failures) + 1
 
@@ -119,21 +131,22 @@ def test_a_comment_is_sent_again_only_if_github_rejected_it_with_a_time_before_t
 ) -> None:
     scene.github.fault("issues/create-comment", fault)
     with suppress(GitHubError):
-        bounded(scene).call(lambda github: github.create_comment(1, "once"), retry=False)
+        bounded(scene).call(partial(create_comment, 1, "once"), retry=False)
     assert (len(scene.github.requests), len(scene.pull.comments)) == (sent, made)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_to_another_host_is_an_error_for_every_call(status: int, scene: Scene) -> None:
-    made = scene.client.create_comment(scene.pull.number, "first")
+    client, number = scene.client, scene.pull.number
+    made = create_comment(number, "first", client)
     moved = backend.json({"message": "Moved Permanently"}, status, {"Location": "https://elsewhere.example/x"})
     scene.github.fault("*", moved, always=True)
     calls: list[Callable[[], object]] = [
-        lambda: scene.client.snapshot(scene.pull.number),
-        lambda: scene.client.set_status(scene.pull.head_sha, SUCCESS),
-        lambda: scene.client.create_comment(scene.pull.number, "second"),
-        lambda: scene.client.edit_comment(made, "second"),
-        lambda: scene.client.delete_comment(made),
+        lambda: query(client),
+        lambda: set_status(scene.pull.head_sha, SUCCESS, client),
+        lambda: create_comment(number, "second", client),
+        lambda: edit_comment(made, "second", client),
+        lambda: delete_comment(made, client),
     ]
     for call in calls:
         assert "redirect" in error_of(call).message
@@ -143,33 +156,33 @@ def test_a_redirect_to_another_host_is_an_error_for_every_call(status: int, scen
 @pytest.mark.parametrize("asked", ["Wed, 21 Oct 99999999999 07:28:00 GMT", "9" * 400, "9" * 5000, "-5", "soon", ""])
 def test_an_invalid_retry_after_is_ignored(asked: str, scene: Scene) -> None:
     scene.github.fault("graphql*", backend.json({}, 503, {"Retry-After": asked}))
-    assert error_of(lambda: scene.client.snapshot(1)).retry_after_s is None
+    assert error_of(lambda: query(scene.client)).retry_after_s is None
 
 
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        (faults.refused(403, "Resource not accessible by integration"), "forbidden"),
-        (faults.refused(404, "Not Found"), "of_one_target"),
-        (faults.refused(422, "Validation Failed"), "of_one_target"),
-        *((faults.secondary_limit(retry_after_s=seconds), "rate_limited") for seconds in (None, 3600)),
-        *((faults.primary_limit(status=status), "rate_limited") for status in (403, 429)),
+        (faults.refused(403, "Resource not accessible by integration"), Kind.FORBIDDEN),
+        (faults.refused(404, "Not Found"), None),
+        (faults.refused(422, "Validation Failed"), None),
+        *((faults.secondary_limit(retry_after_s=seconds), Kind.RATE_LIMITED) for seconds in (None, 3600)),
+        *((faults.primary_limit(status=status), Kind.RATE_LIMITED) for status in (403, 429)),
     ],
 )
-def test_each_kind_of_rejection_is_recognized(fault: backend.Answer, kind: str, scene: Scene) -> None:
+def test_each_kind_of_rejection_is_recognized(fault: backend.Answer, kind: Kind | None, scene: Scene) -> None:
     scene.github.fault("repos/create-commit-status", fault)
-    error = error_of(lambda: scene.client.set_status(scene.pull.head_sha, SUCCESS))
-    assert getattr(error, kind) is True
+    error = error_of(lambda: set_status(scene.pull.head_sha, SUCCESS, scene.client))
+    assert ([*error.kinds], error.of_one_target) == ([kind] if kind else [], kind is None)
 
 
 def test_a_missing_permission_is_named_as_github_names_it_by_graphql_with_status_200(scene: Scene) -> None:
     client = connect(scene.github.url, Secret(scene.github.token({"contents": "read"})), "octo/shop")
-    error = error_of(lambda: client.set_status(scene.pull.head_sha, SUCCESS))
+    error = error_of(lambda: set_status(scene.pull.head_sha, SUCCESS, client))
     assert "`statuses: write`" in warning_text(Operation.STATUS, error, scene.event)
-    error = error_of(lambda: client.create_comment(scene.pull.number, "text"))
+    error = error_of(lambda: create_comment(scene.pull.number, "text", client))
     assert "`pull-requests: write`" in warning_text(Operation.COMMENT, error, scene.event)
-    error = error_of(lambda: client.snapshot(scene.pull.number))
-    assert (error.status, error.forbidden) == (0, True)
+    error = error_of(lambda: query(client))
+    assert (error.status, [*error.kinds]) == (0, [Kind.FORBIDDEN])
     assert "`pull-requests: read`" in warning_text(Operation.PULL, error, scene.event)
 
 
@@ -193,50 +206,46 @@ ODD = {
 def test_a_response_of_an_unknown_shape_is_an_error_or_has_no_comments_and_no_address(case: str, scene: Scene) -> None:
     scene.github.fault("graphql*", ODD[case])
     scene.github.fault("issues/create-comment", ODD[case])
+    found = read_pull_request(bounded(scene), 1)
+    assert found is None or found.comments == ()
     with suppress(GitHubError):
-        assert scene.client.snapshot(1).comments == ()
-    with suppress(GitHubError):
-        assert scene.client.create_comment(scene.pull.number, "text").url == ""
+        assert create_comment(scene.pull.number, "text", scene.client).url == ""
 
 
 def test_a_user_without_a_role_may_not_write_and_a_rejection_is_an_error(scene: Scene) -> None:
-    assert scene.client.permission("unknown") == "none"
+    assert read_permission("unknown", scene.client) == "none"
     scene.github.fault("repos/get-collaborator-permission-level", faults.refused(403, "no"))
-    assert error_of(lambda: scene.client.permission("mona")).forbidden
+    assert Kind.FORBIDDEN in error_of(lambda: read_permission("mona", scene.client)).kinds
 
 
 def test_a_list_of_more_entries_than_the_limit_is_an_error(scene: Scene) -> None:
     entry = {"user": {"login": "hubot", "type": "User"}, "state": "APPROVED"}
     scene.github.fault("pulls/list-reviews", backend.json([entry] * 100), always=True)
-    assert "more than 3000 entries" in error_of(lambda: scene.client.reviews(scene.pull.number)).message
+    assert "more than 3000 entries" in error_of(lambda: read_given(scene.pull.number, scene.client)).message
 
 
 def test_the_files_of_a_comparison_are_those_since_a_head_left_its_base_with_their_old_names(scene: Scene) -> None:
-    base = scene.repository.commit("main", {"later.txt": "on main"})
-    assert scene.client.changed_files(base, scene.pull.head_sha) == (ChangedFile("change.txt"),)
+    scene.repository.commit("main", {"later.txt": "on main"})
     files = [{"filename": "new.txt", "previous_filename": "my  agent/old.txt", "status": "renamed"}]
-    scene.github.fault("repos/compare*", backend.json({"files": files}))
-    assert scene.client.changed_files(base, scene.pull.head_sha) == (ChangedFile("new.txt", "my  agent/old.txt"),)
+    for answers, changed, other in (([], "change.txt", "later.txt"), ([files], "my  agent/*", "my agent/*")):
+        scene.github.fault("repos/compare*", *(backend.json({"files": answer}) for answer in answers))
+        subject = scene.load()
+        skipped = [is_skipped(scene.calls, subject, parse_paths(path)) for path in (changed, other)]
+        assert skipped == [False, True]
 
 
 @pytest.mark.parametrize("answer", [{}, [], {"files": None}, {"files": [None]}, {"files": [{"filename": None}]}])
 def test_a_comparison_of_an_unknown_shape_is_not_read(answer: object, scene: Scene) -> None:
-    scene.github.fault("repos/compare*", backend.json(answer))
-    found = error_of(lambda: scene.client.changed_files("a" * 40, "b" * 40))
-    assert found.message == "a response of an unknown shape, or a redirect"
+    scene.github.fault("repos/compare*", backend.json(answer), always=True)
+    subject = scene.load()
+    assert not is_skipped(scene.calls, subject, parse_paths("docs/**"))
+    assert "a response of an unknown shape, or a redirect" in scene.warnings[0]
 
 
-def test_the_required_statuses_of_all_rules_are_read(scene: Scene) -> None:
-    scene.repository.require_statuses("release/1", "Sepurux / Core", "other")
-    pages = [{"type": "deletion"}] * 100, scene.repository.rules["release/1"]
-    scene.github.fault("repos/get-branch-rules", *map(backend.json, pages))
-    assert scene.client.required_contexts("release/1") == ("Sepurux / Core", "other")
-
-
-FORBIDDEN = ErrorDetails(status=403, message="Resource not accessible by integration", forbidden=True)
-EITHER = ErrorDetails(status=403, accepted="issues=write; pull_requests=write", forbidden=True)
+FORBIDDEN = GitHubError("Resource not accessible by integration", Kind.FORBIDDEN, status=403)
+EITHER = GitHubError("", Kind.FORBIDDEN, status=403, accepted="issues=write; pull_requests=write")
 OWN = Event(name="pull_request", pull_request=7)
-REJECTED = ErrorDetails(status=422, message="Validation Failed")
+REJECTED = GitHubError("Validation Failed", status=422)
 
 
 @pytest.mark.parametrize(
@@ -246,17 +255,17 @@ REJECTED = ErrorDetails(status=422, message="Validation Failed")
         (Operation.COMMENT, EITHER, OWN, "Give the job `issues: write` or `pull-requests: write` under `permissions"),
         (Operation.COMMENT, FORBIDDEN, replace(OWN, fork=True), "`workflow_run`"),
         (Operation.STATUS, FORBIDDEN, replace(OWN, dependabot=True), "Dependabot's token reads only unless the job"),
-        (Operation.STATUS, ErrorDetails(status=403, message="Repository was archived."), OWN, "archived"),
-        (Operation.COMMENT, ErrorDetails(status=403, message="issue is locked"), OWN, "`comment: never`"),
-        (Operation.STATUS, ErrorDetails(status=401), OWN, "`github_token` is not valid"),
-        (Operation.STATUS, ErrorDetails(status=404), OWN, "`statuses: write`"),
-        (Operation.STATUS, ErrorDetails(status=410), OWN, "It is turned off in the settings of this repository."),
+        (Operation.STATUS, GitHubError("Repository was archived.", status=403), OWN, "archived"),
+        (Operation.COMMENT, GitHubError("issue is locked", status=403), OWN, "`comment: never`"),
+        (Operation.STATUS, GitHubError("", status=401), OWN, "`github_token` is not valid"),
+        (Operation.STATUS, GitHubError("", status=404), OWN, "`statuses: write`"),
+        (Operation.STATUS, GitHubError("", status=410), OWN, "It is turned off in the settings of this repository."),
         (Operation.STATUS, REJECTED, OWN, "(HTTP 422 Validation Failed). GitHub did not accept what the gate sent."),
-        (Operation.PULL, ErrorDetails(status=429, rate_limited=True), OWN, "rate limit"),
-        (Operation.PULL, ErrorDetails(message="GitHub kept failing"), OWN, "GitHub kept failing). Re-run the job. "),
+        (Operation.PULL, GitHubError("", Kind.RATE_LIMITED, status=429), OWN, "rate limit"),
+        (Operation.PULL, GitHubError("GitHub kept failing"), OWN, "GitHub kept failing). Re-run the job. "),
     ],
 )
-def test_a_warning_says_what_to_change(operation: Operation, rejection: ErrorDetails, event: Event, says: str) -> None:
+def test_a_warning_says_what_to_change(operation: Operation, rejection: GitHubError, event: Event, says: str) -> None:
     warning = warning_text(operation, rejection, event)
     assert warning.startswith(f"Could not {operation.text} (")
     assert says in warning

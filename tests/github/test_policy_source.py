@@ -9,13 +9,13 @@ import pytest
 
 from sepurux_action.config import options
 from sepurux_action.config.options import Layer, input_layer
-from sepurux_action.config.settings import MAX_FILE_BYTES, POLICY_PATH, Settings, read_settings
-from sepurux_action.errors import ConfigurationError, ErrorDetails, Problem
+from sepurux_action.config.settings import MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH, Settings, read_settings
+from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluation.trace_files import NOWHERE, TraceFolder
 from sepurux_action.github import policy_source
-from sepurux_action.github.commit import NO_TEXT_FILE, Commit, PolicyFile, unread
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import ResolvedPolicy, read_checkout, resolve_policy
+from sepurux_action.github.queries import PolicyFile, Subject, misnamed, unreadable
 
 
 @pytest.fixture
@@ -50,10 +50,10 @@ def test_a_policy_file_is_absent_only_if_nothing_has_its_name(base: Path) -> Non
     assert read_checkout(TraceFolder(NOWHERE), ".github/sepurux-gate.yml") is None
 
 
-OLD, NEW, BAD = (PolicyFile(text=text) for text in ("timeout: 60", "campaign: new\ntimeout: 30", "a: 1\nb: 2"))
-WRONG = PolicyFile(text="campaign: wrong")  # which the inputs and files of the run make a bad setting
-NONE, YAML, BINARY = PolicyFile(), PolicyFile(misnamed=True), PolicyFile(error=NO_TEXT_FILE)
-UNREAD = unread(ErrorDetails(message="forbidden"))
+OLD, NEW, BAD = "timeout: 60", "campaign: new\ntimeout: 30", "a: 1\nb: 2"
+WRONG = "campaign: wrong"  # which the inputs and files of the run make a bad setting
+NONE, YAML, BINARY = None, misnamed(MISNAMED_PATH), Problem("", "it is not a text file.", POLICY_PATH, 1)
+UNREAD = unreadable("forbidden", "Re-run the job.")
 MISNAMED = ".github/sepurux-gate.yaml:1: the gate does not read a file with this name; rename it to `sepurux-gate.yml`"
 INPUTS, WITH_CAMPAIGN = (read_settings([input_layer(texts)]) for texts in ({}, {"campaign": "c"}))
 REJECTED = Problem("`trace_file`", "no such file", ".github/sepurux-gate.yml", 3)
@@ -80,8 +80,8 @@ def resolved(
 ) -> ResolvedPolicy:
     """Return the policy with these files of the base and of the head."""
     about = Event(name=event, repository="o/r", commit="a" * 40, pull_request=1, base_ref="main", fork=fork)
-    commit = Commit(base="b" * 40, policy=files[0], head_policy=files[1])
-    return resolve_policy(settings, about, commit, lambda _: None, check if changed else None)
+    subject = Subject(event=about, base="b" * 40, policy=files[0], head_policy=files[1])
+    return resolve_policy(settings, subject, None, check if changed else None)
 
 
 def texts(policy: Layer | None) -> list[str]:
@@ -140,11 +140,11 @@ def test_a_file_of_the_checkout_with_yaml_in_its_name_is_invalid() -> None:
     def read(found: str) -> Callable[[str], bytes | None]:
         return lambda path: b"enforcement: observe" if path == found else None
 
-    found = problems(partial(resolve_policy, INPUTS, Event(), None, read(".github/sepurux-gate.yaml")))
+    found = problems(partial(resolve_policy, INPUTS, Subject(), read(".github/sepurux-gate.yaml")))
     assert [each.located for each in found] == [MISNAMED]
-    assert resolve_policy(INPUTS, Event(), None, read(".github/other.yaml")).policy is None
+    assert resolve_policy(INPUTS, Subject(), read(".github/other.yaml")).policy is None
     named = replace(INPUTS, config="ci/gate.yaml")
-    assert resolve_policy(named, Event(), None, read("ci/gate.yaml")).policy
+    assert resolve_policy(named, Subject(), read("ci/gate.yaml")).policy
 
 
 @pytest.mark.parametrize(
@@ -162,11 +162,11 @@ def test_a_file_of_the_checkout_that_cannot_be_read_says_what_to_do(error: OSErr
     def read(_: str) -> bytes:
         raise error
 
-    [problem] = problems(partial(resolve_policy, INPUTS, Event(), None, read))
+    [problem] = problems(partial(resolve_policy, INPUTS, Subject(), read))
     assert str(problem) == f"`{POLICY_PATH}`: the policy could not be read: {says}"
 
 
-@pytest.mark.parametrize("base", [BINARY, PolicyFile(text="\ud800")])
+@pytest.mark.parametrize("base", [BINARY, "\ud800"])
 def test_a_file_of_the_base_that_is_no_text_is_invalid_on_its_first_line(base: PolicyFile) -> None:
     [problem] = problems(partial(resolved, (base, OLD)))
     assert problem.location == ".github/sepurux-gate.yml:1"

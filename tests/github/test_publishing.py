@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,22 +12,22 @@ from sepurux_action.config.options import Stage
 from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH, Gate, Settings
-from sepurux_action.errors import Interrupted
+from sepurux_action.errors import Interrupted, Problem
 from sepurux_action.evaluate import evaluate, read_record
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
-from sepurux_action.github.bounded_calls import READS_S
-from sepurux_action.github.commit import Commit, PolicyFile
+from sepurux_action.github.client import FIRST_READ_S, MAX_PAGES, PAGE, READS_S
+from sepurux_action.github.comment import read_again
 from sepurux_action.github.event import Head
-from sepurux_action.github.publisher import STATUSES_S
-from sepurux_action.github.session import GitHubSession
-from sepurux_action.github.snapshot import MAX_PAGES, PAGE
-from sepurux_action.github.subject import FIRST_READ_S, Changes
+from sepurux_action.github.queries import PullRequest, Subject, misnamed
+from sepurux_action.github.reviews import request_reviews
+from sepurux_action.github.statuses import STATUSES_S, publish_pending
+from sepurux_action.github.subject import changes_policy, is_skipped
 from sepurux_action.host.deadlines import Signals
 from sepurux_action.step import Connections, Step, from_command_line
 from tests import backend
 from tests.builders import PASSING, a_gate, a_result, a_run
 from tests.fakes import FakeClock
-from tests.github.scene import BODY, FILES, FORBIDDEN, OUTAGE, PULL, SET, Reject, Scene, rejecting
+from tests.github.scene import FILES, FORBIDDEN, OUTAGE, PULL, SET, SETTINGS, Reject, Scene, rejecting
 from tests.github_double import faults
 from tests.github_double.state import Refusal
 from tests.scenes import DECIDED
@@ -58,9 +59,9 @@ def numbered(count: int, prefix: str = "g") -> list[str]:
 )
 def test_only_a_rejection_of_the_token_ends_such_calls(rejection: Refusal, target: str, scene: Scene) -> None:
     scene.reject = rejecting(rejection, SET, target)
-    publisher = scene.load().publisher
-    publisher.publish_pending(["one", "two"])
-    publisher.publish_results(results("one", "two"))
+    subject = scene.load()
+    publish_pending(scene.calls, subject, ["one", "two"])
+    scene.publish_results(results("one", "two"))
     assert scene.states() == ({"Sepurux / two": "failure"} if target else {})
     assert len(scene.contexts) == (6 if target else 1)  # with a link and without it, before and after the evaluation
     [warning] = scene.warnings
@@ -70,7 +71,8 @@ def test_only_a_rejection_of_the_token_ends_such_calls(rejection: Refusal, targe
 
 def test_a_status_that_is_rejected_with_its_link_is_set_without_it(scene: Scene) -> None:
     scene.reject = rejecting(UNPROCESSABLE, SET, "target_url")
-    scene.load().publisher.publish_results(results("one", "two"))
+    scene.load()
+    scene.publish_results(results("one", "two"))
     assert scene.states() == {"Sepurux / one": "failure", "Sepurux / two": "failure"}
     assert scene.warnings == [
         "GitHub refused the link of a commit status (HTTP 422 Validation Failed), so the status has no link."
@@ -79,10 +81,11 @@ def test_a_status_that_is_rejected_with_its_link_is_set_without_it(scene: Scene)
 
 def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing(scene: Scene) -> None:
     scene.reject = rejecting(LIMITED, SET)
-    scene.load().publisher.publish_pending(["one", "two", "three"])
+    subject = scene.load()
+    publish_pending(scene.calls, subject, ["one", "two", "three"])
     assert len(scene.contexts) == 1
     scene.reject = lambda _: None
-    scene.session.publisher.publish_results(results("one", "two", "three"))
+    scene.publish_results(results("one", "two", "three"))
     assert len(scene.states()) == 3
     [warning] = scene.warnings
     assert f"(Sepurux / one, Sepurux / two, Sepurux / three: HTTP 403 {LIMITED.message})" in warning
@@ -92,9 +95,11 @@ def test_a_rejected_review_request_does_not_prevent_the_others(scene: Scene) -> 
     scene.reject = rejecting(UNPROCESSABLE, "pulls/request-reviewers", "ann")
     for login in ("ann", "bob", "cat"):
         scene.repository.collaborator(login, "write")
-    assert scene.load().reviews.approval(("ann", "bob", "cat")).can_approve == ("ann", "bob", "cat")
-    scene.session.publisher.publish_results([])
-    scene.session.reviews.request_reviews()
+    subject = scene.load()
+    approval = scene.approval("ann", "bob", "cat")
+    assert approval.can_approve == ("ann", "bob", "cat")
+    scene.publish_results([])
+    request_reviews(scene.calls, subject.event, [a_result(gate=a_gate(stage=Stage.SOFT), approval=approval)])
     assert [each.login for each in scene.pull.requested] == ["bob", "cat"]
     [warning] = scene.warnings
     assert warning.startswith("Could not request a review (ann: HTTP 422 Validation Failed). ")
@@ -106,8 +111,8 @@ def test_an_outage_of_50_seconds_does_not_fail_the_first_read(operation: str, sc
     outage = rejecting(OUTAGE, operation)
     scene.takes_s, scene.reject = 1, lambda record: outage(record) if scene.clock.time < end else None
     head = Head("octo/shop", "feature") if operation != READS else None
-    subject = scene.load(name="workflow_run", head=head).subject
-    assert (subject.event.problem, subject.commit.policy.error, subject.commit.statuses) == ("", "", ())
+    subject = scene.load(name="workflow_run", head=head)
+    assert (subject.event.problem, subject.policy, subject.statuses) == ("", None, ())
     assert scene.warnings == []
     assert any("HTTP 502 Server Error" in line for line in scene.output.lines)
 
@@ -122,7 +127,7 @@ class EndedClock(FakeClock):
 
 def test_a_signal_ends_the_pause_between_two_attempts(scene: Scene) -> None:
     scene.timeouts, scene.reject = EndedClock(), rejecting(OUTAGE, READS)
-    assert scene.load().subject.commit.policy.error == "the run was canceled before GitHub responded"
+    assert "the run was canceled before GitHub responded" in str(scene.load().policy)
     assert scene.output.annotations == []
     assert scene.operations == ["graphql commit"] * 2
 
@@ -132,20 +137,18 @@ def test_a_signal_ends_the_pause_between_two_attempts(scene: Scene) -> None:
 )
 def test_only_an_outage_is_waited_for_and_for_a_minute(rejection: Refusal, seconds: float, scene: Scene) -> None:
     scene.takes_s, scene.reject, start = 1, rejecting(rejection, READS), scene.clock.time
-    details = scene.load().subject.commit.policy.details
-    assert details is not None
-    assert (details.status, details.message) == (rejection.status, rejection.message)
+    assert f"HTTP {rejection.status} {rejection.message}" in str(scene.load().policy)
     assert seconds - 10 < scene.clock.time - start <= seconds
     assert scene.warnings == []
 
 
 def test_a_github_that_hangs_ends_each_part_at_its_deadline(scene: Scene) -> None:
     scene.takes_s, start = 1_000, scene.clock.time
-    assert scene.load().subject.commit.policy.error.startswith("GitHub did not respond")
+    assert "GitHub did not respond" in str(scene.load().policy)
     assert scene.clock.time - start == FIRST_READ_S
-    scene.session.publisher.publish_results(results("one"))
+    scene.publish_results(results("one"))
     assert scene.clock.time - start == FIRST_READ_S + STATUSES_S
-    scene.session.publisher.read_again()
+    assert read_again(scene.calls, scene.subject.event, SETTINGS) is None
     assert scene.clock.time - start == FIRST_READ_S + STATUSES_S + READS_S
     assert [warning.partition(" (")[0] for warning in scene.warnings] == [
         "Could not set the commit status",
@@ -153,29 +156,29 @@ def test_a_github_that_hangs_ends_each_part_at_its_deadline(scene: Scene) -> Non
     ]
 
 
-def run_gates(session: GitHubSession, *gates: Gate) -> None:
-    """Evaluate without a secret, so that nothing is asked of the backend."""
-    invocation = from_command_line(parse_command_line([]), {})
-    step = Step(invocation, session.calls.output, Signals(), Connections(), session, Settings(gates=gates))
-    evaluate(step, read_record(step))
+def run_gates(scene: Scene, *gates: Gate) -> PullRequest | None:
+    """Evaluate without a secret, so that nothing is asked of the backend; return the pull request that was read."""
+    invocation, now, settings = from_command_line(parse_command_line([]), {}), datetime.now(UTC), Settings(gates=gates)
+    step = Step(invocation, scene.output, Signals(), Connections(), scene.calls, scene.subject, now, settings)
+    return evaluate(step, read_record(step))[1]
 
 
-def publish(scene: Scene, decided: Sequence[GateDecision], body: Callable[[str], str] = BODY) -> str:
+def publish(scene: Scene, decided: Sequence[GateDecision], text: str = "Report") -> str:
     """Publish what follows an evaluation, and return the address of the comment."""
-    scene.session.publisher.read_again()
-    scene.session.publisher.publish_results(decided)
-    return scene.session.publisher.publish_comment(decided, body)
+    pull = read_again(scene.calls, scene.subject.event, SETTINGS)
+    scene.publish_results(decided)
+    return scene.publish_comment(pull, text)
 
 
 @pytest.mark.parametrize("rejection", [FORBIDDEN, LIMITED, OUTAGE, NOT_FOUND, UNPROCESSABLE, BAD_TOKEN, GONE])
 def test_a_github_that_rejects_every_call_ends_nothing(rejection: Refusal, scene: Scene) -> None:
-    session = scene.load()
+    subject = scene.load()
     scene.reject = lambda _: rejection
-    run_gates(session, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
-    assert session.reviews.approval(("ann",)) == ApprovalStatus(unread=True)
-    session.publisher.publish_results(results("one"))
-    assert session.publisher.publish_comment(results("one"), BODY) == ""
-    session.reviews.request_reviews()
+    pull = run_gates(scene, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
+    assert scene.approval("ann") == ApprovalStatus(unread=True)
+    scene.publish_results(results("one"))
+    assert scene.publish_comment(pull) == ""
+    request_reviews(scene.calls, subject.event, results("one"))
     assert 3 <= len(scene.warnings) == len(set(scene.warnings))
     of_record, *others = sorted(scene.warnings, key=lambda warning: "the statuses of the commit" not in warning)
     assert "this does not change the result" not in of_record  # the decision is an error
@@ -183,21 +186,21 @@ def test_a_github_that_rejects_every_call_ends_nothing(rejection: Refusal, scene
 
 
 def test_reviews_have_time_of_their_own(scene: Scene) -> None:
-    reviews = scene.load().reviews
+    scene.load()
     scene.clock.time += 24 * 3600
-    assert not reviews.approval(()).unread
+    assert not scene.approval().unread
 
 
-POLICY, RENAMED = PolicyFile(text="campaign: a"), [{"filename": "new.yml", "previous_filename": POLICY_PATH}]
-ADDED, SAME = Commit(head_policy=POLICY), Commit(policy=POLICY, head_policy=POLICY)
-UNREAD, YAML = Commit(policy=PolicyFile(error="no"), head_policy=POLICY), Commit(head_policy=PolicyFile(misnamed=True))
+POLICY, RENAMED = "campaign: a", [{"filename": "new.yml", "previous_filename": POLICY_PATH}]
+ADDED, SAME = Subject(head_policy=POLICY), Subject(policy=POLICY, head_policy=POLICY)
+UNREAD, YAML = Subject(policy=Problem("", "no"), head_policy=POLICY), Subject(head_policy=misnamed(MISNAMED_PATH))
+BOTH = replace(ADDED, policy=misnamed(MISNAMED_PATH))
 
 
-def changes_of(scene: Scene, files: object, read: Commit, **event: Any) -> Changes:  # noqa: ANN401 - any fields
-    """Return the changes of a pull request with this list of files, of which the commit and its policy are read."""
+def changed_files(scene: Scene, files: object, **event: Any) -> Subject:  # noqa: ANN401 - any fields
+    """Return the subject of a pull request with this list of files."""
     scene.github.fault(FILES, faults.refused(403, "no") if files is None else backend.json({"files": files}))
-    subject = scene.load(**event).subject
-    return Changes(scene.session.calls, replace(subject, commit=replace(read, base=subject.commit.base)))
+    return scene.load(**event)
 
 
 @pytest.mark.parametrize(
@@ -209,14 +212,16 @@ def changes_of(scene: Scene, files: object, read: Commit, **event: Any) -> Chang
         (ADDED, [{"filename": f"{number}.txt"} for number in range(300)], True),
         (SAME, RENAMED, False),
         (UNREAD, RENAMED, False),
+        (BOTH, RENAMED, True),
         *((YAML, [{"filename": name}], True) for name in (MISNAMED_PATH, POLICY_PATH)),
         (YAML, [{"filename": "other.yaml"}], False),
     ],
 )
 def test_the_comparison_decides_whether_the_policy_is_changed(
-    read: Commit, files: object, scene: Scene, *, changes: bool
+    read: Subject, files: object, scene: Scene, *, changes: bool
 ) -> None:
-    assert changes_of(scene, files, read).of_policy() is changes
+    subject = replace(changed_files(scene, files), policy=read.policy, head_policy=read.head_policy)
+    assert changes_policy(scene.calls, subject) is changes
 
 
 @pytest.mark.parametrize(
@@ -234,8 +239,8 @@ def test_the_comparison_decides_whether_the_policy_is_changed(
 def test_only_a_pull_request_without_a_matching_file_skips_a_gate(
     event: dict[str, object], files: object, scene: Scene, *, skips: bool
 ) -> None:
-    changes = changes_of(scene, files, SAME, **event)
-    assert [changes.skip(parse_paths("docs/**")) for _ in range(2)] == [skips] * 2
+    subject = changed_files(scene, files, **event)
+    assert [is_skipped(scene.calls, subject, parse_paths("docs/**")) for _ in range(2)] == [skips] * 2
     assert scene.operations.count(FILES) == (1 if event == {} else 0)
 
 
@@ -315,21 +320,22 @@ def test_what_a_step_costs(gates: int, body: str, requests: int, scene: Scene) -
     if body:
         scene.comment(body)
     scene.takes_s = 0.3
-    run_gates(scene.load(), *(a_gate(name=name) for name in names))
+    scene.load()
+    pull = run_gates(scene, *(a_gate(name=name) for name in names))
     scene.clock.time += 600
-    scene.session.publisher.publish_results(results(*names))
-    scene.session.publisher.publish_comment(results(*names), BODY)
+    scene.publish_results(results(*names))
+    scene.publish_comment(pull)
     assert len(scene.operations) == requests
 
 
 def test_after_a_signal_each_status_is_tried_once(scene: Scene) -> None:
     scene.load()
     scene.takes_s, scene.reject = 0.05, rejecting(OUTAGE, SET, '"Sepurux / g0"')
-    scene.session.publisher.publish_results(results("g0"))
+    scene.publish_results(results("g0"))
     assert len(scene.contexts) == 4
-    scene.session.calls.enter_shutdown(scene.clock)
+    scene.calls.enter_shutdown(scene.clock)
     start = scene.clock.time
-    scene.session.publisher.publish_results(results(*numbered(MAX_GATES_IN_STEP)))
+    scene.publish_results(results(*numbered(MAX_GATES_IN_STEP)))
     assert len(scene.states()) == MAX_GATES_IN_STEP - 1
     assert len(scene.contexts) == 4 + MAX_GATES_IN_STEP
     assert scene.clock.time - start < 3
@@ -342,7 +348,7 @@ TEXT, BEFORE = f"{MARKER}\nnew", f"{MARKER}\nold"
 
 def write(scene: Scene) -> str:
     scene.load()
-    return publish(scene, [], lambda marker: f"{marker}\nnew")
+    return publish(scene, [], "new")
 
 
 def bodies(scene: Scene) -> list[str]:

@@ -1,22 +1,33 @@
 """What GitHub shows of commits, of the base branch, and of a page of comments."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sepurux_action.errors import ErrorDetails, GitHubError
+from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH
+from sepurux_action.errors import Problem
 from sepurux_action.evaluation.metrics import PASS_RATE
-from sepurux_action.evaluation.published_result import Result
-from sepurux_action.github.base_branch import BaseBranch, base_query, parse_base_branch
-from sepurux_action.github.client import GitHubClient
-from sepurux_action.github.commit import NO_TEXT_FILE, Commit, PolicyFile, PublishedStatus, parse_commit, policy_ref
+from sepurux_action.evaluation.published_result import Results
+from sepurux_action.github import queries
+from sepurux_action.github.client import Client, GitHubError, Operation
 from sepurux_action.github.event import Event
-from sepurux_action.github.permissions import Operation
-from sepurux_action.github.snapshot import parse_snapshot
+from sepurux_action.github.queries import (
+    NO_TEXT_FILE,
+    Status,
+    Subject,
+    base_query,
+    commit_query,
+    misnamed,
+    parse_base,
+    parse_commit,
+    parse_pull_request,
+    policy_ref,
+)
+from sepurux_action.github.subject import operation_on_base, with_base
+from tests.builders import a_gate
 from tests.github.scene import Scene
 from tests.scenes import BOT, DECIDED
 
@@ -25,15 +36,16 @@ OWN = Event(name="pull_request", repository="octo/shop", commit=TIP, pull_reques
 BASE = {"policyCommit": {"oid": BEFORE}, "policy": None, "headPolicy": None}
 
 
-def parsed(**repository: object) -> Commit:
+def parsed(**repository: object) -> Subject:
     return parse_commit({"data": {"repository": {**BASE, **repository}}}, OWN)
 
 
-def read(*errors: object, **repository: object) -> Commit | None:
-    """Return what a client makes of a response with errors, None if it raises GitHubError."""
+def read(*errors: object, **repository: object) -> Subject | None:
+    """Return what is made of a response with errors, None if the client raises GitHubError."""
     response = {"data": {"repository": {**BASE, **repository}}, "errors": list(errors)}
+    client = Client(lambda *_, **__: response, "octo/shop")
     with suppress(GitHubError):
-        return GitHubClient(lambda *_, **__: response, "octo/shop").commit(OWN)
+        return parse_commit(client.query(commit_query(OWN), may_fail=queries.MAY_FAIL), OWN)
     return None
 
 
@@ -57,7 +69,7 @@ MAY_FAIL = (["evaluated"], ["evaluated", "status"])
 def test_an_error_of_statuses_leaves_the_policy_known(path: list[str]) -> None:
     found = read({**ODD, "path": ["repository", *path]}, evaluated={"oid": TIP, "status": None})
     assert found is not None
-    assert found.policy == PolicyFile()
+    assert found.policy is None
     assert (found.statuses is None) is ("evaluated" in path)
 
 
@@ -72,9 +84,9 @@ def test_any_other_error_or_a_limit_of_github_leaves_everything_unread(path: lis
 
 @pytest.mark.parametrize("errors", [None, [], "Something went wrong"])
 def test_errors_of_an_unknown_shape_are_still_errors(errors: object) -> None:
-    client = GitHubClient(lambda *_, **__: {"data": {"repository": BASE}, "errors": errors}, "octo/shop")
+    client = Client(lambda *_, **__: {"data": {"repository": BASE}, "errors": errors}, "octo/shop")
     with pytest.raises(GitHubError):
-        client.commit(OWN)
+        client.query(commit_query(OWN), may_fail=queries.MAY_FAIL)
 
 
 BLOB = {"__typename": "Blob", "text": "a: 1", "isTruncated": False}
@@ -85,23 +97,28 @@ NO_FILES = ["", "a page", [], {}, True, 0, {"__typename": "Tree"}, BLOB | {"isTr
 
 @pytest.mark.parametrize("blob", NO_FILES)
 def test_what_is_no_whole_text_file_is_not_known_and_no_missing_file(blob: object) -> None:
-    assert parsed(policy=blob).policy == PolicyFile(error=NO_TEXT_FILE)
+    problem = Problem("", f"{NO_TEXT_FILE}. Make it a text file that the gate can read.", POLICY_PATH, 1)
+    assert parsed(policy=blob).policy == problem
 
 
 @pytest.mark.parametrize("other", [{"__typename": "Blob"}, {"__typename": "Tree"}, {}, "a page"])
 def test_a_policy_file_is_misnamed_only_if_there_is_none_with_the_right_name(other: object) -> None:
     absent = {"policyYaml": other, "headPolicyYaml": other, "evaluated": {"oid": TIP, "status": None}}
     named = {"policy": BLOB, "headPolicy": BLOB}
-    for files, found in ((absent, PolicyFile(misnamed=True)), (absent | named, PolicyFile(text="a: 1"))):
-        commit = parsed(**files)
-        assert (commit.policy, commit.head_policy) == (found, found)
+    for files, found in ((absent, misnamed(MISNAMED_PATH)), (absent | named, "a: 1")):
+        subject = parsed(**files)
+        assert (subject.policy, subject.head_policy) == (found, found)
 
 
 def test_a_commit_that_the_token_may_not_see_is_not_one_without_a_policy_file() -> None:
     hidden = parsed(policyCommit=None)
-    assert hidden.policy.error == hidden.head_policy.error == "GitHub does not show the commit"
+    assert hidden.policy == hidden.head_policy
+    assert isinstance(hidden.policy, Problem)
+    assert str(hidden.policy).startswith(
+        "`.github/sepurux-gate.yml`: the policy could not be read: GitHub does not show the commit. The token cannot"
+    )
     shown = parsed(evaluated={"oid": TIP, "status": None})
-    assert (shown.policy, shown.head_policy) == (PolicyFile(), PolicyFile())
+    assert (shown.policy, shown.head_policy) == (None, None)
 
 
 UNKNOWN: list[object] = [{}, "success", [], {"contexts": None}, {"contexts": {}}, {"contexts": "Sepurux / core"}]
@@ -141,13 +158,13 @@ def a_base(*commits: object, viewer: object = VIEWER) -> dict[str, object]:
     return {"viewer": viewer, "repository": line}
 
 
-def read_base(data: object, evaluated: str = "", older: Iterable[PublishedStatus] = ()) -> BaseBranch:
+def read_base(data: object, evaluated: str = "", older: Iterable[Status] = ()) -> Mapping[str, Results] | None:
     contexts = {"sepurux / core", "sepurux / search"}
-    return parse_base_branch({"data": data}, evaluated, contexts, lambda _sha, _account: older)
+    return parse_base({"data": data}, evaluated, contexts, lambda _sha, _account: older)
 
 
-def results(data: object, evaluated: str = "") -> tuple[Result, ...]:
-    found = read_base(data, evaluated).results
+def results(data: object, evaluated: str = "") -> Results:
+    found = read_base(data, evaluated)
     assert found is not None
     return found.get("sepurux / core", ())
 
@@ -188,21 +205,21 @@ def test_only_a_decided_status_of_the_own_account_is_a_result() -> None:
     commits = [a_commit(f"{number:040x}", description=text) for number, text in enumerate(texts, 1)]
     running = a_commit(TIP, description="the evaluation is running", contexts=("SEPURUX / core", "Sepurux / search"))
     data = a_base(*commits, a_commit(BEFORE, creator=None), running)
-    baselines = read_base(data).results or {}
+    baselines = read_base(data) or {}
     assert {context: len(each) for context, each in baselines.items()} == {"sepurux / core": 2}
 
 
 def test_a_newer_status_that_is_no_result_hides_none() -> None:
     """GraphQL shows the newest status of a context alone, which may be of a run that was canceled, or of a stranger."""
     older = [
-        PublishedStatus(context="Sepurux / core", description="the evaluation is running", own=True),
-        PublishedStatus(context="Sepurux / core", description=DECIDED.replace("91.0", "99.0")),
-        PublishedStatus(context="Sepurux / other", description=DECIDED.replace("91.0", "98.0"), own=True),
-        PublishedStatus(context="SEPURUX / core", description=DECIDED, own=True),
-        PublishedStatus(context="Sepurux / core", description=DECIDED.replace("91.0", "97.0"), own=True),
+        Status(context="Sepurux / core", description="the evaluation is running", own=True),
+        Status(context="Sepurux / core", description=DECIDED.replace("91.0", "99.0")),
+        Status(context="Sepurux / other", description=DECIDED.replace("91.0", "98.0"), own=True),
+        Status(context="SEPURUX / core", description=DECIDED, own=True),
+        Status(context="Sepurux / core", description=DECIDED.replace("91.0", "97.0"), own=True),
     ]
     for newest in (a_commit(TIP, description="the evaluation is running"), a_commit(TIP, USER)):
-        found = read_base(a_base(newest), older=older).results
+        found = read_base(a_base(newest), older=older)
         assert found
         assert [each.value(PASS_RATE) for each in found["sepurux / core"]] == [0.91]
 
@@ -221,7 +238,7 @@ def test_a_newer_status_that_is_no_result_hides_none() -> None:
     ],
 )
 def test_with_a_gap_a_status_of_an_unknown_shape_or_an_unknown_own_account_no_result_is_known(data: object) -> None:
-    assert read_base(data).results is None
+    assert read_base(data) is None
 
 
 @pytest.mark.parametrize(
@@ -235,7 +252,13 @@ def test_the_query_names_51_commits_of_the_base(event: Event, first: str) -> Non
 
 @pytest.mark.parametrize(("accepted", "operation"), [("", Operation.BASE), ("statuses=read", Operation.RESULTS)])
 def test_a_missing_permission_for_statuses_is_named(accepted: str, operation: Operation) -> None:
-    assert BaseBranch(error=ErrorDetails(accepted=accepted)).operation is operation
+    assert operation_on_base(GitHubError("", accepted=accepted)) is operation
+
+
+def results_on_base(scene: Scene, **changes: str) -> Results:
+    subject = scene.load(**changes)
+    subject = with_base(scene.calls, subject, [a_gate(name="core", limits={"max_pass_rate_drop": 0.03})])
+    return subject.baseline(a_gate(name="core")) or ()
 
 
 def test_a_merge_of_many_commits_hides_no_older_result(scene: Scene) -> None:
@@ -245,17 +268,16 @@ def test_a_merge_of_many_commits_hides_no_older_result(scene: Scene) -> None:
         scene.decided(scene.repository.commit("topic", {"change.txt": str(number)}), 10)
     scene.repository.merge(scene.repository.branches["topic"].sha)
     scene.decided(scene.repository.commit("main"), 92)
-    baseline = (scene.client.base_branch(scene.event, {"sepurux / core"}).results or {})["sepurux / core"]
-    assert [each.value(PASS_RATE) for each in baseline] == [0.92, 0.91, 0.9]
-    [request] = scene.github.requests
+    assert [each.value(PASS_RATE) for each in results_on_base(scene)] == [0.92, 0.91, 0.9]
+    [_, request] = scene.github.requests
     assert len(request.body) < 6_000
 
 
 def test_the_name_of_the_base_branch_ends_no_literal_of_the_query(scene: Scene) -> None:
     name = 'release/"){ü\\"}\\u0041'
     scene.decided(scene.repository.commit(name), 90)
-    found = scene.client.base_branch(replace(scene.event, base_ref=name), {"sepurux / core"})
-    assert (found.results or {})["sepurux / core"]
+    scene.repository.default_branch = name
+    assert results_on_base(scene, base_ref=name)
 
 
 def a_page(**changes: object) -> dict[str, Any]:
@@ -278,5 +300,5 @@ def a_page(**changes: object) -> dict[str, Any]:
 def test_a_page_that_is_not_whole_is_not_read_and_an_unknown_author_may_be_a_bot(
     changes: dict[str, object], *, known: bool
 ) -> None:
-    found = parse_snapshot(a_page(**changes))
-    assert (found and found.pull_request.by_agent) is (True if known else None)
+    found = parse_pull_request(a_page(**changes))
+    assert (found and found.by_agent) is (True if known else None)

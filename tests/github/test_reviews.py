@@ -1,21 +1,25 @@
 """The soft gate: whose review approves it, who else can, and who is asked for one."""
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from sepurux_action.config.options import Stage
 from sepurux_action.evaluation.decision import ApprovalStatus, Reason, Refusal
-from sepurux_action.github.client import Review
-from sepurux_action.github.commit import parse_requesters
-from sepurux_action.github.soft_gate import ApprovalRules, approval_status, reviewers_to_request
+from sepurux_action.github.queries import parse_requesters
+from sepurux_action.github.reviews import Review, Reviews, approval_status, request_reviews
+from tests.builders import a_gate, a_result
+from tests.github.scene import Scene
 
 HEAD, OLDER = "b" * 40, "a" * 40
 APPROVED, CHANGES, DISMISSED, COMMENTED = "APPROVED", "CHANGES_REQUESTED", "DISMISSED", "COMMENTED"
 PERMISSIONS = {"author": "admin", "owner": "admin", "keeper": "maintain", "triager": "triage", "reader": "read"}
 PERMISSIONS |= {"writer": "write", "robot": "write", "gate[bot]": "write", "stranger": "none"}
-TERMS = ApprovalRules(author="author", head=HEAD, permission=lambda login: PERMISSIONS.get(login.lower()))
-LISTED = replace(TERMS, reviewers=("Writer", "author", "reader", "keeper"))
+TERMS = Reviews(author="author", head=HEAD)
+LISTED = ("Writer", "author", "reader", "keeper")
 ASKED = replace(TERMS, requesters=(Refusal("writer", Reason.ASSIGNEE), Refusal("keeper", Reason.COMMIT_AUTHOR)))
 ROBOT = Review(author="robot", state=APPROVED, commit=HEAD, kind="Bot")
 
@@ -24,6 +28,21 @@ def given(text: str) -> list[Review]:
     """Return reviews from `login STATE` or `login STATE older`, one a line, the oldest first."""
     parts = [line.split() for line in text.strip().splitlines()]
     return [Review(author=who, state=state, commit=OLDER if more else HEAD) for who, state, *more in parts]
+
+
+def permission_of(login: str) -> str | None:
+    return PERMISSIONS.get(login.lower())
+
+
+def status(
+    reviews: str | list[Review] = "",
+    reviewers: tuple[str, ...] = (),
+    terms: Reviews = TERMS,
+    permission: Callable[[str], str | None] = permission_of,
+) -> ApprovalStatus:
+    """Return whether these reviews approve a gate under the terms."""
+    listed = given(reviews) if isinstance(reviews, str) else reviews
+    return approval_status(replace(terms, given=tuple(listed)), reviewers, permission)
 
 
 @pytest.mark.parametrize(
@@ -43,26 +62,26 @@ def given(text: str) -> list[Review]:
         ("owner APPROVED", replace(TERMS, requesters=None), ""),
     ],
 )
-def test_truth_table_of_the_soft_gate(text: str, terms: ApprovalRules, by: str) -> None:
-    found = approval_status(given(text), terms)
+def test_truth_table_of_the_soft_gate(text: str, terms: Reviews, by: str) -> None:
+    found = status(text, terms=terms)
     assert found.approved_by == ((by,) if by else ())
 
 
 def test_an_account_that_is_no_person_approves_nothing() -> None:
-    assert approval_status([ROBOT], TERMS).ignored == (Refusal("robot", Reason.BOT),)
-    assert approval_status([replace(ROBOT, kind="User")], TERMS).approved_by
+    assert status([ROBOT]).ignored == (Refusal("robot", Reason.BOT),)
+    assert status([replace(ROBOT, kind="User")]).approved_by
 
 
 def test_without_a_known_head_or_login_nothing_is_approved() -> None:
     nameless = Review(author="", state=APPROVED, commit=HEAD)
-    assert not approval_status([nameless], replace(TERMS, permission=lambda _: "write")).approved_by
+    assert not status([nameless], permission=lambda _: "write").approved_by
     headless = Review(author="writer", state=APPROVED, commit="")
-    assert not approval_status([headless], replace(TERMS, head="")).approved_by
+    assert not status([headless], terms=replace(TERMS, head="")).approved_by
 
 
 def test_each_approval_that_does_not_count_has_its_reason() -> None:
     text = "writer APPROVED older\nreader APPROVED\nauthor APPROVED\nowner APPROVED\nkeeper DISMISSED"
-    assert approval_status(given(text), LISTED).ignored == (
+    assert status(text, LISTED).ignored == (
         Refusal("writer", Reason.OLDER_COMMIT),
         Refusal("reader", Reason.NO_WRITE_ACCESS),
         Refusal("author", Reason.AUTHOR),
@@ -71,28 +90,27 @@ def test_each_approval_that_does_not_count_has_its_reason() -> None:
 
 
 def test_each_listed_reviewer_can_approve_or_has_the_reason_why_not_and_without_a_list_anyone_can() -> None:
-    found = approval_status([], LISTED)
+    found = status(reviewers=LISTED)
     assert (found.can_approve, found.anyone) == (("Writer", "keeper"), False)
     assert found.cannot_approve == (Refusal("author", Reason.AUTHOR), Refusal("reader", Reason.NO_WRITE_ACCESS))
-    none = approval_status([], replace(TERMS, reviewers=("author", "reader", "stranger")))
+    none = status(reviewers=("author", "reader", "stranger"))
     assert (none.can_approve, none.anyone, none.unread) == ((), False, False)
     assert [each.login for each in none.cannot_approve] == ["author", "reader", "stranger"]
-    assert approval_status([], TERMS) == ApprovalStatus(commit=HEAD, anyone=True)
+    assert status() == ApprovalStatus(commit=HEAD, anyone=True)
 
 
 def test_who_asked_a_bot_is_named_with_the_reason() -> None:
-    found = approval_status(given("writer APPROVED"), ASKED)
+    found = status("writer APPROVED", terms=ASKED)
     assignee, commit_author = ASKED.requesters or ()
     assert (found.ignored, found.cannot_approve, found.anyone) == ((assignee,), (commit_author,), True)
-    left = approval_status([], replace(ASKED, reviewers=("writer", "keeper")))
+    left = status(reviewers=("writer", "keeper"), terms=ASKED)
     assert (left.cannot_approve, left.can_approve) == ((assignee, commit_author), ())
-    assert approval_status([], replace(ASKED, reviewers=("writer", "owner"))).can_approve == ("owner",)
+    assert status(reviewers=("writer", "owner"), terms=ASKED).can_approve == ("owner",)
 
 
 def test_while_it_is_not_known_who_asked_a_bot_no_one_can_approve_yet() -> None:
-    unknown = replace(LISTED, requesters=None)
-    found = approval_status(given("writer APPROVED"), unknown)
-    assert (found.unread, found.can_approve, unknown.refusal("Writer")) == (True, (), Reason.UNKNOWN_REQUESTERS)
+    found = status("writer APPROVED", LISTED, replace(TERMS, requesters=None))
+    assert (found.unread, found.can_approve) == (True, ())
 
 
 @pytest.mark.parametrize(
@@ -108,7 +126,7 @@ def test_while_it_is_not_known_who_asked_a_bot_no_one_can_approve_yet() -> None:
     ],
 )
 def test_an_unknown_permission_that_decides_is_unread(text: str, reviewers: tuple[str, ...], *, unread: bool) -> None:
-    found = approval_status(given(text), replace(TERMS, reviewers=reviewers))
+    found = status(text, reviewers)
     assert found.unread is unread
     assert "unknown" not in [each.login for each in found.cannot_approve]
 
@@ -116,9 +134,8 @@ def test_an_unknown_permission_that_decides_is_unread(text: str, reviewers: tupl
 def test_a_permission_is_read_only_if_it_decides() -> None:
     text = "writer APPROVED\nauthor APPROVED\nowner APPROVED older\nkeeper CHANGES_REQUESTED\ngate[bot] APPROVED"
     read: list[str] = []
-    approval_status([*given(text), ROBOT], replace(TERMS, permission=read.append))
-    listed = replace(TERMS, permission=read.append, reviewers=("reader",))
-    approval_status(given("owner APPROVED\nreader APPROVED"), listed)
+    status([*given(text), ROBOT], permission=read.append)
+    status("owner APPROVED\nreader APPROVED", ("reader",), permission=read.append)
     assert list(dict.fromkeys(read)) == ["writer", "reader"]
 
 
@@ -197,16 +214,29 @@ def test_if_someone_who_asked_a_bot_may_be_missing_they_are_not_known(head: obje
 
 
 @pytest.mark.parametrize(
-    ("rules", "reviews", "requested", "asked"),
+    ("reviewers", "reviews", "requested", "asked"),
     [
         (LISTED, "", [], ["Writer", "keeper"]),
-        (TERMS, "", [], []),
+        ((), "", [], []),
         (LISTED, "", ["writer"], ["keeper"]),
-        *((LISTED, f"WRITER {state}", [], ["keeper"]) for state in (APPROVED, CHANGES, DISMISSED, COMMENTED)),
+        *((LISTED, f"WRITER {state}", [], ["keeper"]) for state in (CHANGES, DISMISSED, COMMENTED)),
         (LISTED, "writer APPROVED older\nkeeper PENDING", [], ["Writer", "keeper"]),
     ],
 )
 def test_a_review_of_this_head_is_requested_once_from_each_listed_reviewer_who_can_approve(
-    rules: ApprovalRules, reviews: str, requested: list[str], asked: list[str]
+    reviewers: tuple[str, ...], reviews: str, requested: list[str], asked: list[str], scene: Scene
 ) -> None:
-    assert reviewers_to_request(approval_status([], rules), given(reviews), requested) == asked
+    scene.pull.author = scene.github.world.user("author")
+    for login in ("Writer", "keeper"):
+        scene.repository.collaborator(login, "write")
+    older, head = scene.repository.branches["main"].sha, scene.pull.head_sha
+    for each in given(reviews):
+        scene.pull.review(each.author, each.state, sha=head if each.commit == HEAD else older)
+    scene.pull.requested = [scene.github.world.user(login) for login in requested]
+    scene.load()
+    soft = a_gate(stage=Stage.SOFT, reviewers=reviewers)
+    results = [a_result(gate=soft, approval=scene.approval(*reviewers)) for _ in range(2)]
+    request_reviews(scene.calls, scene.subject.event, results)
+    assert [json.loads(each.body)["reviewers"] for each in scene.github.calls("pulls/request-reviewers")] == [
+        [login] for login in asked
+    ]

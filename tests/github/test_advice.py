@@ -5,18 +5,19 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.config.options import Stage
-from sepurux_action.evaluation.published_result import Result
-from sepurux_action.evaluation.runs import Decision
-from sepurux_action.github.stage_advice import NOT_REQUIRED, NOT_SET, blocked_by_next
+from sepurux_action.github.statuses import NOT_REQUIRED, NOT_SET, advise
+from tests import backend
 from tests.builders import a_gate
 from tests.github.scene import FORBIDDEN, Scene, rejecting
+from tests.scenes import DECIDED
 
 CONTEXT = "Sepurux / core"
 LACKS = NOT_REQUIRED.format(base="main", context=CONTEXT)
 
 
 def advice(scene: Scene, stage: Stage = Stage.HARD) -> list[str]:
-    return [*scene.load().advice.of_gate(a_gate(name="core", stage=stage), ["core", "search"])]
+    subject = scene.load()
+    return [*advise(scene.calls, subject, a_gate(name="core", stage=stage), ["core", "search"])]
 
 
 @pytest.mark.parametrize("stage", [Stage.HARD, Stage.SOFT])
@@ -48,7 +49,7 @@ def test_what_cannot_be_read_is_no_advice(scene: Scene) -> None:
     scene.reject = lambda _: None
     scene.github.denied = ["Ref.refUpdateRule"]
     assert advice(scene) == []
-    assert scene.session.subject.commit.policy.error == ""
+    assert scene.subject.policy is None
 
 
 def test_without_a_pull_request_there_is_no_advice(scene: Scene) -> None:
@@ -57,18 +58,24 @@ def test_without_a_pull_request_there_is_no_advice(scene: Scene) -> None:
     assert scene.operations == ["graphql commit"]
 
 
+def test_the_required_statuses_of_all_pages_of_rules_are_read(scene: Scene) -> None:
+    scene.repository.require_statuses("main", "SEPURUX / Core", "other")
+    pages = [{"type": "deletion"}] * 100, scene.repository.rules["main"]
+    scene.github.fault("repos/get-branch-rules", *map(backend.json, pages))
+    assert advice(scene) == []
+
+
 @pytest.mark.parametrize(
-    ("counts", "which"),
-    [
-        ((0, 0), None),
-        ((9, 0), "none of the last 9"),
-        ((17, 2), "2 of the last 19"),
-    ],
+    ("passed", "failed", "which"), [(0, 0, None), (9, 0, "none of the last 9"), (17, 2, "2 of the last 19")]
 )
-def test_the_next_stage_would_have_blocked_what_failed(counts: tuple[int, int], which: str | None) -> None:
-    passed, failed = counts
-    decisions = [Decision.PASS] * passed + [Decision.FAIL] * failed + [Decision.ERROR, Decision.PENDING] * 8
-    newest = [Result(decision=each, stage=Stage.OBSERVE, numbers={}) for each in decisions]
+def test_the_next_stage_would_have_blocked_what_failed(
+    passed: int, failed: int, which: str | None, scene: Scene
+) -> None:
+    scene.repository.protected["main"] = [CONTEXT, "Sepurux / search"]
+    decisions = ["pass"] * passed + ["fail"] * failed + ["error", "pending"] * 5
+    for decision in decisions:
+        pull = scene.repository.pull("mona", head=f"topic-{len(scene.repository.pulls)}")
+        scene.repository.status(pull.head_sha, "success", CONTEXT.upper(), DECIDED.replace("pass", decision, 1))
     for stage, following in ((Stage.OBSERVE, "soft"), (Stage.SOFT, "hard")):
         said = f"With `{following}`, {which} evaluated pull requests would have been blocked."
-        assert [*blocked_by_next(stage, newest)] == ([said] if which else [])
+        assert advice(scene, stage) == ([said] if which else [])

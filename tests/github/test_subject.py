@@ -1,4 +1,4 @@
-"""The first reads of a session, also if GitHub does not return one of them, and the statuses that follow from them."""
+"""The first reads of a step, also if GitHub does not return one of them, and the statuses that follow from them."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -11,11 +11,13 @@ from sepurux_action.config.settings import POLICY_PATH, read_settings
 from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
 from sepurux_action.evaluation.metrics import PASS_RATE
-from sepurux_action.evaluation.published_result import median, parse_description
+from sepurux_action.evaluation.published_result import Results, median, parse_description
 from sepurux_action.evaluation.runs import Decision, Rule
-from sepurux_action.github.event import parse_author
+from sepurux_action.github.client import FIRST_READ_S
 from sepurux_action.github.policy_source import resolve_policy
-from sepurux_action.github.subject import FIRST_READ_S
+from sepurux_action.github.queries import parse_pull_request
+from sepurux_action.github.statuses import read_record
+from sepurux_action.github.subject import with_base
 from tests import backend
 from tests.builders import APPROVED, IMPOSSIBLE, UNREAD, WAITS, a_gate, a_result, undecided
 from tests.github.scene import Scene
@@ -47,25 +49,29 @@ NUMBERS = "72.0% passed, 1 unsafe, 5 failures, score 61.5"
 def test_a_status_says_after_its_numbers_what_next(
     result: GateDecision, state: str, description: str, scene: Scene
 ) -> None:
-    scene.load().publisher.publish_results([result])
+    scene.load()
+    scene.publish_results([result])
     [status] = scene.repository.latest_statuses(scene.pull.head_sha)
     assert (status.state, (status.description or "")[: len(description)]) == (state, description)
     assert parse_description(status.description) is not None
 
 
 def test_in_a_merge_group_a_gate_without_an_approval_fails_and_stays_failed(scene: Scene) -> None:
-    scene.load(name="merge_group").publisher.publish_results([of_soft(approval=WAITS)])
+    scene.load(name="merge_group")
+    scene.publish_results([of_soft(approval=WAITS)])
     assert set(scene.states().values()) == {"failure"}
-    recorded = scene.load(name="merge_group", pull_request=None).earlier.decided([SOFT]) or {}
-    assert [each.decision for each in recorded.values()] == [Decision.FAIL]
+    subject = scene.load(name="merge_group", pull_request=None)
+    record = read_record(scene.calls, subject, [SOFT])
+    assert record is not None
+    assert [each.decision for each in record.results.values()] == [Decision.FAIL]
 
 
 def test_an_approval_of_a_newer_head_approves_no_older_commit(scene: Scene) -> None:
     scene.repository.collaborator("ada", "write")
-    reviews = scene.load().reviews
+    scene.load()
     scene.push()
     scene.pull.review("ada", "APPROVED")
-    assert not reviews.approval(()).approved_by
+    assert not scene.approval().approved_by
 
 
 def hidden(scene: Scene) -> None:
@@ -89,10 +95,10 @@ def failing(answer: backend.Answer) -> Callable[[Scene], None]:
 )
 def test_a_policy_that_cannot_be_read_says_why(arrange: Callable[[Scene], None], message: str, scene: Scene) -> None:
     arrange(scene)
-    session = scene.load()
+    subject = scene.load()
     early = read_settings([input_layer({"campaign": "core", "timeout": "soon"})])
     with pytest.raises(ConfigurationError) as bad:
-        resolve_policy(early, session.subject.event, session.subject.commit, lambda _: None)
+        resolve_policy(early, subject, None)
     unread, other = map(str, bad.value.problems)
     assert unread.startswith("`.github/sepurux-gate.yml`: the policy could not be read: ")
     assert message in unread
@@ -101,29 +107,32 @@ def test_a_policy_that_cannot_be_read_says_why(arrange: Callable[[Scene], None],
 
 
 def test_only_the_default_branch_has_a_context_without_its_name(scene: Scene) -> None:
-    assert scene.load().subject.context_of("core") == "Sepurux / core"
+    assert scene.load().context_of("core") == "Sepurux / core"
     scene.repository.default_branch = "trunk"
-    assert scene.load().subject.context_of("core") == "Sepurux / core (main)"
+    assert scene.load().context_of("core") == "Sepurux / core (main)"
     scene.repository.default_branch = "Trunk"
-    assert scene.load(base_ref="Trunk").subject.context_of("core") == "Sepurux / core"
+    assert scene.load(base_ref="Trunk").context_of("core") == "Sepurux / core"
     tagged = scene.load(pull_request=None, base_ref="", head_branch="Trunk", tag="Trunk")
-    assert tagged.subject.context_of("core") == "Sepurux / core (tag: %54runk)"
+    assert tagged.context_of("core") == "Sepurux / core (tag: %54runk)"
 
 
 def test_a_bot_may_be_an_agent_unless_a_configuration_starts_it() -> None:
     bots = {"copilot-swe-agent": True, "another-agent": True, "renovate": False, "dependabot": False}
-    for name, by_agent in bots.items():
-        assert parse_author({"login": f"{name}[bot]", "type": "Bot"}) == (f"{name}[bot]", by_agent)
-        assert parse_author({"login": name, "__typename": "Bot"}) == (name, by_agent)
-        assert parse_author({"login": name, "type": "User"}) == (name, False)
+    comments = {"nodes": [], "pageInfo": {"hasNextPage": False}}
+    for name, of_bot in bots.items():
+        for login, kind, by_agent in ((f"{name}[bot]", "Bot", of_bot), (name, "Bot", of_bot), (name, "User", False)):
+            pull = {"author": {"login": login, "__typename": kind}, "comments": comments}
+            found = parse_pull_request({"data": {"repository": {"pullRequest": pull}}})
+            assert found
+            assert (found.author, found.by_agent) == (login, by_agent)
 
 
 def test_who_asked_a_bot_for_the_pull_request_is_read_once_also_in_a_merge_group(scene: Scene) -> None:
     user = scene.github.world.user
     scene.pull.author, scene.pull.assignees = user("copilot-swe-agent[bot]"), [user("ann")]
-    reviews = scene.load(name="merge_group", commit="c" * 40).reviews
+    scene.load(name="merge_group", commit="c" * 40)
     wanted = ApprovalStatus(commit=scene.pull.head_sha, anyone=True, cannot_approve=(Refusal("ann", Reason.ASSIGNEE),))
-    assert [reviews.approval(()), reviews.approval(())] == [wanted, wanted]
+    assert [scene.approval(), scene.approval()] == [wanted, wanted]
     assert scene.operations.count("graphql requesters") == 1
 
 
@@ -143,18 +152,23 @@ def large(scene: Scene) -> Scene:
     return scene
 
 
+def on_base(scene: Scene) -> Results | None:
+    subject = scene.load()
+    return with_base(scene.calls, subject, [DROP]).baseline(DROP)
+
+
 def queries(scene: Scene) -> dict[str, int]:
     """Return how often each query was sent."""
     return dict(Counter(operation.removeprefix("graphql ") for operation in scene.operations))
 
 
 def test_one_query_reads_what_decides_and_another_one_the_base_if_a_drop_is_set(large: Scene) -> None:
-    subject = large.load().subject
-    assert subject.commit.policy.text == "campaign: core"
-    assert [each.context for each in subject.commit.statuses or ()] == ["Sepurux / old"]
-    assert large.session.with_base([a_gate()]).subject.baseline(DROP) is None
+    subject = large.load()
+    assert subject.policy == "campaign: core"
+    assert [each.context for each in subject.statuses or ()] == ["Sepurux / old"]
+    assert with_base(large.calls, subject, [a_gate()]).baseline(DROP) is None
     assert queries(large) == {"commit": 1}
-    found = large.session.with_base([a_gate(), DROP]).subject.baseline(DROP)
+    found = with_base(large.calls, subject, [a_gate(), DROP]).baseline(DROP)
     assert found
     assert median(found, PASS_RATE) == 0.91
     assert (queries(large), large.warnings) == ({"commit": 1, "base": 1}, [])
@@ -165,15 +179,15 @@ def test_one_query_reads_what_decides_and_another_one_the_base_if_a_drop_is_set(
 def test_a_query_that_decides_is_sent_again_for_up_to_60_s(query: str, fault: faults.Step, large: Scene) -> None:
     start = large.clock.time
     large.github.fault(f"graphql {query}", *[fault] * 5)
-    assert large.load().with_base([DROP]).subject.baseline(DROP)
+    assert on_base(large)
     assert queries(large) == {"commit": 1, "base": 1, query: 6}
     large.github.fault("graphql base", faults.broken(502), always=True)
-    assert large.load().with_base([DROP]).subject.baseline(DROP) is None
+    assert on_base(large) is None
     assert large.clock.time - start <= 2 * FIRST_READ_S
     assert [text.partition(" (")[0] for text in large.warnings] == ["Could not read the base branch"]
 
 
 def test_a_query_that_is_too_large_is_not_sent_again(large: Scene) -> None:
     large.github.max_nodes = FEW
-    assert large.load().with_base([DROP]).subject.baseline(DROP) is None
+    assert on_base(large) is None
     assert queries(large) == {"commit": 1, "base": 1}

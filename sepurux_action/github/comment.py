@@ -1,0 +1,110 @@
+"""The comment on the pull request, which is created once and then edited, each time within the time for comments."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from urllib.parse import quote
+
+from sepurux_action.common import json_reader
+from sepurux_action.config.options import CommentMode
+from sepurux_action.config.settings import Settings
+from sepurux_action.github.client import (
+    GONE,
+    MAX_PAGES,
+    PAGE,
+    READS_S,
+    UNEXPECTED_SHAPE,
+    Calls,
+    Client,
+    GitHubError,
+    Operation,
+    check_id,
+)
+from sepurux_action.github.event import Event
+from sepurux_action.github.queries import Comment, PullRequest, oldest_first
+from sepurux_action.github.subject import read_pull_request
+
+MARKER = "sepurux-gate"
+UNKNOWN_COMMENTS = (
+    f"not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
+    "and one of them may be its own"
+)
+
+
+def read_again(calls: Calls, event: Event, settings: Settings) -> PullRequest | None:
+    """Return the pull request after the evaluation, with its first page of comments; None if there is no comment."""
+    calls.set_timeout(READS_S)
+    if event.pull_request is None or event.name == "merge_group" or settings.comment is CommentMode.NEVER:
+        return None
+    return read_pull_request(calls, event.pull_request)
+
+
+def marker_of(settings: Settings) -> str:
+    """Return the first line of the comment, by which it is found."""
+    return f"<!-- {MARKER}:{quote(settings.key, safe='', errors='surrogatepass')} -->"
+
+
+def publish_comment(calls: Calls, event: Event, pull: PullRequest, text: str, *, create: bool) -> str:
+    """Edit the comment that begins with the first line of `text`, or `create` it; return its address or ''."""
+    marker, number, why = text.partition("\n")[0], event.pull_request, ""
+    ours = _ours(pull, marker)
+    for _ in range(MAX_PAGES - 1):
+        if not pull.after or ours or (page := read_pull_request(calls, number, pull.after)) is None:
+            break
+        pull = replace(pull, comments=oldest_first((*pull.comments, *page.comments)), after=page.after)
+        ours = _ours(pull, marker)
+    if not pull.head:
+        why = "the pull request could not be read"
+    elif pull.head != event.commit:
+        why = "the pull request has a newer commit, which gets a run of its own"
+    elif pull.after and not ours:
+        why = UNKNOWN_COMMENTS
+    if why:
+        calls.output.log(f"no comment: {why}")
+    return _write(calls, number, ours, text) if not why and (ours or create) else ""
+
+
+def _ours(pull: PullRequest, marker: str) -> list[Comment]:
+    """Return the comments with the marker, the oldest first; there is more than one after a race."""
+    return [each for each in pull.comments if each.body.startswith(marker)]
+
+
+def _write(calls: Calls, number: int | None, ours: Sequence[Comment], text: str) -> str:
+    """Edit the first of `ours` and delete the others, or create the comment; return its address, or ''.
+
+    A comment is created once: after a failure it may exist.
+    """
+    for place, comment in enumerate(ours):
+        is_edited = comment.body == text or calls.try_call(Operation.COMMENT, partial(edit_comment, comment, text))
+        if is_edited:
+            for duplicate in ours[place + 1 :]:
+                calls.try_call(Operation.COMMENT, partial(delete_comment, duplicate))
+        if is_edited is not False:  # else it was deleted between the read and the edit
+            return comment.url
+    try:
+        return calls.call(partial(create_comment, number, text), retry=False).url
+    except GitHubError as error:
+        calls.warn(Operation.COMMENT, error)
+    return ""
+
+
+def create_comment(number: int | None, text: str, client: Client) -> Comment:
+    body = client.redact(text)
+    made = json_reader.as_object(client.send("POST", f"issues/{number}/comments", body={"body": body}))
+    return Comment(id=check_id(made), body=body, url=json_reader.safe_url(made.get("html_url")))
+
+
+def edit_comment(comment: Comment, text: str, client: Client) -> bool:
+    """Replace the body of an own comment; return False if it has been deleted."""
+    made = client.send_unless_gone("PATCH", f"issues/comments/{comment.id}", body={"body": client.redact(text)})
+    if made is GONE:
+        return False
+    check_id(made)
+    return True
+
+
+def delete_comment(comment: Comment, client: Client) -> None:
+    """Delete an own comment; it is no error if it has been deleted already."""
+    response = client.send_unless_gone("DELETE", f"issues/comments/{comment.id}")
+    if response is not None and response is not GONE:  # such as a redirect
+        raise GitHubError(UNEXPECTED_SHAPE)

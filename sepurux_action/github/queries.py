@@ -1,0 +1,382 @@
+"""The GraphQL queries to GitHub, and what their responses say: the commit, the base branch, and the pull request."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import starmap
+
+from sepurux_action.common import grouped, json_reader
+from sepurux_action.config.parsers import BOT_SUFFIX
+from sepurux_action.config.settings import CONTEXT_PREFIX, MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH, Gate
+from sepurux_action.errors import Problem
+from sepurux_action.evaluation.decision import Reason, Refusal
+from sepurux_action.evaluation.published_result import Result, Results, comparable, parse_description
+from sepurux_action.github.client import PAGE, Client, GitHubError, Operation, advice, failed_fields
+from sepurux_action.github.event import Event, encoded, parse_branch, parse_sha
+
+NO_TEXT_FILE = f"it is not a text file of at most {MAX_FILE_BYTES // 1024} KiB"
+UNREADABLE_FILE = "Make it a text file that the gate can read."
+MAY_FAIL = frozenset({"evaluated", "baseRef"})  # without the statuses there is another call, without rules no advice
+PERSON = "User"  # GitHub's type for an account that is neither a bot nor an app
+CONFIGURED_BOTS = frozenset({"dependabot", "renovate"})  # whose assignees come from a configuration
+RECENT_PULL_REQUESTS = 30  # some weeks of a team's work
+BASELINE_COMMITS = 50  # of the base branch's first-parent line that are searched for results
+
+_FILE = "__typename ... on Blob { text isTruncated }"
+_STATUSES = """... on Commit {
+      oid committedDate
+      status { contexts { context description targetUrl createdAt creator { __typename login } } }
+    }"""
+# One field for each commit of the line, and one more, because the line of a push begins at the evaluated commit. A
+# list of the history would have all ancestors by date, so that one large merge fills it.
+_LINE = tuple(f"base{steps}" for steps in range(BASELINE_COMMITS + 1))
+_BASE_COMMIT = """
+fragment baseCommit on GitObject {
+  oid
+  ... on Commit { status { contexts { context description targetUrl creator { __typename login } } } }
+}"""
+RECENT_RESULTS_QUERY = """
+query recent($owner: String!, $name: String!, $base: String!, $last: Int!) {
+  repository(owner: $owner, name: $name) {
+    pullRequests(first: $last, baseRefName: $base, orderBy: {field: CREATED_AT, direction: DESC}) {
+      nodes { commits(last: 1) { nodes { commit { status { contexts { context description } } } } } }
+    }
+  }
+}
+"""
+REQUESTERS_QUERY = f"""
+query requesters($owner: String!, $name: String!, $number: Int!, $head: String!) {{
+  repository(owner: $owner, name: $name) {{
+    pullRequest(number: $number) {{ assignees(first: {PAGE}) {{ nodes {{ login }} pageInfo {{ hasNextPage }} }} }}
+    object(expression: $head) {{
+      ... on Commit {{ ...authored parents(first: 1) {{ totalCount nodes {{ ...authored }} }} }}
+    }}
+  }}
+}}
+fragment authored on Commit {{
+  committedViaWeb committer {{ user {{ login }} }}
+  authors(first: {PAGE}) {{ nodes {{ user {{ login }} }} pageInfo {{ hasNextPage }} }}
+}}
+"""
+PULL_REQUEST_QUERY = f"""
+query pull($owner: String!, $name: String!, $number: Int!, $after: String) {{
+  repository(owner: $owner, name: $name) {{
+    pullRequest(number: $number) {{
+      headRefOid author {{ __typename login }}
+      comments(first: {PAGE}, after: $after) {{
+        nodes {{ fullDatabaseId viewerDidAuthor body url }}
+        pageInfo {{ hasNextPage endCursor }}
+      }}
+    }}
+  }}
+}}
+"""
+_BIG_INT = re.compile(r"[0-9]{1,19}\Z")  # GraphQL sends a BigInt as text
+
+PolicyFile = str | Problem | None  # its text, or why it cannot be used, or None if there is none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """A status of a commit. `own`: this token's account set it. GraphQL has no `state` here, and no `id`: 0."""
+
+    context: str
+    state: str = ""
+    description: str = ""
+    url: str = ""  # where it links to
+    own: bool = False
+    id: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a run is about: its event, and what GitHub shows of it before the evaluation.
+
+    `account` is the token's login, with `[bot]` if it is a bot's. `statuses` are the newest of each context of the
+    evaluated commit, None if not known, and `committed` is its POSIX time. `base` is the commit whose policy applies.
+    `required` are the contexts that the branch protection of the base branch requires, None if they could not be read.
+    `results` are those on the base branch by lower-case context: None if not all could be read, or why a call failed.
+    """
+
+    event: Event = field(default_factory=Event)
+    account: str = ""
+    default_branch: str = ""
+    statuses: tuple[Status, ...] | None = None
+    committed: float | None = None
+    base: str = ""
+    policy: PolicyFile = None
+    head_policy: PolicyFile = None
+    required: tuple[str, ...] | None = ()
+    results: Mapping[str, Results] | GitHubError | None = None
+
+    def context_of(self, gate: str) -> str:
+        """Return the context of a gate's status, of which GitHub ignores the case."""
+        return f"{CONTEXT_PREFIX}{gate}{self.suffix}"
+
+    @property
+    def suffix(self) -> str:
+        """Return the end of each context: none for the default branch. No branch is named like a tag's."""
+        event = self.event
+        branch = encoded(event.base_ref or event.head_branch) or "no branch"
+        if event.tag:
+            branch = f"tag: {encoded(event.tag)}"
+        return "" if branch == encoded(self.default_branch) else f" ({branch})"
+
+    def baseline(self, gate: Gate) -> Results | None:
+        """Return the results that a gate is compared with, None if they could not be read."""
+        if self.results is None or isinstance(self.results, GitHubError):
+            return None
+        return comparable(self.results.get(self.context_of(gate.name).lower(), ()), gate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    """A comment that the token's own account wrote. `id` is GitHub's, beyond 32 bits."""
+
+    id: int
+    body: str = field(repr=False)
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequest:
+    """A pull request as one query shows it, and a page of the token's own comments, the oldest first.
+
+    `by_agent`: a bot opened it, and neither Dependabot nor Renovate did, or its author is not known. `after` is the
+    cursor of the next page, '' on the last one.
+    """
+
+    head: str
+    author: str
+    by_agent: bool
+    comments: tuple[Comment, ...]
+    after: str
+
+
+def policy_ref(event: Event) -> str:
+    """Return the commit whose policy file applies.
+
+    It is the base of a merge group, the newest one of the base branch of a pull request, else the evaluated one.
+    """
+    base = event.base_ref and f"refs/heads/{event.base_ref}"
+    return event.base_sha or base or event.commit
+
+
+def commit_query(event: Event) -> str:
+    """Return the query for what `parse_commit` reads."""
+    at = policy_ref(event)
+    fields = {"evaluated": (event.commit, _STATUSES), "policyCommit": (at, "oid")}
+    for name, revision in (("policy", at), ("headPolicy", event.commit)):
+        fields[name] = f"{revision}:{POLICY_PATH}", _FILE
+        fields[f"{name}Yaml"] = f"{revision}:{MISNAMED_PATH}", "__typename"
+    more = "defaultBranchRef { name }"
+    if event.base_ref:
+        base = json.dumps(f"refs/heads/{event.base_ref}", ensure_ascii=False)
+        more += f" baseRef: ref(qualifiedName: {base}) {{ refUpdateRule {{ requiredStatusCheckContexts }} }}"
+    return _query_of("commit", fields, more)
+
+
+def base_query(event: Event) -> str:
+    """Return the query for what `parse_base` reads."""
+    base = f"refs/heads/{event.base_ref}" if event.base_ref else event.commit
+    fields = {name: (f"{base}~{steps}", "...baseCommit") for steps, name in enumerate(_LINE)}
+    return _query_of("base", fields) + _BASE_COMMIT
+
+
+def _query_of(query: str, fields: Mapping[str, tuple[str, str]], more: str = "") -> str:
+    """Return a query of this name for objects and the token's login: of each field, the revision and what is read.
+
+    A revision is a literal. JSON's escapes are those of GraphQL: https://spec.graphql.org/October2021/#sec-String-Value.
+    """
+    quoted = ((name, json.dumps(at, ensure_ascii=False), shape) for name, (at, shape) in fields.items())
+    objects = "\n".join(f"{name}: object(expression: {at}) {{ {shape} }}" for name, at, shape in quoted)
+    repository = f"repository(owner: $owner, name: $name) {{ {more} {objects} }}"
+    return f"query {query}($owner: String!, $name: String!) {{ viewer {{ login }} {repository} }}"
+
+
+def parse_commit(response: object, event: Event) -> Subject:
+    """Return what a response to the query shows. Its errors are about fields of MAY_FAIL only, which are null then."""
+    repository = json_reader.as_object(json_reader.at(response, "data", "repository"))
+    account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
+    evaluated, failed = json_reader.as_object(repository.get("evaluated")), failed_fields(response)
+    if evaluated.get("oid") != event.commit:
+        evaluated = {}
+    base = parse_sha(json_reader.at(repository, "policyCommit", "oid"))
+    required = json_reader.at(repository, "baseRef", "refUpdateRule", "requiredStatusCheckContexts")
+    contexts = filter(None, map(json_reader.text, json_reader.as_array(required)))
+    return Subject(
+        event=event,
+        account=account,
+        default_branch=parse_branch(json_reader.at(repository, "defaultBranchRef", "name")),
+        statuses=None if "evaluated" in failed else parse_statuses(evaluated, account),
+        committed=json_reader.time(evaluated.get("committedDate")),
+        base=base,
+        policy=_policy_file(repository, "policy", is_known=bool(base)),
+        head_policy=_policy_file(repository, "headPolicy", is_known=bool(evaluated)),
+        required=None if "baseRef" in failed else tuple(contexts),
+    )
+
+
+def _policy_file(repository: Mapping[str, object], name: str, *, is_known: bool) -> PolicyFile:
+    """Return a file of a commit. GitHub returns null also for a commit that the token may not see."""
+    value = repository.get(name)
+    if value is None and not is_known:
+        hidden = advice(Operation.COMMIT, GitHubError("", status=404), Event())
+        return unreadable("GitHub does not show the commit", hidden)
+    if value is None:
+        return misnamed(MISNAMED_PATH) if repository.get(f"{name}Yaml") is not None else None
+    blob = json_reader.as_object(value)
+    text = blob.get("text")
+    if blob.get("__typename") != "Blob" or not isinstance(text, str) or blob.get("isTruncated") is not False:
+        return Problem("", f"{NO_TEXT_FILE}. {UNREADABLE_FILE}", POLICY_PATH, 1)
+    return text
+
+
+def unreadable(why: str, step: str, where: str = f"`{POLICY_PATH}`") -> Problem:
+    return Problem(where, f"the policy could not be read: {why}. {step}")
+
+
+def misnamed(path: str) -> Problem:
+    name = POLICY_PATH.rpartition("/")[2]
+    return Problem("", f"the gate does not read a file with this name; rename it to `{name}`", path, 1)
+
+
+def parse_statuses(commit: object, account: str) -> tuple[Status, ...] | None:
+    """Return the statuses of a commit, () if its `status` is null; None if the shape is unknown, so they are unread."""
+    status = json_reader.as_object(commit).get("status", "")
+    if status is None:
+        return ()
+    contexts = json_reader.at(status, "contexts")
+    statuses = tuple(map(json_reader.as_object, json_reader.as_array(contexts)))
+    if not isinstance(contexts, list) or not all(isinstance(each.get("context"), str) for each in statuses):
+        return None
+    return tuple(parse_status(each, account) for each in statuses)
+
+
+def parse_status(raw: Mapping[str, object], account: str) -> Status:
+    """Return a status of GraphQL or REST. Only in REST, and in `account`, the login of a bot ends with `[bot]`."""
+    creator, number = raw.get("creator"), raw.get("id")
+    login = json_reader.text(json_reader.at(creator, "login"))
+    if "Bot" in [json_reader.at(creator, name) for name in ("__typename", "type")]:
+        login = login.removesuffix(BOT_SUFFIX) + BOT_SUFFIX
+    return Status(
+        context=str(raw.get("context") or ""),  # as it was set, because it is compared with what this run sets
+        description=json_reader.text(raw.get("description")),
+        url=json_reader.safe_url(raw.get("targetUrl") or raw.get("target_url")),
+        own=bool(account) and login.lower() == account.lower(),
+        id=number if isinstance(number, int) else 0,
+    )
+
+
+def read_statuses(client: Client, commit: str, account: str) -> Iterator[Status]:
+    """Yield every status of a commit, the newest first; `account` is this token's. A page is read when needed."""
+    return (parse_status(each, account) for each in client.pages(f"commits/{commit}/statuses"))
+
+
+def parse_base(
+    response: object, evaluated: str, contexts: set[str], read_all: Callable[[str, str], Iterable[Status]]
+) -> Mapping[str, Results] | None:
+    """Return the results of the lower-case `contexts` before the `evaluated` commit in a response without errors.
+
+    Only the first-parent line counts: a merged branch has results of commits that the base branch never was at. Beyond
+    the end of a short history, the commits are null. A branch that moved meanwhile may list a commit twice. Without the
+    token's account, or if a commit or its statuses are unread, no result is known.
+    """
+    repository = json_reader.as_object(json_reader.at(response, "data", "repository"))
+    account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
+    commits = [json_reader.as_object(repository.get(name)) for name in _LINE]
+    length = next((steps for steps, commit in enumerate(commits) if not commit), len(commits))
+    read = (parse_sha(commit.get("oid")) and parse_statuses(commit, "") is not None for commit in commits[:length])
+    if not account or not length or any(commits[length:]) or not all(read):
+        return None
+    line = {parse_sha(commit["oid"]): commit for commit in commits[:length]}
+    found: dict[str, list[Result]] = {}
+    for sha in [each for each in line if each != evaluated][:BASELINE_COMMITS]:
+        newest = {each.context.lower(): each for each in parse_statuses(line[sha], account) or ()}
+        for context in contexts & newest.keys():
+            result = _decided(newest[context])
+            if result is None:
+                older = (_decided(each) for each in read_all(sha, account) if each.context.lower() == context)
+                result = next(filter(None, older), None)
+            if result:
+                found.setdefault(context, []).append(replace(result, commit=sha))
+    return {context: tuple(results) for context, results in found.items()}
+
+
+def _decided(status: Status) -> Result | None:
+    result = parse_description(status.description)
+    if status.own and result and result.decision.is_decided:
+        return replace(result, url=status.url)
+    return None
+
+
+def parse_recent_results(response: object) -> Mapping[str, list[Result]]:
+    """Return the newest results, one of each pull request, by lower-case context."""
+    pulls = json_reader.as_array(json_reader.at(response, "data", "repository", "pullRequests", "nodes"))
+    nodes = (node for pull in pulls for node in json_reader.as_array(json_reader.at(pull, "commits", "nodes")))
+    statuses = (each for node in nodes for each in parse_statuses(json_reader.at(node, "commit"), "") or ())
+    results = ((each.context.lower(), parse_description(each.description)) for each in statuses)
+    return grouped((context, result) for context, result in results if result)
+
+
+def parse_requesters(response: object, *, by_agent: bool) -> tuple[Refusal, ...] | None:
+    """Return who made the head commit, or asked a bot for it; None if someone may be missing.
+
+    That is its author, and if the pull request is `by_agent`, its co-authors and the assignees too. Of a merge that
+    GitHub made, the first parent counts; GraphQL does not always name GitHub's own account.
+    """
+    repository = json_reader.at(response, "data", "repository")
+    commit = json_reader.at(repository, "object")
+    by_github = json_reader.at(commit, "committer", "user", "login") == "web-flow"
+    by_github = by_github or json_reader.at(commit, "committedViaWeb") is True
+    if by_github and json_reader.at(commit, "parents", "totalCount") != 1:
+        commit = next(iter(json_reader.as_array(json_reader.at(commit, "parents", "nodes"))), None)
+    assignees = _whole(json_reader.at(repository, "pullRequest", "assignees"))
+    authors = _whole(json_reader.at(commit, "authors"))
+    if assignees is None or not authors:
+        return None
+    if not by_agent:
+        assignees, authors = [], authors[:1]
+    users = (json_reader.as_object(author).get("user", "") for author in authors)
+    people = [(user, Reason.COMMIT_AUTHOR) for user in users if user is not None]  # null: the address of no person
+    people += [(user, Reason.ASSIGNEE) for user in assignees]
+    reasons = {json_reader.text(json_reader.at(user, "login")): reason for user, reason in people}
+    return None if "" in reasons else tuple(starmap(Refusal, reasons.items()))
+
+
+def _whole(page: object) -> list[object] | None:
+    nodes = json_reader.at(page, "nodes")
+    return nodes if isinstance(nodes, list) and json_reader.at(page, "pageInfo", "hasNextPage") is False else None
+
+
+def parse_pull_request(response: object) -> PullRequest | None:
+    """Return the pull request in a response without errors; None if a comment, its author, or the next page lacks."""
+    pull = json_reader.at(response, "data", "repository", "pullRequest")
+    thread = json_reader.at(pull, "comments")
+    nodes, more = json_reader.at(thread, "nodes"), json_reader.at(thread, "pageInfo", "hasNextPage")
+    after = json_reader.text(json_reader.at(thread, "pageInfo", "endCursor")) if more is True else ""
+    if not isinstance(nodes, list) or not (after or more is False):
+        return None
+    own: list[Comment] = []
+    for node in map(json_reader.as_object, nodes):
+        is_own, number, body = (node.get(name) for name in ("viewerDidAuthor", "fullDatabaseId", "body"))
+        if not isinstance(is_own, bool):
+            return None
+        if is_own and isinstance(number, str) and _BIG_INT.match(number) and isinstance(body, str):
+            own.append(Comment(id=int(number), body=body, url=json_reader.safe_url(node.get("url"))))
+    author = json_reader.text(json_reader.at(pull, "author", "login"))
+    is_person = json_reader.at(pull, "author", "__typename") == PERSON
+    return PullRequest(
+        head=parse_sha(json_reader.at(pull, "headRefOid")),
+        author=author,
+        by_agent=not is_person and author.removesuffix(BOT_SUFFIX) not in CONFIGURED_BOTS,
+        comments=oldest_first(own),
+        after=after,
+    )
+
+
+def oldest_first(comments: Iterable[Comment]) -> tuple[Comment, ...]:
+    """Return each comment once, in its last version; one that occurred twice would be deleted as its own duplicate."""
+    by_id = {comment.id: comment for comment in comments}
+    return tuple(by_id[number] for number in sorted(by_id))
