@@ -18,8 +18,8 @@ from sepurux_action.evaluation import published_result
 from sepurux_action.evaluation.base_results import BaseFailure, BaseResult, BaseScenario, Results, ScenarioOnBase
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import ClassifiedFailure, Kind, merge_failures
+from sepurux_action.evaluation.gate_numbers import Scenario, WhatFailed
 from sepurux_action.evaluation.metrics import PASS_RATE
-from sepurux_action.evaluation.pooling import Scenario, WhatFailed
 from sepurux_action.evaluation.published_result import Result, comparable, published_numbers
 from sepurux_action.evaluation.runs import Run, numbers_key
 from sepurux_action.evaluation.trace_steps import Steps, shown_steps, steps_of

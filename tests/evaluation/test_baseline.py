@@ -17,7 +17,7 @@ from sepurux_action.baseline import compare_with_base, keep, read_results, resul
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.base_results import BaseFailure, BaseResult, BaseScenario
 from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
-from sepurux_action.evaluation.pooling import WhatFailed, scenarios_of
+from sepurux_action.evaluation.gate_numbers import WhatFailed, scenarios_of
 from sepurux_action.evaluation.recording import read_recording
 from sepurux_action.evaluation.runs import Decision, Rule, Run, decide
 from tests.builders import FAILING, a_result, run_with
