@@ -176,10 +176,7 @@ def read_settings(
     suffix: str = "",
     skip: Skip = lambda _: False,
 ) -> Settings:
-    """Return the settings. The first layer with a value for an option applies, after the policy, except for flags.
-
-    Without `find`, before the policy is read, no gate lacks anything yet. `suffix` ends the context of each status.
-    """
+    """Return the settings; without `find`, those before the policy is read. `suffix` ends the context of a status."""
     layers = sorted([*layers, policy] if policy else layers, key=attrgetter("source"))
     reading, gates = _Reading(layers), policy.gates if policy else ()
     if policy and gates and (name := reading.value(layers, options.NAME)) is not None:
@@ -389,7 +386,8 @@ def diff(old: Layer, new: Layer) -> tuple[Change, ...]:
     """Return the values that differ, in the order of the file. `0.9` and `90%` are the same value."""
     rows, (olds, news) = list[Change](), ({"": policy} for policy in (old, new))
     for policy, gates in ((old, olds), (new, news)):
-        gates |= {policy.name_of(gate).casefold() or f"#{n}": gate for n, gate in enumerate(policy.gates, start=1)}
+        for number, gate in enumerate(policy.gates, start=1):
+            gates[policy.name_of(gate).casefold() or f"#{number}"] = gate
     for key in {**olds, **news}:
         before, after, name = olds.get(key, _NOTHING), news.get(key, _NOTHING), ""
         if key:
