@@ -20,12 +20,12 @@ from random import Random
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.baseline import read_results, write_results
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config.policy import MAX_GATES_IN_STEP
-from sepurux_action.evaluation.base_results import BaseFailure, BaseResult, BaseScenario
-from sepurux_action.evaluation.failures import ClassifiedFailure
-from sepurux_action.evaluation.gate_numbers import WhatFailed
+from sepurux_action.evaluation.base_results import read_results, write_results
+from sepurux_action.evaluation.failures import BaseScenario, Failure
+from sepurux_action.evaluation.pooling import WhatFailed
+from sepurux_action.evaluation.published_result import Result
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
@@ -276,8 +276,7 @@ def rendering(render: Callable[[Report], str]) -> Callable[[Path], str]:
 
     def case(_: Path) -> str:
         failures = tuple(
-            ClassifiedFailure(type=f"kind_{n}", severity="high", description="x " * 100, mutation="timeouts")
-            for n in range(200)
+            Failure(type=f"kind_{n}", severity="high", description="x " * 100, mutation="timeouts") for n in range(200)
         )
         found = WhatFailed(failures=failures)
         results = [a_result(gate=a_gate(name=f"gate-{n}"), what_failed=found) for n in range(GATES)]
@@ -295,16 +294,14 @@ def kept_results(_: Path) -> str:
         BaseScenario(
             name=f"refund after a timeout, case {number}",
             pass_rate=0.95,
-            failures=(BaseFailure(type="unsafe_action", mutation="timeouts", tool="payments.refund", count=1),),
+            failures={("unsafe_action", "timeouts", "", "payments.refund"): 1.0},
             steps=("1 payments.refund(order, amount_cents)",) * 10,
         )
         for number in range(100)
     )
     results = [
-        BaseResult(
-            gate=f"gate-{number}",
-            campaign=CORE_CAMPAIGN,
-            branch="main",
+        Result(
+            origin=(f"gate-{number}", CORE_CAMPAIGN, "", "", "main"),
             commit=f"{at:040}",
             time=at,
             decision=Decision.PASS,

@@ -7,8 +7,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, TypeAlias, get_args, get_origin
 
-from sepurux_action.common.codec import described_fields
-from sepurux_action.report.report_json import ReportJson
+from sepurux_action.report.report_json import ReportJson, described_fields
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDRESS = "https://raw.githubusercontent.com/sepurux/gate-action/main/docs/"

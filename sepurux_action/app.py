@@ -6,12 +6,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TextIO
 
-from sepurux_action.baseline import read_kept
 from sepurux_action.common import number_format
 from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.settings import POLICY_PATH, gate_plans
 from sepurux_action.errors import ConfigurationError, Interrupted
-from sepurux_action.evaluate import evaluate, read_record
+from sepurux_action.evaluate import evaluate, read_kept, read_record
 from sepurux_action.evaluation.decision import EXIT_UNDECIDED, exit_status
 from sepurux_action.github.policy_source import check_file
 from sepurux_action.github.subject import read_subject, with_base

@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sepurux_action.baseline import baseline_of, compare_with_base, is_kept, results_of
 from sepurux_action.common.wording import optional
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation.api import Credentials
+from sepurux_action.evaluation.base_results import FILE, MAX_BYTES, compare_with_base, read_results
+from sepurux_action.evaluation.checks import Base
 from sepurux_action.evaluation.decision import GateDecision, decide_gate, enforce
-from sepurux_action.evaluation.gate_numbers import Base
+from sepurux_action.evaluation.published_result import Results, comparable
 from sepurux_action.evaluation.run_poller import CANCELED
 from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run
 from sepurux_action.evaluation.step_evaluation import StepEvaluation
@@ -22,6 +23,7 @@ from sepurux_action.github.queries import PullRequest
 from sepurux_action.github.reviews import approval
 from sepurux_action.github.statuses import Record
 from sepurux_action.github.subject import operation_on_base
+from sepurux_action.host.output import Level, read_file
 from sepurux_action.step import Step
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."
@@ -37,6 +39,23 @@ NO_CREDENTIALS_HINT = (
 UNREAD_RESULTS_HINT = (
     "Give the job `contents: read` and `statuses: write` under `permissions:` if it lacks one of them, then re-run it."
 )
+ON_BRANCH = frozenset({"push", "schedule", "workflow_dispatch"})  # events that evaluate the branch of GITHUB_REF
+
+
+def read_kept(step: Step) -> Step:
+    """Return the run with the results in its folder. Any other content counts as none, with a note."""
+    folder, content, problem = step.settings.baseline_dir and step.folder(step.settings.baseline_dir), None, ""
+    if not (folder and step.signing_key):
+        return step
+    try:
+        content = read_file(folder / FILE, MAX_BYTES)
+    except OSError as error:
+        problem = f"{FILE} could not be read: {error.strerror}."
+    results, note = read_results(content, step.signing_key, step.event.repository)
+    note = problem or note
+    if note and not step.event.name:  # a terminal shows no notes, and drops are compared with these results there
+        step.host.annotate(Level.WARNING, note)
+    return replace(step, kept=results, kept_note=note)
 
 
 def read_record(step: Step) -> Record:
@@ -143,8 +162,9 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, GateDecision]:
     )
     evaluated = dict(evaluation.evaluate())
     for gate in gates:
-        found, results = evaluated[gate.name], results_of(step, gate)
-        evaluated[gate.name] = replace(found, what_failed=compare_with_base(gate, found.what_failed, results))
+        found = evaluated[gate.name]
+        compared = compare_with_base(gate, found.what_failed, base_results(step, gate))
+        evaluated[gate.name] = replace(found, what_failed=compared)
     return evaluated
 
 
@@ -181,6 +201,32 @@ def _base(step: Step, gate: Gate) -> Base:
     if event.base_ref:
         name = f"`{event.base_ref}`"
     return Base(results=baseline_of(step, gate), name=name, hint=hint, why=why)
+
+
+def base_results(step: Step, gate: Gate) -> Results:
+    """Return the results by scenario that a gate is compared with, without those of the evaluated commit itself."""
+    event = step.event
+    branch, own = event.base_ref or event.head_branch, event.commit
+    if event.name and not branch:
+        return ()
+    origin = gate.name, gate.campaign, gate.project, gate.mutation_pack, branch
+    return tuple(each for each in step.kept or () if each.origin == origin and (not own or each.commit != own))
+
+
+def baseline_of(step: Step, gate: Gate) -> Results | None:
+    """Return the results that a gate's numbers are compared with, None if they could not be read."""
+    if step.event.name:
+        return step.subject.baseline(gate)
+    return comparable((replace(each, stage=gate.stage) for each in base_results(step, gate)), gate)
+
+
+def is_kept(step: Step) -> bool:
+    """Return whether the results of this run are added to the file."""
+    if step.kept is None:
+        return False
+    if not step.event.name:
+        return step.invocation.write_baseline
+    return step.event.name in ON_BRANCH and bool(step.event.head_branch)
 
 
 def no_credentials_hint(event: Event) -> str:

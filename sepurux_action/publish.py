@@ -6,12 +6,12 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from sepurux_action import __version__
-from sepurux_action.baseline import baseline_of, write_kept
 from sepurux_action.config import options
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.options import CommentMode
 from sepurux_action.errors import ConfigurationError, Interrupted
-from sepurux_action.evaluate import no_credentials_hint
+from sepurux_action.evaluate import baseline_of, is_kept, no_credentials_hint
+from sepurux_action.evaluation.base_results import FILE, result_to_keep, write_results
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.github.comment import marker_of, publish_comment
@@ -37,7 +37,7 @@ def publish(
     """
     step.host.set_outputs(outputs.step_outputs(results, report))
     _write_report(step, report)
-    write_kept(step, results)
+    _write_base_results(step, results)
     _set_statuses(step, _changed(step, record, results))
     if step.signals.received or step.event.by_review:
         return
@@ -52,13 +52,25 @@ def publish(
         step.host.set_outputs({"comment_url": comment_url})
 
 
+def _write_base_results(step: Step, results: Sequence[GateDecision]) -> None:
+    """Add the results of gates that this run evaluated to the file; nothing after a signal."""
+    if step.signals.received or not is_kept(step):
+        return
+    event, at = step.event, step.started.timestamp()
+    decided = [each for each in results if each.decision.is_decided]
+    new = [result_to_keep(each, branch=event.head_branch, commit=event.commit, at=at) for each in decided]
+    folder = step.folder(step.settings.baseline_dir)
+    if new and folder:
+        text = write_results([*(step.kept or ()), *new], step.signing_key, event.repository, step.host.redact)
+        write_files(folder, {FILE: text}, step.host)
+
+
 def _changed(step: Step, record: Record, results: Sequence[GateDecision]) -> Sequence[GateDecision]:
     """Return the results whose status is set: after a review, those that it approved, or that lost their approval."""
     if not step.event.by_review:
         return results
     fails = [each for each in results if each.decision is Decision.FAIL]
-    approved = {each.gate.name for each in fails if each.approval and each.approval.approved_by}
-    return [each for each in fails if (each.gate.name in approved) is not (each.gate.name in record.approved)]
+    return [each for each in fails if each.approved is not (each.gate.name in record.approved)]
 
 
 def publish_problems(step: Step, error: ConfigurationError) -> Report:
@@ -105,11 +117,11 @@ def _set_statuses(step: Step, results: Sequence[GateDecision]) -> None:
 def report_context(step: Step) -> Context:
     """Return what a report says about the step and the policy, if the gates were evaluated."""
     policy = step.policy
-    base_results = {gate.name: baseline_of(step, gate) or () for gate in step.settings.gates}
+    baselines = {gate.name: baseline_of(step, gate) for gate in step.settings.gates}
     return _context(step)(
         base_url_host=urlsplit(step.settings.base_url).hostname or "",
         policy_path=policy.policy.file if policy.policy else "",
-        base_results=base_results,
+        baselines={name: baseline for name, baseline in baselines.items() if baseline},
         committed=step.subject.committed,
         policy_changes=policy.changes,
     )

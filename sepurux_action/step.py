@@ -17,7 +17,7 @@ from sepurux_action.config.options import Layer, Stage, environment_layer, flag_
 from sepurux_action.config.settings import POLICY_PATH, Gate, Settings, Trace, read_settings
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluation.api_calls import ApiCalls
-from sepurux_action.evaluation.base_results import Results
+from sepurux_action.evaluation.published_result import Results
 from sepurux_action.evaluation.trace_files import WORKING_DIRECTORY, TraceFolder, working_directory
 from sepurux_action.evaluation.transport import Transport
 from sepurux_action.github.client import Calls

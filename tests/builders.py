@@ -26,7 +26,7 @@ from sepurux_action.evaluate import (
     RECORD_UNREAD,
     UNREAD_RESULTS_HINT,
 )
-from sepurux_action.evaluation.base_results import BaseScenario, ScenarioOnBase
+from sepurux_action.evaluation.checks import Base, Check, CheckState
 from sepurux_action.evaluation.decision import (
     ApprovalStatus,
     GateDecision,
@@ -36,12 +36,12 @@ from sepurux_action.evaluation.decision import (
     enforce,
     of_status,
 )
-from sepurux_action.evaluation.failures import ClassifiedFailure, Failures, OnBase, merge_failures
-from sepurux_action.evaluation.gate_numbers import Base, Check, CheckState, Scenario, WhatFailed
+from sepurux_action.evaluation.failures import Failure, Failures, OnBase, merge_failures
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
+from sepurux_action.evaluation.pooling import Scenario, WhatFailed
 from sepurux_action.evaluation.published_result import Result, Results
 from sepurux_action.evaluation.run_poller import CANCELED
-from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run, decide, numbers_key
+from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run, decide
 from sepurux_action.evaluation.schedule import CHECK_NETWORK
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import resolve_policy
@@ -113,8 +113,8 @@ def a_failure(
     description: str = "It went round.",
     mutation: str = "timeouts",
     **changes: Any,  # noqa: ANN401 - fields of many types
-) -> ClassifiedFailure:
-    return ClassifiedFailure(type=type, severity=severity, description=description, mutation=mutation, **changes)
+) -> Failure:
+    return Failure(type=type, severity=severity, description=description, mutation=mutation, **changes)
 
 
 MISUSE = partial(a_failure, "tool_misuse", "medium")
@@ -146,7 +146,7 @@ PAST_NUMBERS = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1, "reliabi
 a_past_result = partial(replace, Result(decision=Decision.PASS, stage=Stage.HARD, numbers=PAST_NUMBERS))
 
 
-def some_results(*results: Result) -> Results:
+def a_baseline(*results: Result) -> Results:
     """Return these results of the base, the newest first; without any, of one that passed."""
     return tuple(
         replace(each, commit=f"{number:x}" * 40, url=f"https://app.sepurux.dev/runs/{number:x}")
@@ -300,14 +300,13 @@ def _with_new_failures(gate: Gate) -> GateDecision:
 
 def _with_worse_scenarios(result: GateDecision) -> GateDecision:
     """Return a result with two scenarios whose pass rate is lower than in each result of the base."""
-    base = ScenarioOnBase(tuple(BaseScenario(name="", pass_rate=rate) for rate in (1.0, 1.0, 0.95, 1.0)))
     rates = {"cancel an order": 0.76, "refund twice": 0.88, "look a customer up": 0.98, "find an order": 1.0}
     failures = (replace(FAILURES[3], scenario="cancel an order", on_base=OnBase(0, 4, 1, 0)),)
     scenarios = []
     for name, rate in rates.items():
         run = a_poll(sepurux_decision="pass", pass_rate=rate, dashboard_url=DASHBOARD)
         made = a_scenario(name, run, failures=failures if name == "cancel an order" else ())
-        scenarios.append(replace(made, base=base))
+        scenarios.append(replace(made, base_rates=(1.0, 1.0, 0.95, 1.0)))
     failed = WhatFailed(scenarios=tuple(scenarios), failures=failures)
     return replace(result, what_failed=failed, numbers={**result.numbers, "scenarios": Reading(len(rates))})
 
@@ -384,7 +383,7 @@ def _of_recordings(gate: Gate, runs: Sequence[tuple[str, Run]]) -> GateDecision:
 
 def _with_failures(result: GateDecision) -> GateDecision:
     """Return a result whose scenarios and failures are those of its runs."""
-    scenarios = tuple(sorted(result.scenarios, key=lambda each: (not each.failed, *numbers_key(each.value))))
+    scenarios = tuple(sorted(result.scenarios, key=lambda each: each.severity_key))
     failures = merge_failures(failure for run in result.runs for failure in run.failures)
     return replace(result, what_failed=WhatFailed(scenarios=scenarios, failures=failures))
 
@@ -392,7 +391,7 @@ def _with_failures(result: GateDecision) -> GateDecision:
 def _compared(rate: float, context: Context | None) -> GateDecision:
     """Return the result of a gate that limits drops; None: the results on main could not be read."""
     gate = a_gate_with(min_pass_rate=0.85, max_unsafe=0, max_pass_rate_drop=0.03)
-    baseline = context.base_results["refunds"] if context else None
+    baseline = context.baselines["refunds"] if context else None
     base = Base(results=baseline, name="`main`", hint=UNREAD_RESULTS_HINT)
     failed = WhatFailed(failures=FAILURES[3:])
     return a_result(a_run(run_with(PASSING, pass_rate=rate)), gate=gate, base=base, what_failed=failed)
@@ -460,9 +459,9 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
     observe, soft = a_gate(stage=Stage.OBSERVE), a_gate(stage=Stage.SOFT)
     registered = a_gate(name="registered", traces=(OF_CAMPAIGN,))
     waiting = replace(registered, name="waiting", stage=Stage.SOFT)
-    stopped = ScenarioOnBase(tools=("orders.lookup", "payments.refund"))
+    tools = ("orders.lookup", "payments.refund")
     idle = (
-        replace(a_scenario("refund an order", PASSING), idle=True, base=stopped),
+        replace(a_scenario("refund an order", PASSING), idle=True, base_tools=tools),
         replace(a_scenario("find an order", PASSING), idle=True),
     )
     doing_nothing = a_result(a_run(PASSING), what_failed=WhatFailed(scenarios=idle, missing=("cancel an order",)))
@@ -489,22 +488,21 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
         a_result(a_run(PASSING), gate=a_gate(name=name, campaign=f"{name}-reliability"))
         for name in ("billing", "refunds", "search")
     )
-    of_main = ScenarioOnBase((BaseScenario(name="", pass_rate=0.93),))
-    known_here = WhatFailed(scenarios=(replace(a_scenario("find an order", PASSING), base=of_main),))
+    known_here = WhatFailed(scenarios=(replace(a_scenario("find an order", PASSING), base_rates=(0.93,)),))
     here, alone = a_context(base_ref="main"), a_context(pull_request=None)
     against_main = a_context(
         base_ref="main",
-        base_results={"refunds": some_results(*_of_main(0.95)), "search": some_results(*_of_main(0.93))},
+        baselines={"refunds": a_baseline(*_of_main(0.95)), "search": a_baseline(*_of_main(0.93))},
     )
-    risen = replace(against_main, base_results={"refunds": some_results(*_of_main(0.93))})
+    risen = replace(against_main, baselines={"refunds": a_baseline(*_of_main(0.93))})
     wider = [replace(each, numbers={**each.numbers, "scenarios": 43}) for each in _of_main(0.95)]
-    larger = replace(against_main, base_results={"refunds": some_results(*wider)})
+    larger = replace(against_main, baselines={"refunds": a_baseline(*wider)})
     steady = tuple(
         a_past_result(numbers=known(pass_rate=rate, reliability_score=91.2)) for rate in (0.95, 0.96, 0.95, 0.94)
     )
-    spread = a_context(base_ref="main", base_results={"refunds": some_results(*steady, *_of_main(0.95)[4:])})
-    young = a_context(base_ref="main", base_results={"refunds": some_results(*steady[:1])})
-    against = a_context(base_ref="main", base_results={"refunds": some_results(*steady)})
+    spread = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady, *_of_main(0.95)[4:])})
+    young = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady[:1])})
+    against = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady)})
     dropped = _compared(0.905, against)
     older, committed = _of_traces(), 1_800_000_000.0
     old = tuple(replace(trace, recorded=committed - 7 * DAY_S) for trace in older.gate.traces[:3])
@@ -542,7 +540,7 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
         "pass-within-range": (_compared(0.88, spread), spread),
         "pass-not-compared": (_compared(0.905, young), young),
         "error-not-compared": (_compared(0.95, None), a_context(base_ref="main")),
-        "pending": (a_result(_timed_out(), gate=a_gate()), replace(against_main, base_results={})),
+        "pending": (a_result(_timed_out(), gate=a_gate()), replace(against_main, baselines={})),
         "pending-observe": (a_result(_timed_out(), gate=observe), a_context(base_ref="main")),
         "error": (a_result(rejected), here),
         "error-allowed": (a_result(unreachable, gate=a_gate(on_outage=OnOutage.ALLOW)), here),
@@ -635,7 +633,7 @@ def hostile_context(foreign: str, *gates: str) -> Context:
         version=f"1{foreign}",
         policy_changes=tuple(Change(f"{foreign}{n}", f"{foreign}{n}", f"{n}{foreign}", foreign) for n in range(12)),
         base_ref=f"{foreign}!",
-        base_results=dict.fromkeys(gates, some_results(past, lower)),
+        baselines=dict.fromkeys(gates, a_baseline(past, lower)),
     )
 
 

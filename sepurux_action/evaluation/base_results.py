@@ -1,103 +1,219 @@
-"""The results of base branches by scenario, and what they say about one. No decision of a workflow depends on them.
+"""The base's results by scenario: the file `baseline.json` of `baseline_dir`, and what they say about what failed.
 
-Source: docs/configuration.md#results-by-scenario
+No decision in a workflow depends on them. Source: docs/configuration.md#results-by-scenario
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from statistics import fmean
-from typing import Self
+import hashlib
+import hmac
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
 
-from sepurux_action.evaluation.failures import Kind, OnBase
-from sepurux_action.evaluation.runs import Decision
-from sepurux_action.evaluation.trace_steps import Steps, tools_of
+from sepurux_action.common import json_reader
+from sepurux_action.config.settings import Gate
+from sepurux_action.errors import DEFECTS
+from sepurux_action.evaluation.decision import GateDecision, summarize
+from sepurux_action.evaluation.failures import BaseScenario, Failure, Kind, OnBase, merge_failures
+from sepurux_action.evaluation.metrics import PASS_RATE
+from sepurux_action.evaluation.pooling import Scenario, WhatFailed
+from sepurux_action.evaluation.published_result import Result, Results
+from sepurux_action.evaluation.recording import Steps, shown_steps, steps_of, tools_of_all
+from sepurux_action.evaluation.runs import Decision, Run, numbers_key
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaseFailure:
-    """The failures of one kind that a scenario has in a result: their number for each recording."""
-
-    type: str = ""
-    mutation: str = ""
-    severity: str = ""
-    tool: str = ""
-    count: float
-
-    @property
-    def kind(self) -> Kind:
-        return self.type, self.mutation, self.severity, self.tool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaseScenario:
-    """What one result has of a scenario. `failures` is None if not all are known, `steps` are of its best recording."""
-
-    name: str
-    pass_rate: float | None = None
-    failures: tuple[BaseFailure, ...] | None = ()
-    steps: Steps = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaseResult:
-    """A pass or a fail of a gate, at POSIX seconds. On a command line, `branch` and `commit` are ''."""
-
-    gate: str
-    campaign: str
-    project: str = ""
-    mutation_pack: str = ""
-    branch: str = ""
-    commit: str = ""
-    time: float
-    decision: Decision
-    numbers: Mapping[str, float] = field(default_factory=dict)
-    scenarios: tuple[BaseScenario, ...] = ()
+FILE = "baseline.json"
+VERSION = 2  # another one if a field of a result has another meaning
+PURPOSE = "sepurux-gate/baseline"
+MAX_BYTES = 4 * 1024 * 1024
+FRAME = 200  # bytes of the file that are no result
+MAX_RESULTS = 5  # of a gate on a branch; one of them that is unusual changes no median
+IGNORED = (
+    f"`{FILE}` was ignored: this version of the action did not write it with this secret for this repository, or it was"
+    " changed later. The next result that is written replaces it."
+)
+ORIGIN = ("gate", "campaign", "project", "mutation_pack", "branch")  # what results that are compared have in common
+KIND = ("type", "mutation", "severity", "tool")  # of failures
+DEFAULTS: Mapping[str, object] = {  # of the fields of the file's objects that are left out
+    **dict.fromkeys(("project", "mutation_pack", "branch", "commit"), ""),
+    "numbers": {},
+    "scenarios": [],
+    "pass_rate": None,
+    "failures": [],
+    "steps": [],
+    **dict.fromkeys(KIND, ""),
+}
 
 
-Results = tuple[BaseResult, ...]  # the newest first
+# -- the file ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ScenarioOnBase:
-    """The base's results that have all failures of a scenario, the steps of the newest one, and the tools of all."""
+def write_results(results: Iterable[Result], key: str, repository: str, redact: Callable[[str], str] = str) -> str:
+    """Return the file, in ASCII, with the last results of each origin, the newest first, as far as they fit."""
+    written, size, of_origin = list[str](), FRAME, Counter[tuple[str, ...]]()
+    for result in sorted(results, key=lambda each: (-each.time, each.origin, each.commit)):
+        of_origin[result.origin] += 1
+        if of_origin[result.origin] > MAX_RESULTS:
+            continue
+        text = redact(json.dumps(_as_json(result), separators=(",", ":")))
+        size += len(text) + 2  # with a comma and a line break
+        if size > MAX_BYTES:
+            break
+        written.append(text)
+    return _signed('"results":[\n' + ",\n".join(written) + "\n]}\n", key, repository)
 
-    complete: tuple[BaseScenario, ...] = ()
-    steps: Steps = ()
-    tools: tuple[str, ...] = ()  # that the scenario called in every result
 
-    @classmethod
-    def of(cls, results: Results, name: str) -> Self:
-        every = [each for result in results for each in result.scenarios if each.name == name]
-        if not every:
-            return cls()
-        tools = [tools_of(each.steps) for each in every]
-        in_all = tuple(tool for tool in tools[0] if all(tool in each for each in tools))
-        return cls(tuple(each for each in every if each.failures is not None), every[0].steps, in_all)
+def read_results(content: bytes | None, key: str, repository: str) -> tuple[Results, str]:
+    """Return the results, the newest first, and a note if there is a file that `write_results` did not write so."""
+    if content is None:
+        return (), ""
+    _, start, results = content.decode(errors="replace").partition('"results":')
+    with suppress(*DEFECTS):  # another release of the same version may know other fields
+        if key and hmac.compare_digest(content, _signed(start + results, key, repository).encode()):
+            found = json.loads(content, parse_constant=json_reader.reject_constant)
+            return tuple(map(_of_json, found["results"])), ""
+    return (), IGNORED
 
-    @property
-    def results(self) -> int:
-        return len(self.complete)
 
-    @property
-    def rates(self) -> tuple[float, ...]:
-        return tuple(each.pass_rate for each in self.complete if each.pass_rate is not None)
+def _signed(results: str, key: str, repository: str) -> str:
+    """Return the file with its signature, an HMAC-SHA-256. No other purpose or version has the same."""
+    content = json.dumps([PURPOSE, VERSION, repository.lower(), results]).encode()
+    signature = hmac.new(key.encode(), content, hashlib.sha256).hexdigest()
+    return f'{{"schema":"{PURPOSE}@{VERSION}","signature":"{signature}",{results}'
 
-    @property
-    def pass_rate(self) -> float | None:
-        return fmean(self.rates) if self.rates else None
 
-    def compare(self, here: Mapping[Kind, float]) -> Mapping[Kind, OnBase]:
-        """Return how the failures of each kind, counted for each recording, compare with those of the results."""
-        results = [{one.kind: one.count for one in each.failures or ()} for each in self.complete]
-        return {
-            kind: OnBase(
-                sum(kind in each for each in results), len(results), count, max(each.get(kind, 0) for each in results)
-            )
-            for kind, count in (here.items() if results else ())
+def _as_json(result: Result) -> Mapping[str, object]:
+    scenarios = list[Mapping[str, object]]()
+    for each in result.scenarios:
+        failures: list[Mapping[str, object]] | None = None
+        if each.failures is not None:
+            kinds = ((zip(KIND, kind, strict=True), count) for kind, count in each.failures.items())
+            failures = [_without_defaults({**dict(named), "count": count}) for named, count in kinds]
+        fields = {"name": each.name, "pass_rate": each.pass_rate, "failures": failures, "steps": [*each.steps]}
+        scenarios.append(_without_defaults(fields))
+    return _without_defaults(
+        {
+            **dict(zip(ORIGIN, result.origin, strict=True)),
+            "commit": result.commit,
+            "time": result.time,
+            "decision": result.decision,
+            "numbers": dict(result.numbers),
+            "scenarios": scenarios,
         }
+    )
 
-    def all_below(self, needed: float) -> bool:
-        """Return whether the scenario passes less than this in every result."""
-        return bool(self.complete) and all(
-            each.pass_rate is not None and each.pass_rate < needed for each in self.complete
-        )
+
+def _without_defaults(fields: Mapping[str, object]) -> Mapping[str, object]:
+    return {name: value for name, value in fields.items() if name not in DEFAULTS or value != DEFAULTS[name]}
+
+
+def _of_json(given: Mapping[str, Any]) -> Result:
+    """Return a result; raises one of DEFECTS if `_as_json` does not write it so."""
+    record, scenarios = {**DEFAULTS, **given}, list[BaseScenario]()
+    for fields in ({**DEFAULTS, **each} for each in record["scenarios"]):
+        failures: dict[Kind, float] | None = None
+        if fields["failures"] is not None:
+            failures = {}
+            for each in fields["failures"]:
+                type_, mutation, severity, tool = (each.get(name, "") for name in KIND)
+                failures[type_, mutation, severity, tool] = float(each["count"])
+        rate = None if fields["pass_rate"] is None else float(fields["pass_rate"])
+        steps = tuple(fields["steps"])
+        scenarios.append(BaseScenario(name=fields["name"], pass_rate=rate, failures=failures, steps=steps))
+    result = Result(
+        origin=tuple(record[name] for name in ORIGIN),
+        commit=record["commit"],
+        time=float(record["time"]),
+        decision=Decision(record["decision"]),
+        numbers={name: float(number) for name, number in record["numbers"].items()},
+        scenarios=tuple(scenarios),
+    )
+    if _as_json(result) != given:
+        raise ValueError("another release wrote the file")
+    return result
+
+
+# -- the comparison ---------------------------------------------------------------------------------------------------
+
+
+def compare_with_base(gate: Gate, found: WhatFailed, results: Results) -> WhatFailed:
+    """Return what failed, with what the base's results and the uploaded traces say about it; nothing of a batch."""
+    if not gate.names_traces:
+        return found
+    scenarios = tuple(_compared(each, results) for each in found.scenarios)
+    here = {name for _, name in (trace.scenario for trace in gate.traces)}
+    return replace(
+        found,
+        scenarios=scenarios,
+        failures=merge_failures(failure for each in scenarios for run in each.recordings for failure in run.failures),
+        missing=tuple(each.name for result in results[:1] for each in result.scenarios if each.name not in here),
+    )
+
+
+def _compared(scenario: Scenario, results: Results) -> Scenario:
+    """Return a scenario with marks at its failures; the steps of one are those of the worst recording that has it."""
+    of_base = [each for result in results for each in result.scenarios if each.name == scenario.key]
+    known = [each.failures for each in of_base if each.failures is not None]
+    on_base, steps = dict[Kind, OnBase](), dict[tuple[Kind, str], Steps]()
+    if known and scenario.complete:
+        for kind, count in _for_each_recording(scenario).items():
+            most = max(each.get(kind, 0) for each in known)
+            on_base[kind] = OnBase(sum(kind in each for each in known), len(known), count, most)
+    for run in sorted(scenario.recordings, key=_worst_first):
+        for each in run.failures:
+            if (each.kind, each.description) not in steps:
+                newest = of_base[0].steps if of_base else ()
+                steps[each.kind, each.description] = shown_steps(run.trace.events, newest, each.tool, each.event)
+
+    def mark(failure: Failure) -> Failure:
+        shown = steps[failure.kind, failure.description]
+        return replace(failure, scenario=scenario.name, on_base=on_base.get(failure.kind), steps=shown)
+
+    traces = [run.trace for run in scenario.recordings]
+    called = {event.tool for trace in traces for event in trace.events if event.is_call}
+    expected = tools_of_all([each.steps for each in of_base])
+    return replace(
+        scenario,
+        recordings=tuple(replace(run, failures=tuple(map(mark, run.failures))) for run in scenario.recordings),
+        base_rates=tuple(each.pass_rate for each in of_base if each.failures is not None),
+        base_tools=expected,
+        idle=all(trace.uploaded for trace in traces) and not (called & {*expected} if expected else called),
+    )
+
+
+def result_to_keep(result: GateDecision, *, branch: str, commit: str, at: float) -> Result:
+    """Return the result of a gate that passed or failed, at a POSIX time."""
+    gate, scenarios = result.gate, list[BaseScenario]()
+    names = Counter(each.key for each in result.what_failed.scenarios)
+    for each in result.what_failed.scenarios:
+        if each.key and names[each.key] == 1:
+            best = max(each.recordings, key=_worst_first)
+            scenarios.append(
+                BaseScenario(
+                    name=each.key,
+                    pass_rate=None if each.rate is None else PASS_RATE.rounded(each.rate),
+                    failures=dict(sorted(_for_each_recording(each).items())) if each.complete else None,
+                    steps=steps_of(best.trace.events),
+                )
+            )
+    return replace(
+        summarize(result),
+        origin=(gate.name, gate.campaign, gate.project, gate.mutation_pack, branch),
+        commit=commit,
+        time=at,
+        scenarios=tuple(scenarios),
+    )
+
+
+def _for_each_recording(scenario: Scenario) -> Mapping[Kind, float]:
+    """Return the number of failures of each kind for each recording."""
+    counts = Counter[Kind]()
+    for run in scenario.recordings:
+        for each in run.failures:
+            counts[each.kind] += each.count
+    return {kind: count / len(scenario.recordings) for kind, count in counts.items()}
+
+
+def _worst_first(run: Run) -> tuple[float, float, float, str]:
+    return *numbers_key(run.value), run.trace.label

@@ -1,12 +1,12 @@
-"""The classified failures of a CI run, of which any field may be missing."""
+"""What failed: the classified failures of a CI run, of which any field may be missing, and those of the base."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from sepurux_action.common import grouped, json_reader
 
-MAX_FAILURE_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
+MAX_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
 SEVERITIES = {word: rank for rank, word in enumerate(("critical", "high", "medium", "low", "info"))}  # 0 for the worst
 
 
@@ -22,14 +22,22 @@ class OnBase:
     here: Annotated[float, "Such failures for each recording here.", {"minimum": 0}]
     most: Annotated[float, "The most for each recording in one of the results.", {"minimum": 0}]
 
-    @property
-    def is_new(self) -> bool:
-        """Return whether they are here more often than in every result."""
-        return self.here > self.most
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseScenario:
+    """What a result in `baseline.json` has of a scenario: the pass rate, None if it is not known, and the failures.
+
+    `failures` are their numbers for each recording by kind, None if not all are known. `steps` are of the best one.
+    """
+
+    name: str
+    pass_rate: float | None = None
+    failures: Mapping[Kind, float] | None = field(default_factory=dict)
+    steps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClassifiedFailure:
+class Failure:
     """Failures of one kind and with one description. Every text is foreign.
 
     `tool` and `event`, the index of an event of the trace, are what its metadata says. `scenario` is the name of the
@@ -51,52 +59,50 @@ class ClassifiedFailure:
     flaky: bool = False
 
     @property
+    def kind(self) -> Kind:
+        return self.type, self.mutation, self.severity, self.tool
+
+    @property
     def alike(self) -> tuple[object, ...]:
         """Return what failures that are counted together have in common: no text stands for another one."""
         return *self.kind, self.description, self.trace_id, self.scenario, self.on_base, self.flaky
 
     @property
-    def kind(self) -> Kind:
-        return self.type, self.mutation, self.severity, self.tool
-
-    @property
     def is_new(self) -> bool:
-        return self.on_base is not None and self.on_base.is_new and not self.flaky
+        """Return whether such failures are here more often than in every result of the base."""
+        return self.on_base is not None and self.on_base.here > self.on_base.most and not self.flaky
 
 
-Failures = tuple[ClassifiedFailure, ...]
+Failures = tuple[Failure, ...]
 
 
 def parse_failures(payload: object) -> Failures:
-    items = map(json_reader.as_object, json_reader.as_array(payload))
-
-    def text(item: Mapping[str, object], name: str) -> str:
-        return json_reader.text(item.get(name))[:MAX_FAILURE_TEXT_LENGTH]
-
-    return tuple(
-        ClassifiedFailure(
-            type=text(item, "type"),
-            severity=text(item, "severity"),
-            description=text(item, "description"),
-            mutation=text(item, "mutation"),
-            trace_id=json_reader.identifier(item.get("trace_id")),
-            tool=text(json_reader.as_object(item.get("metadata")), "tool"),
-            event=json_reader.number(json_reader.at(item, "metadata", "event"), low=0, whole=True).value,
+    failures = list[Failure]()
+    for item in filter(None, map(json_reader.as_object, json_reader.as_array(payload))):
+        metadata = json_reader.as_object(item.get("metadata"))
+        given = *(item.get(name) for name in ("type", "mutation", "severity", "description")), metadata.get("tool")
+        type_, mutation, severity, description, tool = (json_reader.text(each)[:MAX_TEXT_LENGTH] for each in given)
+        failures.append(
+            Failure(
+                type=type_,
+                mutation=mutation,
+                severity=severity,
+                tool=tool,
+                description=description,
+                trace_id=json_reader.identifier(item.get("trace_id")),
+                event=json_reader.number(metadata.get("event"), low=0, whole=True).value,
+            )
         )
-        for item in items
-        if item
-    )
+    return tuple(failures)
 
 
-def merge_failures(failures: Iterable[ClassifiedFailure]) -> Failures:
-    """Return the failures by what they have in common, first the new, severe, and frequent ones."""
+def merge_failures(failures: Iterable[Failure]) -> Failures:
+    """Return the failures by what they have in common, first the new, severe, and frequent ones; flaky ones last."""
     groups = grouped((failure.alike, failure) for failure in failures)
     merged = (replace(alike[0], count=sum(each.count for each in alike)) for alike in groups.values())
-    return tuple(sorted(merged, key=_rank))
-
-
-def _rank(failure: ClassifiedFailure) -> tuple[bool, bool, int, int]:
-    return failure.flaky, not failure.is_new, severity_rank(failure.severity), -failure.count
+    return tuple(
+        sorted(merged, key=lambda each: (each.flaky, not each.is_new, severity_rank(each.severity), -each.count))
+    )
 
 
 def severity_rank(severity: str) -> int:

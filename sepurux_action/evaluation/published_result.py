@@ -8,6 +8,7 @@ from decimal import Decimal
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Gate
+from sepurux_action.evaluation.failures import BaseScenario
 from sepurux_action.evaluation.metrics import LISTED, PUBLISHED, SCENARIOS, Metric, Numbers
 from sepurux_action.evaluation.runs import Decision
 
@@ -24,13 +25,21 @@ _NUMBER = re.compile(r"-|[0-9.]+")  # in a description
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A gate's result at a commit. `url` is the status's `target_url`, '' if it may not be linked or is not known."""
+    """A gate's result at a commit, as a status or `baseline.json` has it.
+
+    `stage` is None in `baseline.json`. `url` is the status's `target_url`, '' if it may not be linked or is not known.
+    The others are in `baseline.json` alone: `origin` are the gate, campaign, project, mutation pack, and branch, which
+    results that are compared have in common. `time` is in POSIX seconds.
+    """
 
     decision: Decision
-    stage: Stage
+    stage: Stage | None = None
     numbers: Mapping[str, float]
     commit: str = ""
     url: str = ""
+    origin: tuple[str, ...] = ()
+    time: float = 0
+    scenarios: tuple[BaseScenario, ...] = ()
 
     def value(self, metric: Metric) -> float | None:
         return self.numbers.get(metric.name)

@@ -1,9 +1,14 @@
-"""Reads what matters of a recorded trace, and rejects one that is incomplete (docs/record-traces.md)."""
+"""Reads what matters of a recorded trace, rejects one that is incomplete, and compares the steps of two.
+
+A step is a line such as `4 payments.refund(order)`: the number of its event in the trace, and a call.
+Sources: docs/record-traces.md, docs/report-files.md#steps.
+"""
 
 import gc
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 from itertools import islice
 
 from sepurux_action.common import json_reader
@@ -15,10 +20,15 @@ MAX_EVENTS = 1_000  # calls and results of a trace that are kept for its steps
 MAX_ARGUMENTS = 10  # of a call
 HIDDEN = "…"  # stands for a name that is not shown, and for further names
 GUIDE = "https://github.com/sepurux/gate-action/blob/main/docs/record-traces.md"
+MAX_STEPS = 50  # of a trace
+MAX_STEP_LENGTH = 105  # characters; with a mark and a number of eight digits, a line has at most 120
+MAX_LINES = 12  # that show the steps of a failure
+LINES_AROUND = 6  # that show a failed step: what follows it explains less
+LINES_BEFORE = 4  # of them, before the first difference, or the failed step
 _NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,80}", re.ASCII)
 
-
-Events = Sequence[Mapping[str, object]]
+Events = Sequence[TraceEvent]
+Steps = tuple[str, ...]
 
 
 def read_recording(text: str, label: str) -> Trace:
@@ -44,31 +54,43 @@ def read_recording(text: str, label: str) -> Trace:
     if not isinstance(found, dict):
         raise TraceFileError(f'"{label}" is not a JSON object, as a trace must be')
     events = [*map(json_reader.as_object, json_reader.as_array(found.get("events")))]
-    if problem := _problem(events):
+    steps, problem = _read_events(events)
+    if problem:
         raise TraceFileError(f'"{label}" {problem}; record every call of a tool: {GUIDE}')
     times = (json_reader.time(each.get("timestamp")) for each in events)
-    steps = (
-        TraceEvent(number, shown_name(_tool(each)), each["type"] == CALL, _arguments(each))
-        for number, each in enumerate(events, 1)
-        if each.get("type") in (CALL, RESULT)
-    )
     name = json_reader.at(found, "task", "name")
     return Trace(
         label=label,
         content=text.encode(),
         recorded=max((each for each in times if each is not None), default=None),
         task=json_reader.visible(name).strip() if isinstance(name, str) else "",
-        events=tuple(islice(steps, MAX_EVENTS)),
+        events=tuple(steps),
     )
 
 
-def _tool(event: Mapping[str, object]) -> str:
-    return next((name for key in ("tool", "name") if isinstance(name := event.get(key), str) and name), "")
-
-
-def _arguments(event: Mapping[str, object]) -> tuple[str, ...]:
-    shown = tuple(dict.fromkeys(map(shown_name, json_reader.as_object(event.get("args")))))
-    return shown if len(shown) <= MAX_ARGUMENTS else (*sorted(shown)[:MAX_ARGUMENTS], HIDDEN)
+def _read_events(events: Sequence[Mapping[str, object]]) -> tuple[Sequence[TraceEvent], str]:
+    """Return the first calls and results of a trace, and why its events are incomplete, '' if they are not."""
+    if not events:
+        return (), "has no events, so nothing was recorded"
+    if all(each.get("type") == PROMPT for each in events):
+        return (), "has only prompts, so what the agent did was not recorded"
+    called, found = set[str](), list[TraceEvent]()
+    for number, each in enumerate(events, 1):
+        is_call = each.get("type") == CALL
+        if not is_call and each.get("type") != RESULT:
+            continue
+        tool: str = next((name for key in ("tool", "name") if isinstance(name := each.get(key), str) and name), "")
+        if is_call:
+            called.add(tool)
+        elif tool and tool not in called:
+            shown = json_reader.preview(tool)
+            return (), f"has a result of {shown} but no call before it, so Sepurux does not see the call"
+        if len(found) < MAX_EVENTS:
+            arguments = tuple(dict.fromkeys(map(shown_name, json_reader.as_object(each.get("args")))))
+            if len(arguments) > MAX_ARGUMENTS:
+                arguments = (*sorted(arguments)[:MAX_ARGUMENTS], HIDDEN)
+            found.append(TraceEvent(number, shown_name(tool), is_call, arguments))
+    return found, ""
 
 
 def shown_name(name: str) -> str:
@@ -76,19 +98,96 @@ def shown_name(name: str) -> str:
     return name if _NAME.fullmatch(name) else HIDDEN
 
 
-def _problem(events: Events) -> str:
-    """Return why the events of a trace are incomplete, '' if they are not."""
-    called = set[str]()
-    if not events:
-        return "has no events, so nothing was recorded"
-    if all(each.get("type") == PROMPT for each in events):
-        return "has only prompts, so what the agent did was not recorded"
-    for each in events:
-        tool = _tool(each)
-        if each.get("type") == CALL:
-            called.add(tool)
-        elif each.get("type") == RESULT and tool and tool not in called:
-            return (
-                f"has a result of {json_reader.preview(tool)} but no call before it, so Sepurux does not see the call"
-            )
-    return ""
+# -- steps ------------------------------------------------------------------------------------------------------------
+
+
+def steps_of(events: Events) -> Steps:
+    return tuple(islice((_step(each) for each in events if each.is_call), MAX_STEPS))
+
+
+def tools_of_all(traces: Sequence[Steps]) -> tuple[str, ...]:
+    """Return the tools that the steps of each trace call, each once, without those whose name is not shown."""
+    called = [[each.partition(" ")[2].partition("(")[0] for each in steps] for steps in traces]
+    in_all = (name for name in called[0] if all(name in names for names in called)) if called else ()
+    return tuple(dict.fromkeys(name for name in in_all if name != HIDDEN))
+
+
+def _step(event: TraceEvent) -> str:
+    text, kept = f"{event.tool}({', '.join(event.arguments)})", sorted(event.arguments)
+    while len(text) > MAX_STEP_LENGTH:
+        kept.pop()
+        text = f"{event.tool}({', '.join([*kept, HIDDEN])})"
+    return f"{event.number} {text}"
+
+
+def shown_steps(events: Events, base: Steps, tool: str, index: float | None) -> Steps:
+    """Return the difference from the base's steps (`-` and `+`), with the failed one (`>`); () if both are unknown."""
+    here, failed = steps_of(events), failed_step(events, tool, index)
+    lines = compare_steps(base, here) if base and here else [f"  {each}" for each in here]
+    differ = any(line[0] in "-+" for line in lines)
+    marked = [f"> {failed}" if line[2:] == failed and line[0] != "-" else line for line in lines]
+    return first_lines(marked, MAX_LINES if differ else LINES_AROUND)
+
+
+def first_lines(lines: Sequence[str], most: int = MAX_LINES) -> Steps:
+    """Return at most so many lines around the first with a sign, and around the failed step; () without a sign."""
+    at = next((index for index, line in enumerate(lines) if not line.startswith(" ")), None)
+    failed = next((index for index, line in enumerate(lines) if line.startswith(">")), at)
+    if at is None or failed is None:
+        return ()
+    shown = _around(lines, at, most)
+    if lines[failed] in shown:
+        return shown
+    return *_around(lines, at, most // 2), *_around(lines, failed, most // 2)[1:]
+
+
+def _around(lines: Sequence[str], at: int, most: int) -> Steps:
+    """Return so many lines around one; `…` stands for those before and after them."""
+    start = max(0, min(at - LINES_BEFORE, len(lines) - most))
+    shown = [*lines[start : start + most]]
+    if start:
+        shown[0] = f"  {HIDDEN}"
+    if start + most < len(lines):
+        shown[-1] = f"  {HIDDEN}"
+    return tuple(shown)
+
+
+def failed_step(events: Events, tool: str, index: float | None) -> str:
+    """Return the step at which a failure of this tool, at the event with this index from 0, happened; '' if unknown.
+
+    An index of another tool's event, or of no call or result, does not count. Then it is the first call of the tool.
+    """
+    name, calls = tool and shown_name(tool), [each for each in events if each.is_call]
+    at = next((each for each in events if index is not None and each.number == index + 1), None)
+    if at is None or name not in {"", at.tool}:
+        at = next((each for each in calls if each.tool == name != HIDDEN), None)
+    elif not at.is_call:
+        at = next((each for each in calls[::-1] if each.number < at.number and each.tool == at.tool), None)
+    return _step(at) if at else ""
+
+
+@lru_cache(maxsize=1)  # the failures of one recording follow each other
+def compare_steps(base: Steps, here: Steps) -> Steps:
+    """Return both lists as one, with as many common steps as possible, so as short as possible.
+
+    A step of the base only begins with `-`, of `here` only with `+`, and of both with a space and its number in `here`.
+    """
+    before, after = [*map(_compared, base)], [*map(_compared, here)]
+
+    @cache
+    def rest(at: int, to: int) -> Steps:
+        """Return the lines from these indices on."""
+        if at == len(base) or to == len(here):
+            return (*(f"- {each}" for each in base[at:]), *(f"+ {each}" for each in here[to:]))
+        if before[at] == after[to]:
+            return f"  {here[to]}", *rest(at + 1, to + 1)
+        removed, added = (f"- {base[at]}", *rest(at + 1, to)), (f"+ {here[to]}", *rest(at, to + 1))
+        return min(removed, added, key=len)
+
+    return rest(0, 0)
+
+
+def _compared(step: str) -> tuple[str, list[str]]:
+    """Return what two traces have in common if they did the same: the order of arguments does not matter."""
+    call, _, arguments = step.partition(" ")[2].partition("(")
+    return call, sorted(arguments.rstrip(")").split(", "))

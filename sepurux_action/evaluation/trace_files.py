@@ -5,7 +5,7 @@ import glob
 import itertools
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class TraceFolder:
         traces, problems = list[Trace](), list[str]()
         for path in paths:
             try:
-                traces.append(self._trace(path))
+                traces.append(self._read(path))
             except TraceFileError as error:
                 problems += error.args
             except (OSError, ValueError) as error:
@@ -66,28 +66,55 @@ class TraceFolder:
         return tuple(traces)
 
     def _matches(self, pattern: str) -> list[Path]:
-        anchor, found = Path(pattern).anchor, set()
-        for path in _named(Path(anchor or self.base), Path(pattern).relative_to(anchor).parts):
-            found.add(path)
+        """Return the files that match a glob, by name. Only a pattern with a dot matches hidden names, as in a shell.
+
+        Unlike in the standard library, `**` enters no linked folder, because circular links would never end.
+        """
+        anchor, shown, found = Path(pattern).anchor, json_reader.preview(pattern), set[Path]()
+        waiting = [(Path(anchor or self.base), Path(pattern).relative_to(anchor).parts)]
+        while waiting:
+            here, (part, *rest) = waiting.pop()
+            if part == "**":
+                waiting.append((here, tuple(rest or ["*"])))
+                below = (here / name for name in _folder_names(here, "*"))
+                waiting += [(path, (part, *rest)) for path in below if path.is_dir() and not path.is_symlink()]
+                continue
+            names = _folder_names(here, part) if glob.has_magic(part) else [part]
+            for path in (here / name for name in names):
+                if rest and path.is_dir():
+                    waiting.append((path, tuple(rest)))
+                elif not rest and path.is_file():
+                    found.add(path)
             if len(found) > MAX_TRACES:
-                shown = json_reader.preview(pattern)
                 raise TraceFileError(f"{shown} matches too many files; accepted: at most {MAX_TRACES}")
         if not found:
             hint = self._did_you_mean(self.base / pattern) or self._advice
-            raise TraceFileError(f"{json_reader.preview(pattern)} matches no file in {self.where}{hint}")
+            raise TraceFileError(f"{shown} matches no file in {self.where}{hint}")
         return sorted(found)
 
-    def _trace(self, path: Path) -> Trace:
+    def _read(self, path: Path) -> Trace:
         real, label = self.resolved(path), self._label(path)
         if real is None:
-            where = self._names.get(self._folder_of(path), self.where)
+            where = self._names.get(self._spellings.get(self._start_of(path)), self.where)
             raise TraceFileError(f'"{label}" leads outside {where}; use a path relative to {self._name}')
         if not real.exists():
             raise TraceFileError(f'"{label}" was not found in {self.where}{self._did_you_mean(path) or self._advice}')
         if not real.is_file():
             raise TraceFileError(f'"{label}" is not a file; accepted: a file or a glob')
         if real not in self._traces:
-            self._traces[real] = self._read(real, label)
+            room, limit = MAX_BYTES - self._size, f"{MAX_BYTES // 2**20} MiB"
+            with real.open("rb") as file:
+                content = file.read(room + 1)
+            if len(content) > room:
+                what = f'with "{label}", the trace files have more than {limit}'
+                raise TraceFileError(f"{what}; accepted: {limit} together")
+            self._size += len(content)
+            try:
+                text = content.decode(json.detect_encoding(content))
+            except UnicodeError:
+                raise TraceFileError(f'"{label}" is not valid JSON: it is not UTF-8 text') from None
+            del content  # while the text is parsed, its long strings are in memory twice already
+            self._traces[real] = read_recording(text, label)
         return replace(self._traces[real], label=label)
 
     def _label(self, path: Path) -> str:
@@ -114,63 +141,23 @@ class TraceFolder:
             return ""
         return f'; did you mean "{self._label(meant)}"?'
 
-    def _read(self, path: Path, label: str) -> Trace:
-        room = MAX_BYTES - self._size
-        with path.open("rb") as file:
-            content = file.read(room + 1)
-        if len(content) > room:
-            limit = f"{MAX_BYTES // 2**20} MiB"
-            raise TraceFileError(f'with "{label}", the trace files have more than {limit}; accepted: {limit} together')
-        self._size += len(content)
-        try:
-            text = content.decode(json.detect_encoding(content))
-        except UnicodeError:
-            raise TraceFileError(f'"{label}" is not valid JSON: it is not UTF-8 text') from None
-        del content  # while the text is parsed, its long strings are in memory twice already
-        return read_recording(text, label)
-
     def resolved(self, path: Path) -> Path | None:
         """Return the path without links and `..`, or None if it leads out of the folder in which it starts.
 
         A process that can replace a part of the path after this check already has the runner's permissions.
         """
         real = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a ring of links, up to Python 3.12
-        start = self._folder_of(path)
-        return real if start and self._folder_of(real) == start else None
-
-    def _folder_of(self, path: Path) -> Path | None:
-        """Return the innermost folder, without links, that contains the path as written, or None."""
-        return self._spellings.get(self._start_of(path))
+        start = self._spellings.get(self._start_of(path))
+        return real if start and self._spellings.get(self._start_of(real)) == start else None
 
     def _start_of(self, path: Path) -> Path | None:
-        """Return that folder as written."""
+        """Return the innermost folder that contains the path, both as written, or None."""
         spellings = (folder for folder in self._spellings if folder and path.is_relative_to(folder))
         return max(spellings, key=lambda folder: len(folder.parts), default=None)
 
 
 def _unreadable(path: str, error: Exception) -> str:
     return f"{json_reader.preview(path)}: {getattr(error, 'strerror', '') or 'it cannot be read'}"
-
-
-def _named(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
-    """Yield the files that match the parts of a glob; as in a shell, only a pattern with a dot matches hidden names.
-
-    Unlike in the standard library, `**` enters no linked folder, because circular links would never end.
-    """
-    waiting = [(folder, parts)]
-    while waiting:
-        here, (part, *rest) = waiting.pop()
-        if part == "**":
-            waiting.append((here, rest or ["*"]))
-            below = (here / name for name in _folder_names(here, "*"))
-            waiting += [(path, (part, *rest)) for path in below if path.is_dir() and not path.is_symlink()]
-            continue
-        names = _folder_names(here, part) if glob.has_magic(part) else [part]
-        paths = [here / name for name in names]
-        if rest:
-            waiting += [(path, rest) for path in paths if path.is_dir()]
-        else:
-            yield from (path for path in paths if path.is_file())
 
 
 def _folder_names(folder: Path, pattern: str) -> list[str]:

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import capitalized, joined, optional
-from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
-from sepurux_action.evaluation.gate_numbers import MIN_RESULTS, CheckState, Scenario, WhatFailed
+from sepurux_action.evaluation.checks import MIN_RESULTS, CheckState
+from sepurux_action.evaluation.failures import Failure, OnBase
 from sepurux_action.evaluation.metrics import PASS_RATE
+from sepurux_action.evaluation.pooling import Scenario, WhatFailed
 from sepurux_action.evaluation.published_result import values_of
 from sepurux_action.report import tables
 from sepurux_action.report.markdown import Markdown
@@ -38,11 +39,11 @@ def of_report(say: Words) -> Iterator[Markdown]:
 def _of_scenarios(say: Words, found: WhatFailed, of_gate: Markdown) -> Iterator[Markdown]:
     """Yield which scenarios call no tool, or none of those that they call on the base, and which are missing."""
     idle = [each for each in found.scenarios if each.idle]
-    for each in [each for each in idle if each.base.tools][:MOST_NAMED]:
-        name, tools = say.code(each.name) or say("no name"), say.listed(each.base.tools, "and", MOST_NAMED)
+    for each in [each for each in idle if each.base_tools][:MOST_NAMED]:
+        name, tools = say.code(each.name) or say("no name"), say.listed(each.base_tools, "and", MOST_NAMED)
         called = "⚠️ {name}{of_gate} calls none of the tools that it always calls on {base}: {tools}."
         yield say(called, name=name, of_gate=of_gate, tools=tools)
-    silent = [each.name for each in idle if not each.base.tools]
+    silent = [each.name for each in idle if not each.base_tools]
     if silent:
         call = number_format.agree(len(silent), "calls", "call")
         no_tool = "⚠️ {names}{of_gate} {call} no tool, so there may be nothing to evaluate."
@@ -66,7 +67,7 @@ def _drops(say: Words, gate: GateFacts) -> Iterator[Markdown]:
     """Yield what a drop means that does not count."""
     for check in gate.result.checks:
         if check.state is CheckState.WITHIN_RANGE:
-            values, between = values_of(gate.base_results, PASS_RATE), Markdown("")
+            values, between = values_of(gate.baseline, PASS_RATE), Markdown("")
             if values:
                 lowest, highest = (PASS_RATE.write(end(values), None) for end in (min, max))
                 between = say(": {lowest} to {highest}", lowest=lowest, highest=highest)
@@ -75,7 +76,7 @@ def _drops(say: Words, gate: GateFacts) -> Iterator[Markdown]:
             )
             yield say(dropped, between=between)
     if any(check.state is CheckState.NOT_COMPARED for check in gate.result.checks):
-        results = len(values_of(gate.base_results, PASS_RATE))
+        results = len(values_of(gate.baseline, PASS_RATE))
         few = "⏳ The drop is not compared yet: {base} has {results} of the {least} results that this needs."
         run = say("Run the gate on pushes to {base}")
         page = say.page(run, "noisy-agents.md#blocking-only-what-gets-worse")
@@ -108,13 +109,13 @@ def old_traces(say: Words, gate: GateFacts) -> Markdown:
     return say.paragraph(say(sentence, first=say.code(first), others=more, commit=commit), say.page(*RECORD))
 
 
-def kind_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
+def kind_of_failure(say: Words, gate: GateFacts, failure: Failure) -> Markdown:
     severity = json_reader.shorten(json_reader.printable(failure.severity), MAX_SEVERITY_LENGTH)
     what = type_of_failure(say, gate, failure)
     return say.paragraph(say.bold("{severity}", severity=severity or "no severity"), what)
 
 
-def type_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, named: bool = True) -> Markdown:
+def type_of_failure(say: Words, gate: GateFacts, failure: Failure, *, named: bool = True) -> Markdown:
     times = "twice" if failure.count == 2 else number_format.pluralize(failure.count, "time")  # noqa: PLR2004
     many = say.when(failure.count > 1, ", {times}", times=times)
     under = say.when(say.code(failure.mutation), ", under {mutation}", mutation=say.code(failure.mutation))
@@ -123,7 +124,7 @@ def type_of_failure(say: Words, gate: GateFacts, failure: ClassifiedFailure, *, 
     return Markdown(f"{kind}{where}{under}{many}")
 
 
-def in_scenarios(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
+def in_scenarios(say: Words, gate: GateFacts, failure: Failure) -> Markdown:
     """Return ` in` the scenarios of a failure, which link their runs: the first one, and more in a summary."""
     scenarios = gate.found.scenarios_with(failure)
     most = MOST_SCENARIOS if say.view.place == "summary" else 1
@@ -153,7 +154,7 @@ def _on_base(say: Words, of: OnBase, recordings: int) -> str:
     on_base = say.when(say.context.base_ref, "on {base}")
     if not of.having:
         return joined(" ", f"not in {last}" if of.results == 1 else f"in none of {last}", on_base)
-    if not of.is_new:
+    if of.here <= of.most:
         found = f"such failures are in {last}" if of.results == 1 else f"such failures are in {of.having} of {last}"
         return joined(" ", found, on_base)
     here, most = (f"{each:.10g}" for each in (of.here, of.most))
@@ -162,7 +163,7 @@ def _on_base(say: Words, of: OnBase, recordings: int) -> str:
     return f"more often: {here} here, {there}{each}"
 
 
-def compared(say: Words, gate: GateFacts, failure: ClassifiedFailure) -> Markdown:
+def compared(say: Words, gate: GateFacts, failure: Failure) -> Markdown:
     """Return in how many recordings and results of the base a failure is, after its description."""
     (failed, recordings), clauses = gate.found.recordings_with(failure), list[str]()
     if recordings > 1:

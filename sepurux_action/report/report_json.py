@@ -5,19 +5,20 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from dataclasses import asdict, is_dataclass
+from functools import cache, partial
 from operator import attrgetter as of
 from operator import itemgetter
-from typing import Annotated, Any
+from types import NoneType
+from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
 
-from sepurux_action.common import codec, json_reader
-from sepurux_action.common.codec import Shape
+from sepurux_action.common import json_reader
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import OPTIONS, OnOutage, SectionKind, Stage
 from sepurux_action.config.settings import Change
+from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES, CheckState
 from sepurux_action.evaluation.decision import ApprovalStatus
 from sepurux_action.evaluation.failures import OnBase
-from sepurux_action.evaluation.gate_numbers import REQUIRED_CATEGORIES, CheckState
 from sepurux_action.evaluation.metrics import METRICS, PASS_RATE, PUBLISHED, Metric, Numbers
 from sepurux_action.evaluation.published_result import Result, median
 from sepurux_action.evaluation.runs import Decision, Rule, Run
@@ -36,6 +37,16 @@ CONCLUSION = {"enum": ["success", "failure"]}
 RULE = {"enum": [rule.name.lower() for rule in Rule]}
 THRESHOLD = {"enum": [option.name for option in OPTIONS if SectionKind.THRESHOLDS in option.allowed_in]}
 _Seconds = Annotated[float, {"minimum": 0}]
+
+
+class Shape:
+    """A JSON object whose fields are the annotations of a subclass, and `more` fields that a table defines.
+
+    `Annotated` adds to a field its description, a dictionary for its JSON schema, and a function that returns its value
+    from the object that is written, in place of the attribute with the name of the field.
+    """
+
+    more: ClassVar[Mapping[str, Any]] = {}
 
 
 def _numbers(metrics: tuple[Metric, ...], read: Callable[..., float | None]) -> Mapping[str, Any]:
@@ -123,13 +134,20 @@ class _Recording(Shape):
 
 
 class _ScenarioOnBase(Shape):
-    results: Annotated[int, "Number of results of the base that have it, at most five.", {"minimum": 0}]
-    pass_rate: Annotated[float | None, "The mean pass rate of these results.", {"minimum": 0, "maximum": 1}]
+    results: Annotated[
+        int,
+        "Number of results of the base that have it, at most five.",
+        {"minimum": 0},
+        lambda scenario: len(scenario.base_rates),
+    ]
+    pass_rate: Annotated[
+        float | None, "The mean pass rate of these results.", {"minimum": 0, "maximum": 1}, of("base_rate")
+    ]
 
 
 class _Scenario(Shape):
     name: Annotated[str, "Name of the task, path of the trace, or an ID."]
-    base: Annotated[_ScenarioOnBase, "What the results of the base say about it."]
+    base: Annotated[_ScenarioOnBase, "What the results of the base say about it.", lambda scenario: scenario]
     failed: Annotated[bool, "Whether it is known to have failed."]
     idle: Annotated[bool, "Whether it calls no tool, or none that it called in every result of the base."]
     metrics: Annotated[_Metrics, "The numbers of all recordings together.", of("numbers")]
@@ -211,7 +229,7 @@ class _Gate(Shape):
     baseline: Annotated[
         _Baseline | None,
         "What the gate is compared with; null without results.",
-        lambda gate: gate.base_results or None,
+        lambda gate: gate.baseline or None,
     ]
     reproduction: Annotated[tuple[str, ...], "Lines for a shell that repeat the evaluation."]
 
@@ -276,14 +294,42 @@ def json_text(report: Report) -> str:
 
 def gate_json(gate: GateFacts) -> dict[str, Any]:
     """Return what a gate's object in `report.json` has, without the scenarios."""
-    cleaned: dict[str, Any] = _clean(codec.dump_as(_Gate, gate))
+    cleaned: dict[str, Any] = _clean(_dump(_Gate, gate))
     return {name: value for name, value in cleaned.items() if name != "scenarios"}
 
 
 def report_json(report: Report) -> dict[str, Any]:
     """Return everything that the report contains, in printable texts; an empty text is unknown, so it is null."""
-    cleaned: dict[str, Any] = _clean(codec.dump_as(ReportJson, report))
+    cleaned: dict[str, Any] = _clean(_dump(ReportJson, report))
     return cleaned
+
+
+def described_fields(kind: type) -> Mapping[str, Any]:
+    """Return the annotations of a shape or a record that are `Annotated`."""
+    types = {**get_type_hints(kind, include_extras=True), **getattr(kind, "more", {})}
+    return {name: each for name, each in types.items() if get_origin(each) is Annotated}
+
+
+@cache
+def _fields(shape: type) -> Sequence[tuple[str, Any, Callable[[Any], object]]]:
+    fields = ((name, *get_args(each)) for name, each in described_fields(shape).items())
+    return [(name, each, next(filter(callable, more), of(name))) for name, each, *more in fields]
+
+
+def _dump(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, any value
+    """Return a value as the JSON value of a type. A whole number is written as an integer: `1`, not `1.0`."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if value is None:
+        return None
+    if hasattr(kind, "more"):  # a shape
+        return {name: _dump(each, read(value)) for name, each, read in _fields(kind)}
+    arguments = get_args(kind)
+    if NoneType in arguments:
+        return _dump(arguments[0], value)
+    if get_origin(kind) is tuple:
+        return [_dump(arguments[0], each) for each in value]
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
 def _clean(value: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -291,7 +337,7 @@ def _clean(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     match value:
         case dict():
             return {name: _clean(each) for name, each in value.items()}
-        case list():
+        case list() | tuple():
             return list(map(_clean, value))
         case str():
             return "\n".join(map(json_reader.printable, value.split("\n"))) or None

@@ -14,8 +14,8 @@ from typing import Generic, NamedTuple, Self
 from sepurux_action.common import T, grouped
 from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.failures import ClassifiedFailure, severity_rank
-from sepurux_action.evaluation.gate_numbers import Scenario
+from sepurux_action.evaluation.failures import Failure, severity_rank
+from sepurux_action.evaluation.pooling import Scenario
 from sepurux_action.evaluation.runs import Rule
 from sepurux_action.report.report import GateFacts, Note, Report
 from sepurux_action.report.state import State
@@ -38,7 +38,7 @@ class Origin(Enum):
     LACKING = "Not covered", "Not covered"  # required mutations alone
 
     @classmethod
-    def of(cls, failure: ClassifiedFailure, on_base: Collection[str]) -> Self:
+    def of(cls, failure: Failure, on_base: Collection[str]) -> Self:
         """Return where a failure comes from; `on_base` has the names of the scenarios with results of the base."""
         if failure.on_base is None:
             return cls.INCOMPLETE if failure.scenario in on_base else cls.NOT_COMPARED
@@ -47,9 +47,10 @@ class Origin(Enum):
     @classmethod
     def of_low(cls, scenario: Scenario) -> Self:
         """Return whether a scenario that passes too rarely does so on the base too, by every result."""
-        if not scenario.base.results:
+        if not scenario.base_rates:
             return cls.NOT_COMPARED
-        return cls.KNOWN if scenario.base.all_below(scenario.needed) else cls.NEW
+        below = all(rate is not None and rate < scenario.needed for rate in scenario.base_rates)
+        return cls.KNOWN if below else cls.NEW
 
 
 NUMBERS_IN_TITLE = 2
@@ -98,7 +99,7 @@ class Section(NamedTuple):
 
     origin: Origin
     low: Sequence[Scenario]
-    failures: Part[ClassifiedFailure]
+    failures: Part[Failure]
     lacking: Part[str]
 
     @property
@@ -163,7 +164,7 @@ class View:
     def linked(self) -> bool:
         return self.limits["sections"] > MANY_GATES
 
-    def failures(self, groups: Sequence[ClassifiedFailure], before: int = 0) -> Part[ClassifiedFailure]:
+    def failures(self, groups: Sequence[Failure], before: int = 0) -> Part[Failure]:
         """Return the first groups of failures, the most severe one, and instead of the count of one more, this one.
 
         They have steps as far as the limit goes, which also counts the groups shown `before`.
@@ -180,7 +181,7 @@ class View:
     def what_failed(self, gate: GateFacts) -> Sequence[Section]:
         """Return the failures of a gate by where they come from, with what else it misses in the first or last one."""
         found, own = gate.found, [each for each in gate.found.failures if self.gates_with(gate, each)[0] == gate.name]
-        on_base = {each.name for each in found.read.scenarios if each.base.results}
+        on_base = {each.name for each in found.read.scenarios if each.base_rates}
         compared, low = found.new is not None, self.first(found.below, "scenarios").shown
         by_origin = grouped((Origin.of(each, on_base) if compared else Origin.ALL, each) for each in own)
         low_by_origin = grouped((Origin.of_low(each) if compared else Origin.ALL, each) for each in low)
@@ -202,7 +203,7 @@ class View:
         named = dict.fromkeys((_alike(each), gate.name) for gate in gates for each in gate.found.failures)
         return grouped(named)
 
-    def gates_with(self, gate: GateFacts, failure: ClassifiedFailure) -> Sequence[str]:
+    def gates_with(self, gate: GateFacts, failure: Failure) -> Sequence[str]:
         """Return the names of the gates with a section that have a failure, which the first one's section shows."""
         return self._shared.get(_alike(failure), [gate.name])
 
@@ -265,7 +266,7 @@ class View:
         return bool(left_out) and not self.report.short
 
 
-def _alike(failure: ClassifiedFailure) -> tuple[object, ...]:
+def _alike(failure: Failure) -> tuple[object, ...]:
     """Return what the same failures of several gates have in common, whatever their bases have."""
     return replace(failure, on_base=None).alike
 

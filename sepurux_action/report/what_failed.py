@@ -10,8 +10,8 @@ from typing import Annotated
 from sepurux_action.common import grouped, number_format
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import GateDecision
-from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
-from sepurux_action.evaluation.gate_numbers import Scenario, WhatFailed
+from sepurux_action.evaluation.failures import Failure, merge_failures
+from sepurux_action.evaluation.pooling import Scenario, WhatFailed
 from sepurux_action.evaluation.runs import Decision, Run, worst_of
 from sepurux_action.report.context import Context, Dashboard
 from sepurux_action.report.state import BY_DECISION, State
@@ -41,13 +41,13 @@ class Found:
         return self.result.what_failed if self.detailed else WhatFailed()
 
     @cached_property
-    def failures(self) -> tuple[ClassifiedFailure, ...]:
+    def failures(self) -> tuple[Failure, ...]:
         return groups(self.read.failures)
 
     @property
     def new(self) -> int | None:
         """Return the number of failures that no result of the base has, None if none was compared."""
-        compared = any(each.base.results for each in self.read.scenarios) or any(each.on_base for each in self.failures)
+        compared = any(each.base_rates for each in self.read.scenarios) or any(each.on_base for each in self.failures)
         return sum(each.is_new for each in self.failures) if compared else None
 
     @property
@@ -114,7 +114,7 @@ class Found:
         recordings = ((each.name, run.failures) for each in self.read.scenarios for run in each.recordings)
         return grouped((name, {_untraced(each).alike for each in failures}) for name, failures in recordings)
 
-    def recordings_with(self, group: ClassifiedFailure) -> tuple[int, int]:
+    def recordings_with(self, group: Failure) -> tuple[int, int]:
         """Return in how many recordings of its scenario a group is, and how many there are; (0, 0) if unknown."""
         recordings, alike = self._alike.get(group.scenario, ()), group.alike
         return sum(alike in each for each in recordings), len(recordings)
@@ -124,7 +124,7 @@ class Found:
         failed = [(each, {_untraced(one).alike for one in each.failures}) for each in self.failed_scenarios]
         return grouped((alike, each) for each, groups_of in failed for alike in groups_of)
 
-    def scenarios_with(self, group: ClassifiedFailure) -> Sequence[Scenario]:
+    def scenarios_with(self, group: Failure) -> Sequence[Scenario]:
         """Return the scenarios with failures of a group, the worst first; () if they are not known."""
         known = self._by_group.get(group.alike, ())
         if group.scenario:  # an earlier run may have kept its name alone
@@ -183,29 +183,29 @@ class Found:
 
     def rate_on_base(self, scenario: Scenario) -> str:
         """Return the mean pass rate on the base, `100% (4 results)`, '' if it is not known."""
-        rate = scenario.base.pass_rate
-        if rate is None:
+        if scenario.base_rate is None:
             return ""
-        results = number_format.pluralize(scenario.base.results, "result")
-        return f"{self.rate(metrics.PASS_RATE.rounded(rate))} ({results})"
+        results = number_format.pluralize(len(scenario.base_rates), "result")
+        return f"{self.rate(metrics.PASS_RATE.rounded(scenario.base_rate))} ({results})"
 
     @property
     def got_worse(self) -> tuple[Scenario, ...]:
         """Return the scenarios whose pass rate is lower than in every result of the base, the largest loss first."""
         lost = [
-            (each.base.pass_rate - each.rate, each)
+            (each.base_rate - each.rate, each)
             for each in self.read.scenarios
-            if each.rate is not None and each.base.pass_rate is not None and each.rate < min(each.base.rates)
+            if each.rate is not None and each.base_rate is not None
+            if all(rate is None or each.rate < rate for rate in each.base_rates)
         ]
         return tuple(each for _, each in sorted(lost, key=itemgetter(0), reverse=True))
 
 
-def groups(failures: Iterable[ClassifiedFailure]) -> tuple[ClassifiedFailure, ...]:
+def groups(failures: Iterable[Failure]) -> tuple[Failure, ...]:
     """Return failures merged by kind, whatever their trace."""
     return merge_failures(map(_untraced, failures))
 
 
-def _untraced(failure: ClassifiedFailure) -> ClassifiedFailure:
+def _untraced(failure: Failure) -> Failure:
     return replace(failure, trace_id="")
 
 

@@ -36,7 +36,6 @@ LEVELS = (
     ("evaluation",),
     ("github", "report"),
     ("step",),
-    ("baseline",),
     ("evaluate",),
     ("publish",),
     ("app",),

@@ -6,42 +6,48 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sepurux_action import baseline
-from sepurux_action.baseline import compare_with_base, keep, read_results, result_to_keep, write_results
 from sepurux_action.config.settings import Gate, Trace
-from sepurux_action.evaluation.base_results import BaseFailure, BaseResult, BaseScenario
-from sepurux_action.evaluation.failures import ClassifiedFailure, OnBase
-from sepurux_action.evaluation.gate_numbers import WhatFailed, scenarios_of
+from sepurux_action.evaluation.base_results import (
+    IGNORED,
+    MAX_BYTES,
+    compare_with_base,
+    read_results,
+    result_to_keep,
+    write_results,
+)
+from sepurux_action.evaluation.failures import BaseScenario, Failure, Kind, OnBase
+from sepurux_action.evaluation.pooling import WhatFailed, scenarios_of
+from sepurux_action.evaluation.published_result import Result
 from sepurux_action.evaluation.recording import read_recording
 from sepurux_action.evaluation.runs import Decision, Rule, Run, decide
 from tests.builders import FAILING, a_result, run_with
 
 KEY, REPOSITORY = "a secret", "octo/shop"
-REJECTED = ((), baseline.IGNORED)
+REJECTED = ((), IGNORED)
 SCENARIO = BaseScenario(
     name="refund after a timeout",
     pass_rate=0.5,
-    failures=(
-        BaseFailure(
-            type="unsafe_action", mutation="timeouts", severity="critical", tool="payments.refund", count=1 / 3
-        ),
-    ),
+    failures={("unsafe_action", "timeouts", "critical", "payments.refund"): 1 / 3},
     steps=("1 orders.lookup(order)", "4 payments.refund(order)"),
 )
 
 
-def a_base_result(at: float = 1, *, decision: Decision = Decision.PASS, **more: object) -> BaseResult:
-    given = {"gate": "refunds", "campaign": "core", "branch": "main", "commit": f"c{at}", "scenarios": (SCENARIO,)}
-    return BaseResult(time=at, decision=decision, **given | more)  # type: ignore[arg-type]
+def a_base_result(at: float = 1, *, decision: Decision = Decision.PASS, **more: object) -> Result:
+    given = {"gate": "refunds", "campaign": "core", "project": "", "mutation_pack": "", "branch": "main"} | more
+    origin = tuple(str(given.pop(name)) for name in ("gate", "campaign", "project", "mutation_pack", "branch"))
+    kept: dict[str, Any] = {"numbers": {}, "commit": f"c{at}", "scenarios": (SCENARIO,), **given}
+    return Result(time=at, decision=decision, origin=origin, **kept)
 
 
-def written(*results: BaseResult) -> bytes:
+def written(*results: Result) -> bytes:
     return write_results(results, KEY, REPOSITORY).encode()
 
 
@@ -57,7 +63,7 @@ scenarios = st.builds(
     BaseScenario,
     name=names,
     pass_rate=st.none() | st.floats(0, 1),
-    failures=st.lists(st.builds(BaseFailure, type=names, tool=names, count=st.floats(0.01, 9)), max_size=3).map(tuple),
+    failures=st.dictionaries(st.tuples(names, st.just(""), st.just(""), names), st.floats(0.01, 9), max_size=3),
     steps=st.lists(st.sampled_from(["1 a()", "2 b()"]), max_size=2).map(tuple),
 )
 results = st.lists(
@@ -77,24 +83,43 @@ results = st.lists(
 
 
 @given(results=results, random=st.randoms())
-def test_a_file_has_what_is_kept_whatever_the_order_of_results_is(results: list[BaseResult], random: Random) -> None:
+def test_a_file_has_what_is_kept_whatever_the_order_of_results_is(results: list[Result], random: Random) -> None:
     shuffled = [*results]
     random.shuffle(shuffled)
     content = written(*results)
     assert content == written(*shuffled)
-    assert read_results(content, KEY, REPOSITORY) == (keep(results), "")
-    assert keep(keep(results)) == keep(results)
+    read, note = read_results(content, KEY, REPOSITORY)
+    assert (written(*read), note) == (content, "")
+    of_origin = [
+        [each for each in sorted(results, key=lambda each: -each.time) if each.origin == origin][:5]
+        for origin in {each.origin for each in results}
+    ]
+    assert sorted(read, key=lambda each: each.time) == sorted(chain(*of_origin), key=lambda each: each.time)
     assert json.loads(content)["schema"] == "sepurux-gate/baseline@2"
 
 
 def test_of_each_gate_and_branch_the_newest_five_results_are_kept() -> None:
     own = [a_base_result(at, decision=Decision.FAIL if at % 2 else Decision.PASS) for at in range(1, 9)]
-    places = {"gate": "search", "campaign": "other", "project": "p", "mutation_pack": "m", "branch": "release/1"}
-    others = [
-        replace(a_base_result(at / 10), **{name: value})  # type: ignore[arg-type]
-        for at, (name, value) in enumerate(places.items())
+    places: dict[str, Any] = {
+        "gate": "search",
+        "campaign": "other",
+        "project": "p",
+        "mutation_pack": "m",
+        "branch": "release/1",
+    }
+    others = [a_base_result(at / 10, **{name: value}) for at, (name, value) in enumerate(places.items())]
+    assert [each.time for each in read_results(written(*own, *others), KEY, REPOSITORY)[0]] == [
+        8,
+        7,
+        6,
+        5,
+        4,
+        0.4,
+        0.3,
+        0.2,
+        0.1,
+        0,
     ]
-    assert [each.time for each in keep([*own, *others])] == [8, 7, 6, 5, 4, 0.4, 0.3, 0.2, 0.1, 0]
 
 
 @pytest.mark.parametrize(("length", "times"), [(700, [4, 3, 2]), (1_000, [4, 3]), (2_000, [4])])
@@ -103,7 +128,7 @@ def test_what_does_not_fit_goes_the_oldest_results_first(length: int, times: lis
     results = [a_base_result(4), *(a_base_result(at, scenarios=long) for at in (3, 2, 1)), a_base_result(0)]
     content = written(*results)
     assert [each.time for each in read_results(content, KEY, REPOSITORY)[0]] == times
-    assert len(content) <= baseline.MAX_BYTES
+    assert len(content) <= MAX_BYTES
 
 
 def test_the_signature_is_the_one_of_docs_security() -> None:
@@ -141,7 +166,7 @@ def test_what_another_secret_or_repository_wrote_is_ignored(key: str, repository
     assert read_results(written(a_base_result()), key, repository) == REJECTED
     assert read_results(write_results([a_base_result()], "", REPOSITORY).encode(), "", REPOSITORY) == (
         (),
-        baseline.IGNORED,
+        IGNORED,
     )
 
 
@@ -158,7 +183,7 @@ def test_no_secret_is_written() -> None:
 LOOKUP, REFUND, STATUS = (
     {"type": "tool_call", "tool": tool, "args": {"order": 1}} for tool in ("lookup", "refund", "status")
 )
-UNSAFE = ClassifiedFailure(
+UNSAFE = Failure(
     type="unsafe_action", severity="high", description="Refunded twice.", mutation="", tool="refund", event=1
 )
 LOOP = replace(UNSAFE, type="loop", description="Went in circles.", event=None)
@@ -169,7 +194,7 @@ def a_trace(path: str, *events: object) -> Trace:
     return Trace(label=path, task="refund", content=b"{}", events=read_recording(text, path).events)
 
 
-def a_run(path: str, *failures: ClassifiedFailure, **more: object) -> Run:
+def a_run(path: str, *failures: Failure, **more: object) -> Run:
     numbers: Mapping[str, object] = {"pass_rate": 0.5, "unsafe_attempts": 0.0, "failures": float(len(failures)), **more}
     return replace(
         decide(run_with(FAILING, **numbers)),
@@ -187,11 +212,7 @@ def found(gate: Gate, *runs: Run) -> WhatFailed:
     return WhatFailed(scenarios=scenarios_of(gate, tuple(recorded)))
 
 
-def a_base_failure(failure: ClassifiedFailure, count: float = 1) -> BaseFailure:
-    return BaseFailure(**dict(zip(("type", "mutation", "severity", "tool"), failure.kind, strict=True)), count=count)
-
-
-def base(*steps: str, failures: tuple[BaseFailure, ...] | None = ()) -> BaseResult:
+def base(*steps: str, failures: Mapping[Kind, float] | None = {}) -> Result:
     return a_base_result(scenarios=(BaseScenario(name="refund", failures=failures, steps=steps),))
 
 
@@ -211,7 +232,7 @@ results_of_base = st.lists(
         name=st.sampled_from([*["refund"] * 6, "cancel"]),
         pass_rate=st.none() | st.sampled_from([0.0, 0.5, 1.0]),
         failures=st.one_of(
-            *[counts.map(lambda each: tuple(a_base_failure(*one) for one in each.items()))] * 6, st.none()
+            *[counts.map(lambda each: {failure.kind: float(count) for failure, count in each.items()})] * 6, st.none()
         ),
     ),
     min_size=2,
@@ -222,7 +243,7 @@ results_of_base = st.lists(
 @settings(max_examples=200)
 @given(base_scenarios=results_of_base, failures=counts, recordings=st.integers(1, 2))
 def test_new_more_often_and_known_equal_a_count_by_hand(
-    base_scenarios: list[BaseScenario], failures: dict[ClassifiedFailure, int], recordings: int
+    base_scenarios: list[BaseScenario], failures: dict[Failure, int], recordings: int
 ) -> None:
     gate = a_gate(*(a_trace(f"{number}.json") for number in range(recordings)))
     runs = [a_run(trace.label, *(replace(each, count=failures[each]) for each in failures)) for trace in gate.traces]
@@ -231,19 +252,19 @@ def test_new_more_often_and_known_equal_a_count_by_hand(
     compared = compare_with_base(gate, found(gate, *runs), results)
     assert len(compared.failures) == len(failures) * recordings
     for each in compared.failures:
-        of_base = [sum(one.count for one in result.failures or () if one.kind == each.kind) for result in known]
+        of_base = [(result.failures or {}).get(each.kind, 0) for result in known]
         [here] = (count for failure, count in failures.items() if failure.kind == each.kind)
         having = sum(count > 0 for count in of_base)
         assert each.on_base == (OnBase(having, len(known), here, max(of_base)) if known else None)
         assert each.is_new == (bool(known) and all(here > count for count in of_base))
     [scenario] = compared.scenarios
     rates = [each.pass_rate for each in known if each.pass_rate is not None]
-    assert scenario.base.results == len(known)
-    assert scenario.base.pass_rate == (sum(rates) / len(rates) if rates else None)
+    assert scenario.base_rates == tuple(each.pass_rate for each in known)
+    assert scenario.base_rate == (sum(rates) / len(rates) if rates else None)
 
 
 def test_a_failure_that_happens_twice_is_new_if_it_happened_once_on_the_base_whatever_its_text() -> None:
-    once = base(failures=(a_base_failure(UNSAFE, 0.5),))
+    once = base(failures={UNSAFE.kind: 0.5})
     for texts, new in ((("a",), False), (("a", "a"), True), (("a", "b"), True)):
         first, *second = (replace(UNSAFE, description=text) for text in texts)
         what = found(GATE, a_run("a.json", first), a_run("b.json", *second))
@@ -261,9 +282,7 @@ def test_a_failure_that_happens_twice_is_new_if_it_happened_once_on_the_base_wha
 )
 def test_nothing_is_said_about_a_scenario_whose_failures_are_not_all_known(incomplete: dict[str, object]) -> None:
     run: Run = replace(a_run("b.json"), **incomplete)  # type: ignore[arg-type]
-    compared = compare_with_base(
-        GATE, found(GATE, a_run("a.json", UNSAFE), run), (base(failures=(a_base_failure(LOOP),)),) * 3
-    )
+    compared = compare_with_base(GATE, found(GATE, a_run("a.json", UNSAFE), run), (base(failures={LOOP.kind: 1}),) * 3)
     assert [each.on_base for each in compared.failures] == [None]
     assert [each.failures for each in kept(GATE, compared)] == [None]
 
@@ -286,7 +305,7 @@ DIFFERENCE = ("  1 lookup(order)", "- 3 status(order)", "+ 2 refund(order)")
     ],
 )
 def test_steps_show_the_difference_from_the_base_and_the_failed_step(
-    failure: ClassifiedFailure, results: tuple[BaseResult, ...], steps: tuple[str, ...]
+    failure: Failure, results: tuple[Result, ...], steps: tuple[str, ...]
 ) -> None:
     what = found(GATE, a_run("a.json", failure), a_run("b.json"))
     assert [each.steps for each in compare_with_base(GATE, what, results).failures] == [steps]
@@ -340,7 +359,7 @@ def test_ambiguous_names_are_not_kept() -> None:
     ids=range(7),
 )
 def test_a_scenario_that_calls_no_tool_or_none_that_it_always_calls_on_the_base_is_known(
-    calls: tuple[tuple[object, ...], ...], results: tuple[BaseResult, ...], *, idle: bool
+    calls: tuple[tuple[object, ...], ...], results: tuple[Result, ...], *, idle: bool
 ) -> None:
     prompt = {"type": "agent_output"}
     gate = a_gate(*(a_trace(f"{number}.json", prompt, *each) for number, each in enumerate(calls)))

@@ -12,7 +12,7 @@ import pytest
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.api import Success
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
-from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures
+from sepurux_action.evaluation.failures import Failure, merge_failures
 from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.runs import Decision, Rule, Run, decide
 from tests.builders import NO_BASE, a_poll, known
@@ -79,6 +79,7 @@ def test_the_numbers_are_those_of_the_others_and_so_are_the_links() -> None:
     assert found.worst is found.runs[0]
     assert [each.name for each in found.scenarios] == ["refund", "cancel (flaky until 2027-01-31)"]
     assert [each.failed or each.low for each in found.scenarios] == [False, False]
+    assert min(found.scenarios, key=lambda each: each.severity_key).name == "refund"
     assert "cancel" not in decided(a_run(0.5), flaky, limits={"max_unsafe": 1}).reason
 
 
@@ -113,7 +114,7 @@ def test_its_run_is_started_for_its_unsafe_attempts_only() -> None:
 
 
 def test_its_failures_come_last_and_are_not_new() -> None:
-    sound, flaky = ClassifiedFailure(severity="low"), ClassifiedFailure(severity="critical", flaky=True)
+    sound, flaky = Failure(severity="low"), Failure(severity="critical", flaky=True)
     assert merge_failures([flaky, sound]) == (sound, flaky)
 
 
@@ -123,7 +124,5 @@ def test_its_score_is_asked_for_once_and_its_failures_are_marked() -> None:
     asked = Counter(call.query for _, call in calls.calls if call.path.endswith("/reliability"))
     assert min(asked.values()) == 1 < max(asked.values())
     failed = after(0, Success({**NUMBERS, "decision": "fail"}))
-    gate = replace(GATE, traces=GATE.traces[::-1])
-    [found] = evaluate(FakeApiCalls(backend(failed, failures=Success([{"type": "loop"}]))), gate)
-    assert [each.flaky for each in found.what_failed.failures] == [False, True]
-    assert [each.flaky for each in found.what_failed.scenarios] == [None, TODAY]
+    [found] = evaluate(FakeApiCalls(backend(failed, failures=Success([{"type": "loop"}]))), GATE)
+    assert [[each.flaky for each in scenario.failures] for scenario in found.what_failed.scenarios] == [[False], [True]]

@@ -10,8 +10,15 @@ from hypothesis import strategies as st
 
 from sepurux_action.config.settings import Trace
 from sepurux_action.errors import TraceFileError
-from sepurux_action.evaluation.recording import GUIDE, read_recording
-from sepurux_action.evaluation.trace_steps import Steps, compare_steps, failed_step, first_lines, steps_of
+from sepurux_action.evaluation.recording import (
+    GUIDE,
+    Steps,
+    compare_steps,
+    failed_step,
+    first_lines,
+    read_recording,
+    steps_of,
+)
 from tests.runner import TRACE
 
 PROMPT = {"type": "prompt", "input": "Refund order A-1002."}

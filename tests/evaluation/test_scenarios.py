@@ -12,7 +12,7 @@ from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import parse_failures
-from sepurux_action.evaluation.gate_numbers import WhatFailed
+from sepurux_action.evaluation.pooling import WhatFailed
 from sepurux_action.evaluation.runs import Decision
 from tests.evaluation import step
 from tests.evaluation.responses import Respond, at_first, http, in_turn, instead, rejected
@@ -251,7 +251,7 @@ def test_a_scenario_is_named_by_its_file_or_its_task_or_its_id() -> None:
     calls = FakeApiCalls(Batch(*runs[:1], names=names))
     found = evaluate(calls, replace(GATE, traces=(Trace(label="traces/a.json", content=b"{}"),))).what_failed
     assert ([each.name for each in found.scenarios], calls.paths("/v1/traces/")) == (["traces/a.json"], [])
-    assert {each.trace_id for each in found.failures} == {"traces/a.json"}
+    assert {each.trace_id for each in found.scenarios[0].failures} == {"traces/a.json"}
 
 
 def test_the_twenty_worst_scenarios_get_a_name() -> None:

@@ -19,9 +19,10 @@ import requests
 import urllib3
 
 from sepurux_action.app import run_step
-from sepurux_action.baseline import VERSION, write_results
 from sepurux_action.errors import Interrupted
-from sepurux_action.evaluation.base_results import BaseResult, BaseScenario
+from sepurux_action.evaluation.base_results import VERSION, write_results
+from sepurux_action.evaluation.failures import BaseScenario
+from sepurux_action.evaluation.published_result import Result
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.evaluation.transport import Transport
 from sepurux_action.host.deadlines import Signals, Timeouts
@@ -198,10 +199,8 @@ def _baseline(kind: str) -> str:
     other = kind == "of another branch"
     numbers = {"pass_rate": 1.0, "unsafe_attempts": 0.0, "failures": 0.0, "reliability_score": 100.0}
     results = [
-        BaseResult(
-            gate=CAMPAIGN,
-            campaign=CAMPAIGN,
-            branch="nowhere" if other else branch,
+        Result(
+            origin=(CAMPAIGN, CAMPAIGN, "", "", "nowhere" if other else branch),
             commit=tip,
             time=time,
             decision=Decision.PASS,

@@ -6,9 +6,9 @@ import math
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.evaluation.failures import ClassifiedFailure, merge_failures, parse_failures
-from sepurux_action.evaluation.gate_numbers import Scenario
+from sepurux_action.evaluation.failures import Failure, merge_failures, parse_failures
 from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, RELIABILITY_SCORE
+from sepurux_action.evaluation.pooling import Scenario
 from sepurux_action.evaluation.runs import MAX_CATEGORIES, Decision, Run, decide, parse_run
 from tests.builders import a_poll
 
@@ -104,8 +104,8 @@ def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction() -> None:
         assert RELIABILITY_SCORE.read_value(json.loads(reported)) == Reading(score)
 
 
-def failure(kind: str, severity: str = "low", description: str = "", count: int = 1) -> ClassifiedFailure:
-    return ClassifiedFailure(type=kind, severity=severity, description=description, count=count)
+def failure(kind: str, severity: str = "low", description: str = "", count: int = 1) -> Failure:
+    return Failure(type=kind, severity=severity, description=description, count=count)
 
 
 def test_failures_with_one_description_become_one_and_the_worst_and_most_frequent_are_first() -> None:
@@ -118,6 +118,6 @@ def test_failures_with_one_description_become_one_and_the_worst_and_most_frequen
 
 def test_classified_failures_are_read_and_what_is_no_object_is_left_out() -> None:
     first = {"type": "unsafe_action", "severity": "x" * 9_000, "description": "two\nlines", "mutation": None}
-    read = ClassifiedFailure(type="unsafe_action", severity="x" * 1_000, description="two lines")
-    assert parse_failures([first, None, "x", {}, {"type": 3}]) == (read, ClassifiedFailure())
+    read = Failure(type="unsafe_action", severity="x" * 1_000, description="two lines")
+    assert parse_failures([first, None, "x", {}, {"type": 3}]) == (read, Failure())
     assert parse_failures({"items": [first]}) == ()

@@ -1,4 +1,4 @@
-"""Reads the numbers and the failures of each scenario of an evaluation. Source: docs/configuration.md#scenarios."""
+"""Reads what failed: numbers and failures of each scenario of an evaluation (docs/configuration.md#scenarios)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,8 +11,8 @@ from sepurux_action.evaluation.api import Success
 from sepurux_action.evaluation.api_calls import ApiCalls, at_once
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import merge_failures, parse_failures
-from sepurux_action.evaluation.gate_numbers import Scenario, WhatFailed, scenarios_of
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS
+from sepurux_action.evaluation.pooling import WhatFailed, scenarios_of
 from sepurux_action.evaluation.runs import Decision, Run, decide, numbers_key, parse_run, wrong_shape
 
 MAX_RUNS = 100  # of a batch whose numbers are read
@@ -48,34 +48,25 @@ class RunReader:
             api.classified_failures(run.campaign_id, run.run_id, self._project), self._until
         )
         payload = result.payload if isinstance(result, Success) else None
-        found = parse_failures(payload) if is_list_of(payload, campaign_id=run.campaign_id, run_id=run.run_id) else ()
+        of_run = isinstance(payload, list) and all(
+            isinstance(each, dict)
+            and each.get("campaign_id") in {None, run.campaign_id}
+            and each.get("run_id") in {None, run.run_id}
+            for each in payload
+        )
+        found = parse_failures(payload) if of_run else ()
         complete = 0 < len(found) < api.FAILURES_PAGE if reported is None else len(found) >= reported
         trace_id = run.trace_id or next((each.trace_id for each in found if each.trace_id), "")
-        named = (
-            replace(each, trace_id=run.path or each.trace_id or trace_id, flaky=bool(run.trace.flaky)) for each in found
-        )
-        self.run = replace(
-            run,
-            trace_id=trace_id,
-            name=run.name or trace_id,
-            failures=merge_failures(named),
-            unread=not complete,
-        )
+        flaky = bool(run.trace.flaky)
+        named = (replace(each, trace_id=run.path or each.trace_id or trace_id, flaky=flaky) for each in found)
+        failures, name = merge_failures(named), run.name or trace_id
+        self.run = replace(run, trace_id=trace_id, name=name, failures=failures, unread=not complete)
 
     async def read_name(self) -> None:
         result = await self._calls.send(api.show_trace(self.run.trace_id, self._project), self._until)
         if isinstance(result, Success):
             name = json_reader.text(json_reader.at(result.payload, "task_name"))
             self.run = replace(self.run, name=name or self.run.name)
-
-
-def is_list_of(payload: object, *, campaign_id: str, run_id: str) -> bool:
-    """Return whether a response is a list of a run's classified failures."""
-    if not isinstance(payload, list) or not all(isinstance(item, dict) for item in payload):
-        return False
-    return all(
-        item.get("campaign_id") in {None, campaign_id} and item.get("run_id") in {None, run_id} for item in payload
-    )
 
 
 async def read_scenarios(gates: Sequence[GateDecision], calls: ApiCalls, *, kept: bool) -> tuple[WhatFailed, ...]:
@@ -108,19 +99,18 @@ def nothing_read(decided: GateDecision) -> WhatFailed:
 def _runs_of(run: Run, gate: Gate) -> Sequence[Run]:
     """Return the run if it is that of one scenario, else the first ones of a batch."""
     run_ids = run.run_ids or tuple(filter(None, [run.run_id]))
-    if not run.evaluated:
-        return ()
-    if len(run_ids) == 1:
+    if run.evaluated and len(run_ids) == 1:
         return (replace(run, run_id=run_ids[0], name=run.path or run.trace_id),)
-    return (
-        ()
-        if gate.names_traces
-        else tuple(Run(run_id=run_id, campaign_id=run.campaign_id) for run_id in run_ids[:MAX_RUNS])
-    )
+    if not run.evaluated or gate.names_traces:
+        return ()
+    return tuple(Run(run_id=run_id, campaign_id=run.campaign_id) for run_id in run_ids[:MAX_RUNS])
 
 
 def _what_failed(decided: GateDecision, read: Sequence[Sequence[Run]]) -> WhatFailed:
-    """Return the scenarios of a gate, the worst first, and all their failures; without what was `read`, no failures."""
+    """Return the scenarios of a gate, the worst first, and the failures of a batch; nothing is `read` after a pass.
+
+    Those of traces are added when they are compared with the base.
+    """
     if not read:
         return WhatFailed(scenarios=decided.scenarios)
     gate, runs, unread_failures, unread_scenarios = decided.gate, list[Run](), 0, 0
@@ -131,19 +121,14 @@ def _what_failed(decided: GateDecision, read: Sequence[Sequence[Run]]) -> WhatFa
         elif run.evaluated:
             unread_scenarios += max(0, int(run.value(SCENARIOS) or 1) - len(of_run))
         if run.evaluated:
-            unread_failures += max(
-                0, int(run.value(FAILURES) or 0) - sum(failure.count for each in of_run for failure in each.failures)
-            )
+            listed = sum(failure.count for each in of_run for failure in each.failures)
+            unread_failures += max(0, int(run.value(FAILURES) or 0) - listed)
         runs.append(known)
     scenarios = scenarios_of(gate, tuple(runs))
+    failures = (each for of_run in read for run in of_run for each in run.failures)
     return WhatFailed(
-        scenarios=tuple(sorted(scenarios, key=_severity)),
-        failures=merge_failures(each for of_run in read for run in of_run for each in run.failures),
+        scenarios=tuple(sorted(scenarios, key=lambda each: each.severity_key)),
+        failures=() if gate.names_traces else merge_failures(failures),
         unread_failures=unread_failures,
         unread_scenarios=sum(each.incomplete for each in scenarios) + unread_scenarios,
     )
-
-
-def _severity(scenario: Scenario) -> tuple[float, ...]:
-    """Return a key that sorts the worst one first, by unsafe attempts, pass rate, failures: flaky ones last."""
-    return scenario.flaky is not None, not scenario.failed, *numbers_key(scenario.value)
