@@ -116,15 +116,15 @@ def _read_again(
     """
     known = (each for each in results if each.rule is not Rule.RECORD_UNREAD)
     not_failed = [each for each in known if each.decision is not Decision.FAIL]
-    found, pull, rule, why, hint = None, None, Rule.RECORD_UNREAD, RECORD_UNREAD, RECORD_HINT
+    new, pull, rule, why, hint = None, None, Rule.RECORD_UNREAD, RECORD_UNREAD, RECORD_HINT
     if not step.signals.received:
         pull = read_again(step.calls, step.event, step.settings)
-        found = statuses.read_new_fails(step.calls, step.subject, record, [each.gate for each in not_failed])
+        new = statuses.read_new_fails(step.calls, step.subject, record, [each.gate for each in not_failed])
     if step.signals.received:
         rule, why, hint = Rule.CANCELED, CANCELED, NEXT_STEPS[Rule.CANCELED]
-        found, not_failed = None, [each for each in not_failed if each.decision is Decision.PASS]
-    if found is not None:
-        return found, pull
+        new, not_failed = None, [each for each in not_failed if each.decision is Decision.PASS]
+    if new is not None:
+        return new.results, pull
     errors = {
         each.gate.name: replace(each, decision=Decision.ERROR, rule=rule, reason=why, detail=why, hint=hint)
         for each in not_failed

@@ -21,6 +21,7 @@ PAGE = 100  # entries of one page, GitHub's largest
 MAX_PAGES = 30  # of a list; GitHub itself allows 2,500 comments on a pull request
 FIRST_READ_S = 60.0  # for finding the pull request and the policy; the same for what decides besides
 READS_S = 15.0  # for the pending statuses; the same for reviews, and for the read at the end
+AFTER_SIGNAL_S = 2.0  # for all calls, because the program must exit within 5 s
 RETRY_PAUSES_S = (0.0, 1.0, 2.0)  # before each further request of a call
 RETRY_PAUSE_S = 5.0  # between two attempts at a read that decides, after those with shorter pauses
 MAX_MESSAGE_LENGTH = 200  # characters of a GitHub message that a warning repeats
@@ -35,7 +36,6 @@ TIMED_OUT = "GitHub did not respond in the time that the gate waits for it"
 CANCELED = "the run was canceled before GitHub responded"
 # In `x-accepted-github-permissions`, such as `issues=write; pull_requests=write` for one of two ways.
 _PERMISSION = re.compile(r"\b([a-z_]{1,40})=(read|write|admin)\b")
-_GATEWAY_ERRORS = frozenset({502, 503, 504})
 _TIMEOUT = re.compile(r"time[ds]?[ -]?out", re.IGNORECASE)
 
 
@@ -47,6 +47,13 @@ class Kind(Enum):
     TEMPORARY = auto()  # the same call may succeed later
     TIMED_OUT = auto()  # no time is left to try again
     OVER_LIMIT = auto()  # the query costs too much
+
+
+GRAPHQL_TYPES = {
+    "FORBIDDEN": Kind.FORBIDDEN,
+    "RATE_LIMITED": Kind.RATE_LIMITED,
+    "RESOURCE_LIMITS_EXCEEDED": Kind.OVER_LIMIT,
+}
 
 
 class GitHubError(Exception):
@@ -64,17 +71,12 @@ class GitHubError(Exception):
         # The token may not make such a call for any target, or only this target is the problem.
         self.of_the_token = Kind.FORBIDDEN in kinds or status in {401, 410}
         self.of_one_target = not self.of_the_token and status in {404, 422}
+        # GitHub may respond to a smaller query, because this one costs or takes too much. Source:
+        # https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api
+        over_limit = Kind.OVER_LIMIT in kinds or status in {502, 503, 504}
+        self.too_large = over_limit or bool(_TIMEOUT.search(message))
         shown = json_reader.shorten(json_reader.printable(message), MAX_MESSAGE_LENGTH).rstrip(". ")
         super().__init__(joined(" ", optional("HTTP {}", status), shown) or "no response")
-
-    @property
-    def too_large(self) -> bool:
-        """Return whether GitHub may respond to a smaller query, because this one costs or takes too much.
-
-        Source: https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api
-        """
-        over_limit = Kind.OVER_LIMIT in self.kinds or self.status in _GATEWAY_ERRORS
-        return over_limit or bool(_TIMEOUT.search(self.message))
 
 
 class Operation(Enum):
@@ -98,17 +100,6 @@ class Operation(Enum):
     def __init__(self, text: str, permission: str) -> None:
         self.text = text
         self.permission = permission
-
-
-def warning_text(operation: Operation, error: GitHubError, event: Event, targets: Sequence[str] = ()) -> str:
-    more = optional("{} more", len(targets[MAX_TARGETS_NAMED:]))
-    named = json_reader.printable(joined(", ", *targets[:MAX_TARGETS_NAMED], more))
-    text = f"Could not {operation.text} ({joined(': ', named, str(error))}). {advice(operation, error, event)}"
-    if operation is Operation.STATUSES:
-        return text
-    if operation in {Operation.BASE, Operation.RESULTS}:
-        return f"{text} Unless a gate limits a drop, this does not change the result."
-    return f"{text} This does not change the result."
 
 
 def advice(operation: Operation, error: GitHubError, event: Event) -> str:
@@ -175,31 +166,23 @@ class Client:
         response = self.send(
             "POST", "", body={"query": query, "variables": {"owner": owner, "name": name, **variables}}
         )
-        failed, is_error = failed_fields(response), "errors" in json_reader.as_object(response)
-        if is_error:
-            error = self._graphql_error([*json_reader.as_array(json_reader.at(response, "errors"))])
-            if Kind.OVER_LIMIT in error.kinds or not failed or failed - may_fail:
-                raise error
+        if "errors" in json_reader.as_object(response):
+            errors, failed = [*json_reader.as_array(json_reader.at(response, "errors"))], failed_fields(response)
+            types, paths = {json_reader.text(json_reader.at(each, "type")) for each in errors}, error_paths(errors)
+            kinds = {kind for name, kind in GRAPHQL_TYPES.items() if name in types}
+            if Kind.RATE_LIMITED in kinds:
+                kinds.discard(Kind.FORBIDDEN)
+            if Kind.OVER_LIMIT in kinds or not failed or failed - may_fail:
+                raise GitHubError(
+                    self.redact(joined_messages(errors)),
+                    *kinds,
+                    status=404 if types == {"NOT_FOUND"} or ("NOT_FOUND" in types and ("repository",) in paths) else 0,
+                    # No other missing permission is clear from the errors.
+                    accepted="statuses=read" if {path[-1:] for path in paths} == {("status",)} else "",
+                )
         if not isinstance(json_reader.at(response, "data", "repository"), dict):
             raise GitHubError(UNEXPECTED_SHAPE)
         return response
-
-    def _graphql_error(self, errors: Sequence[object]) -> GitHubError:
-        """Return what the errors in a GraphQL response mean, which has status 200."""
-        types, paths = {json_reader.text(json_reader.at(each, "type")) for each in errors}, error_paths(errors)
-        limited = "RATE_LIMITED" in types
-        kinds = {
-            Kind.FORBIDDEN: "FORBIDDEN" in types and not limited,
-            Kind.RATE_LIMITED: limited,
-            Kind.OVER_LIMIT: "RESOURCE_LIMITS_EXCEEDED" in types,
-        }
-        return GitHubError(
-            self.redact(joined_messages(errors)),
-            *(kind for kind, applies in kinds.items() if applies),
-            status=404 if types == {"NOT_FOUND"} or ("NOT_FOUND" in types and ("repository",) in paths) else 0,
-            # No other missing permission is clear from the errors.
-            accepted="statuses=read" if {path[-1:] for path in paths} == {("status",)} else "",
-        )
 
 
 def failed_fields(response: object) -> frozenset[str]:
@@ -251,16 +234,15 @@ class Calls:
         """Return the seconds that the calls have; negative if they had fewer than they took."""
         return self.deadline - self._timeouts.now()
 
-    def set_timeout(self, seconds: float, after_signal: float | None = None) -> None:
-        """Begin the time of the following calls. After a signal, they have other seconds, or what is left."""
+    def set_timeout(self, seconds: float) -> None:
+        """Begin the time of the following calls. After a signal, they have what is left."""
         if not self.after_signal:
             self.deadline = self._timeouts.now() + seconds
-        elif after_signal is not None:
-            self.deadline = self._timeouts.now() + after_signal
 
     def enter_shutdown(self, timeouts: Timeouts) -> None:
         """Allow one attempt at each call, after a signal. `timeouts` are new: the signal interrupted the others."""
         self._timeouts, self.after_signal = timeouts, True
+        self.deadline = timeouts.now() + AFTER_SIGNAL_S
 
     def once(self, key: Hashable, read: Callable[[], T]) -> T:
         """Return what `read` returns, or what it returned for this key before: each part of GitHub is read once."""
@@ -332,7 +314,15 @@ class Calls:
 
     def warn(self, operation: Operation, error: GitHubError, targets: Sequence[str] = ()) -> None:
         """Write the warning for a rejection, once; if the token may not do the operation, it is not tried again."""
-        self.warn_once(warning_text(operation, error, self._event, targets))
+        more = optional("{} more", len(targets[MAX_TARGETS_NAMED:]))
+        named = json_reader.printable(joined(", ", *targets[:MAX_TARGETS_NAMED], more))
+        what = f"Could not {operation.text} ({joined(': ', named, str(error))})"
+        effect = " This does not change the result."
+        if operation in {Operation.BASE, Operation.RESULTS}:
+            effect = " Unless a gate limits a drop, this does not change the result."
+        if operation is Operation.STATUSES:
+            effect = ""
+        self.warn_once(f"{what}. {advice(operation, error, self._event)}{effect}")
         if error.of_the_token:
             self._denied.add(operation)
         if Kind.FORBIDDEN in error.kinds:

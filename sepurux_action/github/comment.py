@@ -21,8 +21,7 @@ from sepurux_action.github.client import (
     check_id,
 )
 from sepurux_action.github.event import Event
-from sepurux_action.github.queries import Comment, PullRequest, oldest_first
-from sepurux_action.github.subject import read_pull_request
+from sepurux_action.github.queries import Comment, PullRequest, oldest_first, read_pull_request
 
 MARKER = "sepurux-gate"
 UNKNOWN_COMMENTS = (
@@ -36,7 +35,7 @@ def read_again(calls: Calls, event: Event, settings: Settings) -> PullRequest | 
     calls.set_timeout(READS_S)
     if event.pull_request is None or event.name == "merge_group" or settings.comment is CommentMode.NEVER:
         return None
-    return read_pull_request(calls, event.pull_request)
+    return calls.try_call(Operation.PULL, partial(read_pull_request, event.pull_request, ""))
 
 
 def marker_of(settings: Settings) -> str:
@@ -49,7 +48,10 @@ def publish_comment(calls: Calls, event: Event, pull: PullRequest, text: str, *,
     marker, number, why = text.partition("\n")[0], event.pull_request, ""
     ours = _ours(pull, marker)
     for _ in range(MAX_PAGES - 1):
-        if not pull.after or ours or (page := read_pull_request(calls, number, pull.after)) is None:
+        if not pull.after or ours:
+            break
+        page = calls.try_call(Operation.PULL, partial(read_pull_request, number, pull.after))
+        if page is None:
             break
         pull = replace(pull, comments=oldest_first((*pull.comments, *page.comments)), after=page.after)
         ours = _ours(pull, marker)

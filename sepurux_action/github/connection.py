@@ -63,34 +63,26 @@ def translate_errors(call: Callable[[], T], redact: Callable[[str], str] = str) 
     try:
         return call()
     except GithubException as error:
-        raise _rejection(error, redact) from None
+        rejection = error
     except NETWORK_ERRORS as error:  # whose text quotes addresses
         raise GitHubError(failure_words("GitHub", error), Kind.TEMPORARY) from None
     except RuntimeError:
         raise GitHubError(UNEXPECTED_SHAPE) from None
     except (BadAttributeException, *SHAPE_ERRORS):  # of any status: PyGithub parses the body first
         raise GitHubError(UNEXPECTED_SHAPE, Kind.TEMPORARY) from None
-
-
-def _rejection(error: GithubException, redact: Callable[[str], str]) -> GitHubError:
-    data, headers = json_reader.as_object(error.data), {k.lower(): v for k, v in (error.headers or {}).items()}
+    status, data = rejection.status, json_reader.as_object(rejection.data)
+    headers = {name.lower(): value for name, value in (rejection.headers or {}).items()}
     message = redact(joined_messages([data, *json_reader.as_array(data.get("errors"))]))
-    kind, retry_after_s, exhausted = None, None, headers.get("x-ratelimit-remaining") == "0"
-    limited = exhausted or "rate limit" in message.lower() or "retry-after" in headers
-    if error.status in LIMIT_STATUSES and limited:
-        kind = Kind.RATE_LIMITED
-    elif error.status == 403:  # noqa: PLR2004
-        kind = Kind.FORBIDDEN
-    elif error.status >= 500:  # noqa: PLR2004
-        kind = Kind.TEMPORARY
+    kinds, retry_after_s, exhausted = list[Kind](), None, headers.get("x-ratelimit-remaining") == "0"
+    if status in LIMIT_STATUSES and (exhausted or "rate limit" in message.lower() or "retry-after" in headers):
+        kinds.append(Kind.RATE_LIMITED)
+    elif status == 403:  # noqa: PLR2004
+        kinds.append(Kind.FORBIDDEN)
+    elif status >= 500:  # noqa: PLR2004
+        kinds.append(Kind.TEMPORARY)
     if _SECONDS.match(seconds := headers.get("retry-after", "")):
         retry_after_s = float(seconds)
     elif exhausted and _SECONDS.match(reset := headers.get("x-ratelimit-reset", "")):
         retry_after_s = max(0.0, float(reset) - time.time()) + 1  # the reset is a whole second
-    return GitHubError(
-        message,
-        *filter(None, [kind]),
-        status=error.status,
-        accepted=str(headers.get("x-accepted-github-permissions", "")),
-        retry_after_s=retry_after_s,
-    )
+    accepted = str(headers.get("x-accepted-github-permissions", ""))
+    raise GitHubError(message, *kinds, status=status, accepted=accepted, retry_after_s=retry_after_s)

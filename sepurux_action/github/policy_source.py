@@ -6,7 +6,7 @@ Source: docs/configuration.md#whose-file-applies.
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from sepurux_action.common import json_reader
@@ -55,9 +55,17 @@ def resolve_policy(
             raise _invalid(unreadable("GitHub's address is not known", "Set `GITHUB_API_URL` to an https address."))
         if read_file:
             return _of_checkout(settings.config, read_file)
-        return _of_github(settings, subject, check)
+        policy = _policy(subject.policy)
+        if policy is None and event.name in FIRST_FILE_EVENTS and not event.fork and not settings.gates[0].campaign:
+            return ResolvedPolicy(policy=_policy(subject.head_policy), place="this pull request")
+        merged = _policy(subject.head_policy) if check else None
+        if check and merged and (problems := check(merged).problems):
+            raise _invalid(*problems)
     except ConfigurationError as bad:
         raise ConfigurationError(dict.fromkeys((*bad.problems, *settings.problems))) from None
+    place = joined(" of ", f"commit {subject.base[:7]}", json_reader.printable(event.base_ref))
+    none = Layer(Source.POLICY)
+    return ResolvedPolicy(policy=policy, place=place, changes=diff(policy or none, merged or none) if check else ())
 
 
 def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
@@ -107,21 +115,6 @@ def _of_checkout(config: str, read_file: ReadFile) -> ResolvedPolicy:
     return ResolvedPolicy(policy=None if text is None else _read(text, path), place=CHECKOUT)
 
 
-def _of_github(settings: Settings, subject: Subject, check: Check | None) -> ResolvedPolicy:
-    """Return the base's policy, and what the pull request changes in it; without one, that of the pull request."""
-    event, policy = subject.event, _policy(subject.policy)
-    if policy is None and event.name in FIRST_FILE_EVENTS and not event.fork and not settings.gates[0].campaign:
-        return ResolvedPolicy(policy=_policy(subject.head_policy), place="this pull request")
-    branch = json_reader.printable(event.base_ref)
-    found = ResolvedPolicy(policy=policy, place=joined(" of ", f"commit {subject.base[:7]}", branch))
-    if check is None:
-        return found
-    none, merged = Layer(Source.POLICY), _policy(subject.head_policy)
-    if merged and (problems := check(merged).problems):
-        raise ConfigurationError(problems)
-    return replace(found, changes=diff(policy or none, merged or none))
-
-
 def _policy(file: PolicyFile) -> Layer | None:
     """Return the policy in a file that GitHub returned, None if there is none; raises ConfigurationError."""
     if isinstance(file, Problem):
@@ -135,5 +128,5 @@ def _read(raw: bytes, path: str) -> Layer:
     return read_policy(raw, path)
 
 
-def _invalid(problem: Problem) -> ConfigurationError:
-    return ConfigurationError([problem])
+def _invalid(*problems: Problem) -> ConfigurationError:
+    return ConfigurationError(problems)

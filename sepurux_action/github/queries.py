@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import starmap
 
@@ -12,7 +12,7 @@ from sepurux_action.config.settings import CONTEXT_PREFIX, MAX_FILE_BYTES, MISNA
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import Reason, Refusal
 from sepurux_action.evaluation.published_result import Result, Results, comparable, parse_description
-from sepurux_action.github.client import PAGE, Client, GitHubError, Operation, advice, failed_fields
+from sepurux_action.github.client import PAGE, UNEXPECTED_SHAPE, Client, GitHubError, Operation, advice, failed_fields
 from sepurux_action.github.event import Event, encoded, parse_branch, parse_sha
 
 NO_TEXT_FILE = f"it is not a text file of at most {MAX_FILE_BYTES // 1024} KiB"
@@ -23,6 +23,8 @@ CONFIGURED_BOTS = frozenset({"dependabot", "renovate"})  # whose assignees come 
 RECENT_PULL_REQUESTS = 30  # some weeks of a team's work
 BASELINE_COMMITS = 50  # of the base branch's first-parent line that are searched for results
 
+_REPOSITORY = "repository(owner: $owner, name: $name) {{ {} {} }}"
+_QUERY = "query {}($owner: String!, $name: String!) {{ viewer {{ login }} " + _REPOSITORY + " }}"
 _FILE = "__typename ... on Blob { text isTruncated }"
 _STATUSES = """... on Commit {
       oid committedDate
@@ -36,7 +38,7 @@ fragment baseCommit on GitObject {
   oid
   ... on Commit { status { contexts { context description targetUrl creator { __typename login } } } }
 }"""
-RECENT_RESULTS_QUERY = """
+_RECENT = """
 query recent($owner: String!, $name: String!, $base: String!, $last: Int!) {
   repository(owner: $owner, name: $name) {
     pullRequests(first: $last, baseRefName: $base, orderBy: {field: CREATED_AT, direction: DESC}) {
@@ -45,7 +47,7 @@ query recent($owner: String!, $name: String!, $base: String!, $last: Int!) {
   }
 }
 """
-REQUESTERS_QUERY = f"""
+_REQUESTERS = f"""
 query requesters($owner: String!, $name: String!, $number: Int!, $head: String!) {{
   repository(owner: $owner, name: $name) {{
     pullRequest(number: $number) {{ assignees(first: {PAGE}) {{ nodes {{ login }} pageInfo {{ hasNextPage }} }} }}
@@ -59,7 +61,7 @@ fragment authored on Commit {{
   authors(first: {PAGE}) {{ nodes {{ user {{ login }} }} pageInfo {{ hasNextPage }} }}
 }}
 """
-PULL_REQUEST_QUERY = f"""
+_PULL_REQUEST = f"""
 query pull($owner: String!, $name: String!, $number: Int!, $after: String) {{
   repository(owner: $owner, name: $name) {{
     pullRequest(number: $number) {{
@@ -154,54 +156,27 @@ class PullRequest:
     after: str
 
 
-def policy_ref(event: Event) -> str:
-    """Return the commit whose policy file applies.
+def read_commit(event: Event, client: Client) -> Subject:
+    """Return what one query shows of the evaluated commit, and of the one whose policy applies.
 
-    It is the base of a merge group, the newest one of the base branch of a pull request, else the evaluated one.
+    That is the base of a merge group, the newest commit of the base branch of a pull request, or the evaluated one.
     """
-    base = event.base_ref and f"refs/heads/{event.base_ref}"
-    return event.base_sha or base or event.commit
-
-
-def commit_query(event: Event) -> str:
-    """Return the query for what `parse_commit` reads."""
-    at = policy_ref(event)
+    base_ref = event.base_ref and f"refs/heads/{event.base_ref}"
+    at = event.base_sha or base_ref or event.commit
     fields = {"evaluated": (event.commit, _STATUSES), "policyCommit": (at, "oid")}
     for name, revision in (("policy", at), ("headPolicy", event.commit)):
         fields[name] = f"{revision}:{POLICY_PATH}", _FILE
         fields[f"{name}Yaml"] = f"{revision}:{MISNAMED_PATH}", "__typename"
     more = "defaultBranchRef { name }"
-    if event.base_ref:
-        base = json.dumps(f"refs/heads/{event.base_ref}", ensure_ascii=False)
-        more += f" baseRef: ref(qualifiedName: {base}) {{ refUpdateRule {{ requiredStatusCheckContexts }} }}"
-    return _query_of("commit", fields, more)
-
-
-def base_query(event: Event) -> str:
-    """Return the query for what `parse_base` reads."""
-    base = f"refs/heads/{event.base_ref}" if event.base_ref else event.commit
-    fields = {name: (f"{base}~{steps}", "...baseCommit") for steps, name in enumerate(_LINE)}
-    return _query_of("base", fields) + _BASE_COMMIT
-
-
-def _query_of(query: str, fields: Mapping[str, tuple[str, str]], more: str = "") -> str:
-    """Return a query of this name for objects and the token's login: of each field, the revision and what is read.
-
-    A revision is a literal. JSON's escapes are those of GraphQL: https://spec.graphql.org/October2021/#sec-String-Value.
-    """
-    quoted = ((name, json.dumps(at, ensure_ascii=False), shape) for name, (at, shape) in fields.items())
-    objects = "\n".join(f"{name}: object(expression: {at}) {{ {shape} }}" for name, at, shape in quoted)
-    repository = f"repository(owner: $owner, name: $name) {{ {more} {objects} }}"
-    return f"query {query}($owner: String!, $name: String!) {{ viewer {{ login }} {repository} }}"
-
-
-def parse_commit(response: object, event: Event) -> Subject:
-    """Return what a response to the query shows. Its errors are about fields of MAY_FAIL only, which are null then."""
-    repository = json_reader.as_object(json_reader.at(response, "data", "repository"))
+    if base_ref:
+        more += (
+            f" baseRef: ref(qualifiedName: {_literal(base_ref)}) {{ refUpdateRule {{ requiredStatusCheckContexts }} }}"
+        )
+    response = client.query(_QUERY.format("commit", more, _objects(fields)), may_fail=MAY_FAIL)
+    repository, failed = json_reader.as_object(json_reader.at(response, "data", "repository")), failed_fields(response)
     account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
-    evaluated, failed = json_reader.as_object(repository.get("evaluated")), failed_fields(response)
-    if evaluated.get("oid") != event.commit:
-        evaluated = {}
+    evaluated = json_reader.as_object(repository.get("evaluated"))
+    evaluated = evaluated if evaluated.get("oid") == event.commit else {}
     base = parse_sha(json_reader.at(repository, "policyCommit", "oid"))
     required = json_reader.at(repository, "baseRef", "refUpdateRule", "requiredStatusCheckContexts")
     contexts = filter(None, map(json_reader.text, json_reader.as_array(required)))
@@ -209,13 +184,28 @@ def parse_commit(response: object, event: Event) -> Subject:
         event=event,
         account=account,
         default_branch=parse_branch(json_reader.at(repository, "defaultBranchRef", "name")),
-        statuses=None if "evaluated" in failed else parse_statuses(evaluated, account),
+        statuses=None if "evaluated" in failed else _statuses(evaluated, account),
         committed=json_reader.time(evaluated.get("committedDate")),
         base=base,
         policy=_policy_file(repository, "policy", is_known=bool(base)),
         head_policy=_policy_file(repository, "headPolicy", is_known=bool(evaluated)),
         required=None if "baseRef" in failed else tuple(contexts),
     )
+
+
+def _objects(fields: Mapping[str, tuple[str, str]]) -> str:
+    """Return a part of a query for objects of the repository: for each field, the revision and what is read."""
+    return "\n".join(
+        f"{name}: object(expression: {_literal(at)}) {{ {shape} }}" for name, (at, shape) in fields.items()
+    )
+
+
+def _literal(text: str) -> str:
+    """Return a literal of GraphQL, whose escapes are those of JSON.
+
+    Source: https://spec.graphql.org/October2021/#sec-String-Value
+    """
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _policy_file(repository: Mapping[str, object], name: str, *, is_known: bool) -> PolicyFile:
@@ -242,7 +232,7 @@ def misnamed(path: str) -> Problem:
     return Problem("", f"the gate does not read a file with this name; rename it to `{name}`", path, 1)
 
 
-def parse_statuses(commit: object, account: str) -> tuple[Status, ...] | None:
+def _statuses(commit: object, account: str) -> tuple[Status, ...] | None:
     """Return the statuses of a commit, () if its `status` is null; None if the shape is unknown, so they are unread."""
     status = json_reader.as_object(commit).get("status", "")
     if status is None:
@@ -274,30 +264,32 @@ def read_statuses(client: Client, commit: str, account: str) -> Iterator[Status]
     return (parse_status(each, account) for each in client.pages(f"commits/{commit}/statuses"))
 
 
-def parse_base(
-    response: object, evaluated: str, contexts: set[str], read_all: Callable[[str, str], Iterable[Status]]
-) -> Mapping[str, Results] | None:
-    """Return the results of the lower-case `contexts` before the `evaluated` commit in a response without errors.
+def read_base(event: Event, contexts: set[str], client: Client) -> Mapping[str, Results] | None:
+    """Return the results of the lower-case `contexts` on the base branch, without those of the evaluated commit.
 
     Only the first-parent line counts: a merged branch has results of commits that the base branch never was at. Beyond
     the end of a short history, the commits are null. A branch that moved meanwhile may list a commit twice. Without the
-    token's account, or if a commit or its statuses are unread, no result is known.
+    token's account, or if a commit or its statuses are unread, no result is known. GraphQL shows the newest status of a
+    context alone. If it is no result of the account, all statuses of the commit are read.
     """
-    repository = json_reader.as_object(json_reader.at(response, "data", "repository"))
+    base = f"refs/heads/{event.base_ref}" if event.base_ref else event.commit
+    fields = {name: (f"{base}~{steps}", "...baseCommit") for steps, name in enumerate(_LINE)}
+    response = client.query(_QUERY.format("base", "", _objects(fields)) + _BASE_COMMIT)
     account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
-    commits = [json_reader.as_object(repository.get(name)) for name in _LINE]
+    commits = [json_reader.as_object(json_reader.at(response, "data", "repository", name)) for name in _LINE]
     length = next((steps for steps, commit in enumerate(commits) if not commit), len(commits))
-    read = (parse_sha(commit.get("oid")) and parse_statuses(commit, "") is not None for commit in commits[:length])
+    read = (parse_sha(commit.get("oid")) and _statuses(commit, "") is not None for commit in commits[:length])
     if not account or not length or any(commits[length:]) or not all(read):
         return None
     line = {parse_sha(commit["oid"]): commit for commit in commits[:length]}
     found: dict[str, list[Result]] = {}
-    for sha in [each for each in line if each != evaluated][:BASELINE_COMMITS]:
-        newest = {each.context.lower(): each for each in parse_statuses(line[sha], account) or ()}
+    for sha in [each for each in line if each != event.commit][:BASELINE_COMMITS]:
+        newest = {each.context.lower(): each for each in _statuses(line[sha], account) or ()}
         for context in contexts & newest.keys():
             result = _decided(newest[context])
             if result is None:
-                older = (_decided(each) for each in read_all(sha, account) if each.context.lower() == context)
+                all_of = read_statuses(client, sha, account)
+                older = (_decided(each) for each in all_of if each.context.lower() == context)
                 result = next(filter(None, older), None)
             if result:
                 found.setdefault(context, []).append(replace(result, commit=sha))
@@ -311,21 +303,23 @@ def _decided(status: Status) -> Result | None:
     return None
 
 
-def parse_recent_results(response: object) -> Mapping[str, list[Result]]:
-    """Return the newest results, one of each pull request, by lower-case context."""
+def read_recent_results(base: str, client: Client) -> Mapping[str, list[Result]]:
+    """Return the newest results of pull requests to a base branch, one of each, by lower-case context."""
+    response = client.query(_RECENT, {"base": base, "last": RECENT_PULL_REQUESTS})
     pulls = json_reader.as_array(json_reader.at(response, "data", "repository", "pullRequests", "nodes"))
     nodes = (node for pull in pulls for node in json_reader.as_array(json_reader.at(pull, "commits", "nodes")))
-    statuses = (each for node in nodes for each in parse_statuses(json_reader.at(node, "commit"), "") or ())
+    statuses = (each for node in nodes for each in _statuses(json_reader.at(node, "commit"), "") or ())
     results = ((each.context.lower(), parse_description(each.description)) for each in statuses)
     return grouped((context, result) for context, result in results if result)
 
 
-def parse_requesters(response: object, *, by_agent: bool) -> tuple[Refusal, ...] | None:
-    """Return who made the head commit, or asked a bot for it; None if someone may be missing.
+def read_requesters(number: int | None, head: str, by_agent: bool, client: Client) -> tuple[Refusal, ...]:  # noqa: FBT001
+    """Return who made the head commit, or asked a bot for it; raises GitHubError if someone may be missing.
 
     That is its author, and if the pull request is `by_agent`, its co-authors and the assignees too. Of a merge that
     GitHub made, the first parent counts; GraphQL does not always name GitHub's own account.
     """
+    response = client.query(_REQUESTERS, {"head": head, "number": number})
     repository = json_reader.at(response, "data", "repository")
     commit = json_reader.at(repository, "object")
     by_github = json_reader.at(commit, "committer", "user", "login") == "web-flow"
@@ -335,14 +329,16 @@ def parse_requesters(response: object, *, by_agent: bool) -> tuple[Refusal, ...]
     assignees = _whole(json_reader.at(repository, "pullRequest", "assignees"))
     authors = _whole(json_reader.at(commit, "authors"))
     if assignees is None or not authors:
-        return None
+        raise GitHubError(UNEXPECTED_SHAPE)
     if not by_agent:
         assignees, authors = [], authors[:1]
     users = (json_reader.as_object(author).get("user", "") for author in authors)
     people = [(user, Reason.COMMIT_AUTHOR) for user in users if user is not None]  # null: the address of no person
     people += [(user, Reason.ASSIGNEE) for user in assignees]
     reasons = {json_reader.text(json_reader.at(user, "login")): reason for user, reason in people}
-    return None if "" in reasons else tuple(starmap(Refusal, reasons.items()))
+    if "" in reasons:
+        raise GitHubError(UNEXPECTED_SHAPE)
+    return tuple(starmap(Refusal, reasons.items()))
 
 
 def _whole(page: object) -> list[object] | None:
@@ -350,21 +346,22 @@ def _whole(page: object) -> list[object] | None:
     return nodes if isinstance(nodes, list) and json_reader.at(page, "pageInfo", "hasNextPage") is False else None
 
 
-def parse_pull_request(response: object) -> PullRequest | None:
-    """Return the pull request in a response without errors; None if a comment, its author, or the next page lacks."""
+def read_pull_request(number: int | None, after: str, client: Client) -> PullRequest:
+    """Return a pull request, and the own comments of the page after a cursor; raises GitHubError if it is not whole."""
+    response = client.query(_PULL_REQUEST, {"number": number, "after": after or None})
     pull = json_reader.at(response, "data", "repository", "pullRequest")
     thread = json_reader.at(pull, "comments")
     nodes, more = json_reader.at(thread, "nodes"), json_reader.at(thread, "pageInfo", "hasNextPage")
     after = json_reader.text(json_reader.at(thread, "pageInfo", "endCursor")) if more is True else ""
     if not isinstance(nodes, list) or not (after or more is False):
-        return None
+        raise GitHubError(UNEXPECTED_SHAPE)
     own: list[Comment] = []
     for node in map(json_reader.as_object, nodes):
-        is_own, number, body = (node.get(name) for name in ("viewerDidAuthor", "fullDatabaseId", "body"))
+        is_own, own_id, body = (node.get(name) for name in ("viewerDidAuthor", "fullDatabaseId", "body"))
         if not isinstance(is_own, bool):
-            return None
-        if is_own and isinstance(number, str) and _BIG_INT.match(number) and isinstance(body, str):
-            own.append(Comment(id=int(number), body=body, url=json_reader.safe_url(node.get("url"))))
+            raise GitHubError(UNEXPECTED_SHAPE)
+        if is_own and isinstance(own_id, str) and _BIG_INT.match(own_id) and isinstance(body, str):
+            own.append(Comment(id=int(own_id), body=body, url=json_reader.safe_url(node.get("url"))))
     author = json_reader.text(json_reader.at(pull, "author", "login"))
     is_person = json_reader.at(pull, "author", "__typename") == PERSON
     return PullRequest(

@@ -13,18 +13,9 @@ from sepurux_action.common import json_reader
 from sepurux_action.config.parsers import BOT_SUFFIX
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
 from sepurux_action.github import queries
-from sepurux_action.github.client import (
-    GONE,
-    READS_S,
-    UNEXPECTED_SHAPE,
-    Calls,
-    Client,
-    GitHubError,
-    Operation,
-)
+from sepurux_action.github.client import GONE, READS_S, Calls, Client, Operation
 from sepurux_action.github.event import Event
 from sepurux_action.github.queries import PERSON
-from sepurux_action.github.subject import read_pull_request
 
 MAY_WRITE = frozenset({"write", "maintain", "admin"})
 APPROVED = "APPROVED"
@@ -67,8 +58,13 @@ def approval(calls: Calls, event: Event, reviewers: tuple[str, ...]) -> Approval
         return ApprovalStatus(unread=True)
 
     def permission(login: str) -> str | None:
-        read = partial(read_permission, login.lower())
-        return calls.once(("permission", login.lower()), lambda: calls.try_call(Operation.REVIEWS, read))
+        path = f"collaborators/{quote(login, safe='')}/permission"
+
+        def read(client: Client) -> str:
+            response = client.send_unless_gone("GET", path)
+            return "none" if response is GONE else json_reader.text(json_reader.at(response, "permission"))
+
+        return calls.once(path, lambda: calls.try_call(Operation.REVIEWS, read))
 
     return approval_status(reviews, reviewers, permission)
 
@@ -76,20 +72,14 @@ def approval(calls: Calls, event: Event, reviewers: tuple[str, ...]) -> Approval
 def _read_reviews(calls: Calls, event: Event) -> Reviews | None:
     calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
     number = event.pull_request
-    pull = read_pull_request(calls, number)
+    pull = calls.try_call(Operation.PULL, partial(queries.read_pull_request, number, ""))
     if pull is None or not pull.head:
         return None
-    head, by_agent = pull.head if event.name == "merge_group" else event.commit, pull.by_agent
-
-    def read_requesters(client: Client) -> tuple[Refusal, ...]:
-        response = client.query(queries.REQUESTERS_QUERY, {"head": head, "number": number})
-        if (people := queries.parse_requesters(response, by_agent=by_agent)) is None:
-            raise GitHubError(UNEXPECTED_SHAPE)
-        return people
-
     given = calls.try_call(Operation.REVIEWS, partial(read_given, number))
     if given is None:
         return None
+    head = pull.head if event.name == "merge_group" else event.commit
+    read_requesters = partial(queries.read_requesters, number, head, pull.by_agent)
     requesters = calls.try_call(Operation.REQUESTERS, read_requesters)
     return Reviews(author=pull.author, head=head, given=given, requesters=requesters)
 
@@ -106,19 +96,14 @@ def read_given(number: int | None, client: Client) -> tuple[Review, ...]:
     )
 
 
-def read_permission(login: str, client: Client) -> str:
-    """Return `admin`, `write` (also for `maintain`), `read`, or `none`; for a custom role, that of its base."""
-    response = client.send_unless_gone("GET", f"collaborators/{quote(login, safe='')}/permission")
-    return "none" if response is GONE else json_reader.text(json_reader.at(response, "permission"))
-
-
 def approval_status(
     reviews: Reviews, reviewers: tuple[str, ...], permission: Callable[[str], str | None]
 ) -> ApprovalStatus:
     """Return whether the reviews approve the gate, and else who can. One approval is enough.
 
     Of each user, the last decisive review counts. The status is `unread` if an unknown permission may be that of an
-    approver, or of the only reviewers who can approve. `permission` returns GitHub's permission of a user, None if it
+    approver, or of the only reviewers who can approve. `permission` returns GitHub's permission of a user by lower-case
+    login: `admin`, `write` (also for `maintain`), `read`, `none`, or for a custom role that of its base; None if it
     cannot be read. It is called only if it decides, because each call is a request.
     """
     refusal = partial(_refusal, reviews, [login.lower() for login in reviewers], permission)
@@ -164,7 +149,7 @@ def _refusal(
             return each.reason
     if reviewers and login.lower() not in reviewers:
         return Reason.NOT_LISTED
-    if reviews.requesters is None or (known := permission(login)) is None:
+    if reviews.requesters is None or (known := permission(login.lower())) is None:
         return UNREAD
     return None if known in MAY_WRITE else Reason.NO_WRITE_ACCESS
 

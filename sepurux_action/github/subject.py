@@ -1,6 +1,6 @@
 """Reads what a run is about: the pull request, the commit and its changes, the policy files, and the base branch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -9,7 +9,6 @@ from sepurux_action.config import options
 from sepurux_action.config.path_filter import ChangedFile, Filter, affects
 from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH, Gate
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.published_result import Results
 from sepurux_action.github import queries
 from sepurux_action.github.client import (
     FIRST_READ_S,
@@ -21,7 +20,7 @@ from sepurux_action.github.client import (
     advice,
 )
 from sepurux_action.github.event import Event, with_pull_request
-from sepurux_action.github.queries import PullRequest, Subject
+from sepurux_action.github.queries import Subject
 
 
 def read_subject(calls: Calls, event: Event) -> Subject:
@@ -46,13 +45,8 @@ def read_subject(calls: Calls, event: Event) -> Subject:
         event = with_pull_request(event, found)
         if event.problem or event.skip_reason:
             return Subject(event=event)
-
-    def read(client: Client) -> Subject:
-        response = client.query(queries.commit_query(event), may_fail=queries.MAY_FAIL)
-        return queries.parse_commit(response, event)
-
     try:
-        return calls.call(read, decides=Operation.COMMIT)
+        return calls.call(partial(queries.read_commit, event), decides=Operation.COMMIT)
     except GitHubError as error:
         return Subject(event=event, policy=queries.unreadable(str(error), advice(Operation.COMMIT, error, event)))
 
@@ -60,16 +54,12 @@ def read_subject(calls: Calls, event: Event) -> Subject:
 def with_base(calls: Calls, subject: Subject, gates: Iterable[Gate]) -> Subject:
     """Return the subject with the results on the base branch if a gate limits a drop."""
     limited = {each.name for each in gates if options.MAX_PASS_RATE_DROP.name in each.limits}
-    contexts = {subject.context_of(name).lower() for name in limited}
-
-    def read(client: Client) -> Mapping[str, Results] | None:
-        response = client.query(queries.base_query(subject.event))
-        return queries.parse_base(response, subject.event.commit, contexts, partial(queries.read_statuses, client))
-
     if not calls.connected or not limited:
         return subject
+    contexts = {subject.context_of(name).lower() for name in limited}
     try:
-        return replace(subject, results=calls.call(read, decides=Operation.BASE))
+        results = calls.call(partial(queries.read_base, subject.event, contexts), decides=Operation.BASE)
+        return replace(subject, results=results)
     except GitHubError as error:
         calls.warn(operation_on_base(error), error)
         return replace(subject, results=error)
@@ -78,18 +68,6 @@ def with_base(calls: Calls, subject: Subject, gates: Iterable[Gate]) -> Subject:
 def operation_on_base(error: GitHubError) -> Operation:
     """Return what could not be done. Only a missing permission for statuses is clear from GitHub's errors."""
     return Operation.RESULTS if error.accepted == "statuses=read" else Operation.BASE
-
-
-def read_pull_request(calls: Calls, number: int | None, after: str = "") -> PullRequest | None:
-    """Return a pull request, and the own comments of the page after a cursor; None after a warning."""
-
-    def read(client: Client) -> PullRequest:
-        response = client.query(queries.PULL_REQUEST_QUERY, {"number": number, "after": after or None})
-        if (found := queries.parse_pull_request(response)) is None:
-            raise GitHubError(UNEXPECTED_SHAPE)
-        return found
-
-    return calls.try_call(Operation.PULL, read)
 
 
 def changes_policy(calls: Calls, subject: Subject) -> bool:

@@ -23,7 +23,6 @@ from sepurux_action.evaluation.api import ApiRequest, Credentials, TransientErro
 from sepurux_action.evaluation.transport import TRANSPORT_ERRORS, Transport
 from sepurux_action.github.client import GitHubError
 from sepurux_action.github.connection import connect, translate_errors
-from sepurux_action.github.reviews import read_permission
 from sepurux_action.sandbox import Sandbox
 
 CERTIFICATE = Path(__file__).parents[1] / "sandbox" / "sandbox.pem"  # that no one trusts
@@ -120,7 +119,7 @@ def test_a_problem_with_certificates_names_the_variable_for_them(
         monkeypatch.setattr(connection, "create_connection", lambda *_, **__: socket.create_connection(address))
         answer = Transport("https://api.example", Credentials(token=Secret(TOKEN)), Redactor([TOKEN])).send(CALL, 5)
         with pytest.raises(GitHubError) as refused:
-            read_permission("mona", connect("https://ghe.example", Secret(TOKEN), "octo/shop"))
+            connect("https://ghe.example", Secret(TOKEN), "octo/shop").send("GET", "pulls")
     assert isinstance(answer, TransientError)
     assert answer.reason.endswith(words)
     assert str(refused.value).endswith(words)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sepurux_action.config.settings import Settings
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
-from sepurux_action.github.client import PAGE, Calls
+from sepurux_action.github.client import PAGE, Calls, Client
 from sepurux_action.github.comment import marker_of, publish_comment
 from sepurux_action.github.queries import PullRequest, Status, Subject
 from sepurux_action.github.reviews import approval
@@ -104,6 +104,13 @@ class Scene:
         """Return the states of the statuses of the pull request's head, by context."""
         newest = self.repository.latest_statuses(self.pull.head_sha)
         return {each.context: each.state for each in newest}
+
+
+def answering(repository: object, **others: object) -> Client:
+    """Return a client whose queries all get this repository."""
+    return Client(
+        lambda *_, **__: {"data": {"repository": repository, "viewer": {"login": BOT}}, **others}, "octo/shop"
+    )
 
 
 def rejecting(refusal: Refusal, operation: str, body: str = "") -> Reject:

@@ -10,15 +10,17 @@ import pytest
 
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.path_filter import parse_paths
-from sepurux_action.github.client import Calls, Client, GitHubError, Kind, Operation, warning_text
+from sepurux_action.evaluation.decision import Reason, Refusal
+from sepurux_action.github.client import Calls, Client, GitHubError, Kind, Operation
 from sepurux_action.github.comment import create_comment, delete_comment, edit_comment
 from sepurux_action.github.connection import connect
 from sepurux_action.github.event import Event
-from sepurux_action.github.queries import PULL_REQUEST_QUERY, Status
-from sepurux_action.github.reviews import read_given, read_permission, request_review
+from sepurux_action.github.queries import PullRequest, Status, read_pull_request
+from sepurux_action.github.reviews import read_given, request_review
 from sepurux_action.github.statuses import set_status
-from sepurux_action.github.subject import is_skipped, read_pull_request
+from sepurux_action.github.subject import is_skipped
 from tests import backend
+from tests.fakes import FakeClock, FakeOutput
 from tests.github.scene import Scene
 from tests.github_double import GitHub, faults
 from tests.scenes import BOT
@@ -38,15 +40,21 @@ def error_of(call: Callable[[], object]) -> GitHubError:
     return caught.value
 
 
-def query(client: Client) -> object:
-    return client.query(PULL_REQUEST_QUERY, {"number": 1, "after": None})
+def query(client: Client) -> PullRequest:
+    return read_pull_request(1, "", client)
+
+
+def warning_of(operation: Operation, error: GitHubError, event: Event, targets: Sequence[str] = ()) -> str:
+    output = FakeOutput()
+    Calls(None, FakeClock(), output, event).warn(operation, error, targets)
+    [(_, warning)] = output.annotations
+    return warning.removeprefix("Sepurux gate: ")
 
 
 def test_one_request_reads_the_pull_request_and_the_own_comments(either: Scene) -> None:
     either.pull.comment("someone", "<!-- sepurux-gate:core -->")
     ours, sha = either.pull.comment(BOT, "ours"), either.pull.head_sha
-    pull = read_pull_request(bounded(either), either.pull.number)
-    assert pull is not None
+    pull = query(either.client)
     assert (pull.head, pull.author, pull.by_agent, [each.id for each in pull.comments]) == (
         sha,
         "mona",
@@ -178,12 +186,12 @@ def test_each_kind_of_rejection_is_recognized(fault: backend.Answer, kind: Kind 
 def test_a_missing_permission_is_named_as_github_names_it_by_graphql_with_status_200(scene: Scene) -> None:
     client = connect(scene.github.url, Secret(scene.github.token({"contents": "read"})), "octo/shop")
     error = error_of(lambda: set_status(scene.pull.head_sha, SUCCESS, client))
-    assert "`statuses: write`" in warning_text(Operation.STATUS, error, scene.event)
+    assert "`statuses: write`" in warning_of(Operation.STATUS, error, scene.event)
     error = error_of(lambda: create_comment(scene.pull.number, "text", client))
-    assert "`pull-requests: write`" in warning_text(Operation.COMMENT, error, scene.event)
+    assert "`pull-requests: write`" in warning_of(Operation.COMMENT, error, scene.event)
     error = error_of(lambda: query(client))
     assert (error.status, [*error.kinds]) == (0, [Kind.FORBIDDEN])
-    assert "`pull-requests: read`" in warning_text(Operation.PULL, error, scene.event)
+    assert "`pull-requests: read`" in warning_of(Operation.PULL, error, scene.event)
 
 
 ENDLESS = {"viewerDidAuthor": True, "fullDatabaseId": "9" * 5_000, "body": ""}
@@ -206,16 +214,18 @@ ODD = {
 def test_a_response_of_an_unknown_shape_is_an_error_or_has_no_comments_and_no_address(case: str, scene: Scene) -> None:
     scene.github.fault("graphql*", ODD[case])
     scene.github.fault("issues/create-comment", ODD[case])
-    found = read_pull_request(bounded(scene), 1)
-    assert found is None or found.comments == ()
+    with suppress(GitHubError):
+        assert query(scene.client).comments == ()
     with suppress(GitHubError):
         assert create_comment(scene.pull.number, "text", scene.client).url == ""
 
 
 def test_a_user_without_a_role_may_not_write_and_a_rejection_is_an_error(scene: Scene) -> None:
-    assert read_permission("unknown", scene.client) == "none"
+    scene.load()
+    assert scene.approval("unknown").cannot_approve == (Refusal("unknown", Reason.NO_WRITE_ACCESS),)
     scene.github.fault("repos/get-collaborator-permission-level", faults.refused(403, "no"))
-    assert Kind.FORBIDDEN in error_of(lambda: read_permission("mona", scene.client)).kinds
+    assert scene.approval("ada").unread
+    assert scene.warnings[0].startswith("Could not read the reviews (HTTP 403 no). ")
 
 
 def test_a_list_of_more_entries_than_the_limit_is_an_error(scene: Scene) -> None:
@@ -266,7 +276,7 @@ REJECTED = GitHubError("Validation Failed", status=422)
     ],
 )
 def test_a_warning_says_what_to_change(operation: Operation, rejection: GitHubError, event: Event, says: str) -> None:
-    warning = warning_text(operation, rejection, event)
+    warning = warning_of(operation, rejection, event)
     assert warning.startswith(f"Could not {operation.text} (")
     assert says in warning
     assert warning.lower().endswith("this does not change the result.")
@@ -278,4 +288,4 @@ def test_a_warning_says_what_to_change(operation: Operation, rejection: GitHubEr
     [(("one", "two"), "(one, two: HTTP 422 "), ([f"g{number}" for number in range(23)], "g18, g19, 3 more: HTTP 422 ")],
 )
 def test_a_warning_names_the_targets_that_were_rejected(targets: Sequence[str], says: str) -> None:
-    assert says in warning_text(Operation.STATUS, REJECTED, OWN, targets)
+    assert says in warning_of(Operation.STATUS, REJECTED, OWN, targets)

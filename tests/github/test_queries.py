@@ -1,8 +1,9 @@
 """What GitHub shows of commits, of the base branch, and of a page of comments."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,24 +12,19 @@ from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import Results
-from sepurux_action.github import queries
 from sepurux_action.github.client import Client, GitHubError, Operation
 from sepurux_action.github.event import Event
 from sepurux_action.github.queries import (
     NO_TEXT_FILE,
-    Status,
     Subject,
-    base_query,
-    commit_query,
     misnamed,
-    parse_base,
-    parse_commit,
-    parse_pull_request,
-    policy_ref,
+    read_base,
+    read_commit,
+    read_pull_request,
 )
 from sepurux_action.github.subject import operation_on_base, with_base
 from tests.builders import a_gate
-from tests.github.scene import Scene
+from tests.github.scene import Scene, answering
 from tests.scenes import BOT, DECIDED
 
 TIP, BEFORE = "a" * 40, "b" * 40
@@ -37,16 +33,26 @@ BASE = {"policyCommit": {"oid": BEFORE}, "policy": None, "headPolicy": None}
 
 
 def parsed(**repository: object) -> Subject:
-    return parse_commit({"data": {"repository": {**BASE, **repository}}}, OWN)
+    return read_commit(OWN, answering({**BASE, **repository}))
 
 
 def read(*errors: object, **repository: object) -> Subject | None:
     """Return what is made of a response with errors, None if the client raises GitHubError."""
-    response = {"data": {"repository": {**BASE, **repository}}, "errors": list(errors)}
-    client = Client(lambda *_, **__: response, "octo/shop")
     with suppress(GitHubError):
-        return parse_commit(client.query(commit_query(OWN), may_fail=queries.MAY_FAIL), OWN)
+        return read_commit(OWN, answering({**BASE, **repository}, errors=list(errors)))
     return None
+
+
+def sent(read: Callable[[Client], object]) -> str:
+    """Return the query that a function sends."""
+    queries: list[str] = []
+
+    def send(*_: object, body: dict[str, str]) -> object:
+        queries.append(body["query"])
+        return {"data": {"repository": {}}}
+
+    read(Client(send, "octo/shop"))
+    return queries[0]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +64,7 @@ def read(*errors: object, **repository: object) -> Subject | None:
     ],
 )
 def test_the_policy_file_that_applies_to_each_event(event: Event, commit: str) -> None:
-    assert policy_ref(event) == commit
+    assert f'policyCommit: object(expression: "{commit}")' in sent(partial(read_commit, event))
 
 
 ODD = {"message": "Something went wrong"}
@@ -84,9 +90,8 @@ def test_any_other_error_or_a_limit_of_github_leaves_everything_unread(path: lis
 
 @pytest.mark.parametrize("errors", [None, [], "Something went wrong"])
 def test_errors_of_an_unknown_shape_are_still_errors(errors: object) -> None:
-    client = Client(lambda *_, **__: {"data": {"repository": BASE}, "errors": errors}, "octo/shop")
     with pytest.raises(GitHubError):
-        client.query(commit_query(OWN), may_fail=queries.MAY_FAIL)
+        read_commit(OWN, answering(BASE, errors=errors))
 
 
 BLOB = {"__typename": "Blob", "text": "a: 1", "isTruncated": False}
@@ -158,13 +163,14 @@ def a_base(*commits: object, viewer: object = VIEWER) -> dict[str, object]:
     return {"viewer": viewer, "repository": line}
 
 
-def read_base(data: object, evaluated: str = "", older: Iterable[Status] = ()) -> Mapping[str, Results] | None:
+def on_base(data: object, evaluated: str = "", older: Sequence[object] = ()) -> Mapping[str, Results] | None:
     contexts = {"sepurux / core", "sepurux / search"}
-    return parse_base({"data": data}, evaluated, contexts, lambda _sha, _account: older)
+    client = Client(lambda verb, *_, **__: {"data": data} if verb == "POST" else [*older], "octo/shop")
+    return read_base(Event(commit=evaluated), contexts, client)
 
 
 def results(data: object, evaluated: str = "") -> Results:
-    found = read_base(data, evaluated)
+    found = on_base(data, evaluated)
     assert found is not None
     return found.get("sepurux / core", ())
 
@@ -205,21 +211,22 @@ def test_only_a_decided_status_of_the_own_account_is_a_result() -> None:
     commits = [a_commit(f"{number:040x}", description=text) for number, text in enumerate(texts, 1)]
     running = a_commit(TIP, description="the evaluation is running", contexts=("SEPURUX / core", "Sepurux / search"))
     data = a_base(*commits, a_commit(BEFORE, creator=None), running)
-    baselines = read_base(data) or {}
+    baselines = on_base(data) or {}
     assert {context: len(each) for context, each in baselines.items()} == {"sepurux / core": 2}
 
 
 def test_a_newer_status_that_is_no_result_hides_none() -> None:
     """GraphQL shows the newest status of a context alone, which may be of a run that was canceled, or of a stranger."""
-    older = [
-        Status(context="Sepurux / core", description="the evaluation is running", own=True),
-        Status(context="Sepurux / core", description=DECIDED.replace("91.0", "99.0")),
-        Status(context="Sepurux / other", description=DECIDED.replace("91.0", "98.0"), own=True),
-        Status(context="SEPURUX / core", description=DECIDED, own=True),
-        Status(context="Sepurux / core", description=DECIDED.replace("91.0", "97.0"), own=True),
+    statuses = [
+        ("Sepurux / core", "the evaluation is running", BOT),
+        ("Sepurux / core", DECIDED.replace("91.0", "99.0"), "mona"),
+        ("Sepurux / other", DECIDED.replace("91.0", "98.0"), BOT),
+        ("SEPURUX / core", DECIDED, BOT),
+        ("Sepurux / core", DECIDED.replace("91.0", "97.0"), BOT),
     ]
+    older = [{"context": context, "description": text, "creator": {"login": who}} for context, text, who in statuses]
     for newest in (a_commit(TIP, description="the evaluation is running"), a_commit(TIP, USER)):
-        found = read_base(a_base(newest), older=older)
+        found = on_base(a_base(newest), older=older)
         assert found
         assert [each.value(PASS_RATE) for each in found["sepurux / core"]] == [0.91]
 
@@ -238,7 +245,7 @@ def test_a_newer_status_that_is_no_result_hides_none() -> None:
     ],
 )
 def test_with_a_gap_a_status_of_an_unknown_shape_or_an_unknown_own_account_no_result_is_known(data: object) -> None:
-    assert read_base(data) is None
+    assert on_base(data) is None
 
 
 @pytest.mark.parametrize(
@@ -246,7 +253,7 @@ def test_with_a_gap_a_status_of_an_unknown_shape_or_an_unknown_own_account_no_re
     [(Event(name="pull_request", base_ref="main"), "refs/heads/main~0"), (Event(name="push", commit=TIP), f"{TIP}~0")],
 )
 def test_the_query_names_51_commits_of_the_base(event: Event, first: str) -> None:
-    named = re.findall(r'base\d+: object\(expression: "(.*?)"\)', base_query(event))
+    named = re.findall(r'base\d+: object\(expression: "(.*?)"\)', sent(partial(read_base, event, set())))
     assert named == [first.replace("~0", f"~{steps}") for steps in range(51)]
 
 
@@ -283,7 +290,7 @@ def test_the_name_of_the_base_branch_ends_no_literal_of_the_query(scene: Scene) 
 def a_page(**changes: object) -> dict[str, Any]:
     """Return a pull request as a query shows it; the author is null if an account was deleted, also that of an app."""
     page = {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}, **changes}
-    return {"data": {"repository": {"pullRequest": {"headRefOid": "a" * 40, "author": None, "comments": page}}}}
+    return {"pullRequest": {"headRefOid": "a" * 40, "author": None, "comments": page}}
 
 
 @pytest.mark.parametrize(
@@ -300,5 +307,9 @@ def a_page(**changes: object) -> dict[str, Any]:
 def test_a_page_that_is_not_whole_is_not_read_and_an_unknown_author_may_be_a_bot(
     changes: dict[str, object], *, known: bool
 ) -> None:
-    found = parse_pull_request(a_page(**changes))
-    assert (found and found.by_agent) is (True if known else None)
+    client = answering(a_page(**changes))
+    if known:
+        assert read_pull_request(7, "", client).by_agent
+        return
+    with pytest.raises(GitHubError):
+        read_pull_request(7, "", client)

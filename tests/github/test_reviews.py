@@ -9,10 +9,11 @@ import pytest
 
 from sepurux_action.config.options import Stage
 from sepurux_action.evaluation.decision import ApprovalStatus, Reason, Refusal
-from sepurux_action.github.queries import parse_requesters
+from sepurux_action.github.client import GitHubError
+from sepurux_action.github.queries import read_requesters
 from sepurux_action.github.reviews import Review, Reviews, approval_status, request_reviews
 from tests.builders import a_gate, a_result
-from tests.github.scene import Scene
+from tests.github.scene import Scene, answering
 
 HEAD, OLDER = "b" * 40, "a" * 40
 APPROVED, CHANGES, DISMISSED, COMMENTED = "APPROVED", "CHANGES_REQUESTED", "DISMISSED", "COMMENTED"
@@ -153,9 +154,8 @@ def a_commit(*authors: str | None, updates: object = None, committer: str = "", 
     }
 
 
-def requesters(head: object, assignees: object, *, by_agent: bool = True) -> tuple[Refusal, ...] | None:
-    repository = {"pullRequest": {"assignees": assignees}, "object": head}
-    return parse_requesters({"data": {"repository": repository}}, by_agent=by_agent)
+def requesters(head: object, assignees: object, *, by_agent: bool = True) -> tuple[Refusal, ...]:
+    return read_requesters(7, HEAD, by_agent, answering({"pullRequest": {"assignees": assignees}, "object": head}))
 
 
 COPILOTS = a_commit(None, "octocat", web=True)  # Copilot's commits name the person who asked as a co-author
@@ -210,7 +210,8 @@ def test_of_a_persons_pull_request_only_the_author_of_the_commit_is_refused(head
     ],
 )
 def test_if_someone_who_asked_a_bot_may_be_missing_they_are_not_known(head: object, assignees: object) -> None:
-    assert requesters(head, assignees) is None
+    with pytest.raises(GitHubError):
+        requesters(head, assignees)
 
 
 @pytest.mark.parametrize(

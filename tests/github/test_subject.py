@@ -15,12 +15,12 @@ from sepurux_action.evaluation.published_result import Results, median, parse_de
 from sepurux_action.evaluation.runs import Decision, Rule
 from sepurux_action.github.client import FIRST_READ_S
 from sepurux_action.github.policy_source import resolve_policy
-from sepurux_action.github.queries import parse_pull_request
+from sepurux_action.github.queries import read_pull_request
 from sepurux_action.github.statuses import read_record
 from sepurux_action.github.subject import with_base
 from tests import backend
 from tests.builders import APPROVED, IMPOSSIBLE, UNREAD, WAITS, a_gate, a_result, undecided
-from tests.github.scene import Scene
+from tests.github.scene import Scene, answering
 from tests.github_double import faults
 from tests.scenes import DECIDED
 
@@ -122,8 +122,7 @@ def test_a_bot_may_be_an_agent_unless_a_configuration_starts_it() -> None:
     for name, of_bot in bots.items():
         for login, kind, by_agent in ((f"{name}[bot]", "Bot", of_bot), (name, "Bot", of_bot), (name, "User", False)):
             pull = {"author": {"login": login, "__typename": kind}, "comments": comments}
-            found = parse_pull_request({"data": {"repository": {"pullRequest": pull}}})
-            assert found
+            found = read_pull_request(7, "", answering({"pullRequest": pull}))
             assert (found.author, found.by_agent) == (login, by_agent)
 
 
