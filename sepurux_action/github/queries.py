@@ -169,14 +169,14 @@ def read_commit(event: Event, client: Client) -> Subject:
         fields[f"{name}Yaml"] = f"{revision}:{MISNAMED_PATH}", "__typename"
     more = "defaultBranchRef { name }"
     if base_ref:
-        more += (
-            f" baseRef: ref(qualifiedName: {_literal(base_ref)}) {{ refUpdateRule {{ requiredStatusCheckContexts }} }}"
-        )
+        name = json.dumps(base_ref, ensure_ascii=False)
+        more += f" baseRef: ref(qualifiedName: {name}) {{ refUpdateRule {{ requiredStatusCheckContexts }} }}"
     response = client.query(_QUERY.format("commit", more, _objects(fields)), may_fail=MAY_FAIL)
     repository, failed = json_reader.as_object(json_reader.at(response, "data", "repository")), failed_fields(response)
     account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
     evaluated = json_reader.as_object(repository.get("evaluated"))
-    evaluated = evaluated if evaluated.get("oid") == event.commit else {}
+    if evaluated.get("oid") != event.commit:
+        evaluated = {}
     base = parse_sha(json_reader.at(repository, "policyCommit", "oid"))
     required = json_reader.at(repository, "baseRef", "refUpdateRule", "requiredStatusCheckContexts")
     contexts = filter(None, map(json_reader.text, json_reader.as_array(required)))
@@ -194,18 +194,12 @@ def read_commit(event: Event, client: Client) -> Subject:
 
 
 def _objects(fields: Mapping[str, tuple[str, str]]) -> str:
-    """Return a part of a query for objects of the repository: for each field, the revision and what is read."""
-    return "\n".join(
-        f"{name}: object(expression: {_literal(at)}) {{ {shape} }}" for name, (at, shape) in fields.items()
-    )
+    """Return a part of a query for objects of the repository: of each field, the revision and what is read.
 
-
-def _literal(text: str) -> str:
-    """Return a literal of GraphQL, whose escapes are those of JSON.
-
-    Source: https://spec.graphql.org/October2021/#sec-String-Value
+    A revision is a literal. JSON's escapes are those of GraphQL: https://spec.graphql.org/October2021/#sec-String-Value.
     """
-    return json.dumps(text, ensure_ascii=False)
+    quoted = ((name, json.dumps(at, ensure_ascii=False), shape) for name, (at, shape) in fields.items())
+    return "\n".join(f"{name}: object(expression: {at}) {{ {shape} }}" for name, at, shape in quoted)
 
 
 def _policy_file(repository: Mapping[str, object], name: str, *, is_known: bool) -> PolicyFile:

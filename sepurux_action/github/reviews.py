@@ -75,25 +75,22 @@ def _read_reviews(calls: Calls, event: Event) -> Reviews | None:
     pull = calls.try_call(Operation.PULL, partial(queries.read_pull_request, number, ""))
     if pull is None or not pull.head:
         return None
-    given = calls.try_call(Operation.REVIEWS, partial(read_given, number))
-    if given is None:
+    listed = calls.try_call(Operation.REVIEWS, lambda client: [*client.pages(f"pulls/{number}/reviews")])
+    if listed is None:
         return None
-    head = pull.head if event.name == "merge_group" else event.commit
-    read_requesters = partial(queries.read_requesters, number, head, pull.by_agent)
-    requesters = calls.try_call(Operation.REQUESTERS, read_requesters)
-    return Reviews(author=pull.author, head=head, given=given, requesters=requesters)
-
-
-def read_given(number: int | None, client: Client) -> tuple[Review, ...]:
-    return tuple(
+    given = (
         Review(
             author=json_reader.text(json_reader.at(review, "user", "login")),
             state=json_reader.text(review.get("state")).upper(),
             commit=json_reader.text(review.get("commit_id")),
             kind=json_reader.text(json_reader.at(review, "user", "type")),
         )
-        for review in client.pages(f"pulls/{number}/reviews")
+        for review in listed
     )
+    head = pull.head if event.name == "merge_group" else event.commit
+    read_requesters = partial(queries.read_requesters, number, head, pull.by_agent)
+    requesters = calls.try_call(Operation.REQUESTERS, read_requesters)
+    return Reviews(author=pull.author, head=head, given=tuple(given), requesters=requesters)
 
 
 def approval_status(
@@ -163,22 +160,19 @@ def request_reviews(calls: Calls, event: Event, results: Iterable[GateDecision])
     reviews = calls.once("reviews", lambda: _read_reviews(calls, event)) if can else None
     if reviews is None:
         return
-    number = event.pull_request
+    path = f"pulls/{event.pull_request}/requested_reviewers"
 
     def read(client: Client) -> list[str]:
-        response = client.send("GET", f"pulls/{number}/requested_reviewers")
-        users = json_reader.as_array(json_reader.at(response, "users"))
+        users = json_reader.as_array(json_reader.at(client.send("GET", path), "users"))
         return [json_reader.text(json_reader.at(user, "login")).lower() for user in users]
+
+    def request(login: str) -> None:
+        calls.call(lambda client: client.send("POST", path, body={"reviewers": [client.redact(login)]}))
 
     requested = calls.try_call(Operation.REQUEST_REVIEW, read)
     if requested is None:
         return
     given = (each for each in reviews.given if each.commit == reviews.head and each.state != UNSENT)
     done = {*requested, *(each.author.lower() for each in given)}
-    to_ask = [login for login in can if login.lower() not in done]
-    requests = {login: partial(calls.call, partial(request_review, number, login)) for login in to_ask}
-    calls.try_each(Operation.REQUEST_REVIEW, requests)
-
-
-def request_review(number: int | None, login: str, client: Client) -> None:
-    client.send("POST", f"pulls/{number}/requested_reviewers", body={"reviewers": [client.redact(login)]})
+    to_ask = {login: partial(request, login) for login in can if login.lower() not in done}
+    calls.try_each(Operation.REQUEST_REVIEW, to_ask)

@@ -9,17 +9,19 @@ from functools import partial
 import pytest
 
 from sepurux_action.common.secret import Redactor, Secret
+from sepurux_action.config.options import Stage
 from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.evaluation.decision import Reason, Refusal
 from sepurux_action.github.client import Calls, Client, GitHubError, Kind, Operation
 from sepurux_action.github.comment import create_comment, delete_comment, edit_comment
 from sepurux_action.github.connection import connect
 from sepurux_action.github.event import Event
-from sepurux_action.github.queries import PullRequest, Status, read_pull_request
-from sepurux_action.github.reviews import read_given, request_review
+from sepurux_action.github.queries import Comment, PullRequest, Status, read_pull_request
+from sepurux_action.github.reviews import request_reviews
 from sepurux_action.github.statuses import set_status
 from sepurux_action.github.subject import is_skipped
 from tests import backend
+from tests.builders import a_gate, a_result
 from tests.fakes import FakeClock, FakeOutput
 from tests.github.scene import Scene
 from tests.github_double import GitHub, faults
@@ -66,8 +68,8 @@ def test_one_request_reads_the_pull_request_and_the_own_comments(either: Scene) 
 
 
 def test_a_comment_is_created_edited_and_deleted_by_one_request_each(either: Scene) -> None:
-    made = create_comment(either.pull.number, "first", either.client)
-    assert made.url.startswith(either.github.server_url)
+    assert create_comment(either.pull.number, "first", either.client).startswith(either.github.server_url)
+    made = Comment(id=either.pull.comments[0].id, body="first")
     assert edit_comment(made, "second", either.client)
     assert [comment.body for comment in either.pull.comments] == ["second"]
     delete_comment(made, either.client)
@@ -80,14 +82,19 @@ def test_a_comment_is_created_edited_and_deleted_by_one_request_each(either: Sce
 def test_whatever_is_sent_to_github_is_redacted(scene: Scene) -> None:
     secret = "tok_9f8e7d6c5b4a3928"
     client = connect(scene.github.url, Secret(scene.github.token()), "octo/shop", Redactor([secret]))
-    made = create_comment(scene.pull.number, f"created {secret}\nsecond line", client)
+    create_comment(scene.pull.number, f"created {secret}\nsecond line", client)
+    made = Comment(id=scene.pull.comments[0].id, body="")
     assert edit_comment(made, f"edited {secret}\nsecond line", client)
     sha = scene.pull.head_sha
     context, description, url = f"Sepurux / {secret}", f"fail {secret}", f"https://x.example/{secret}"
     set_status(sha, Status(context=context, state="failure", description=description, url=url), client)
-    with suppress(GitHubError):
-        request_review(scene.pull.number, secret, client)
-    bodies = [json.loads(record.body) for record in scene.github.requests]
+    scene.client = client
+    scene.repository.collaborator(secret, "write")
+    subject = scene.load()
+    results = [a_result(gate=a_gate(stage=Stage.SOFT), approval=scene.approval(secret))]
+    request_reviews(scene.calls, subject.event, results)
+    sent = (each for each in scene.github.requests if each.body and not each.operation.startswith("graphql"))
+    bodies = [json.loads(record.body) for record in sent]
     assert [body.get("body") for body in bodies[:2]] == ["created ***\nsecond line", "edited ***\nsecond line"]
     assert (bodies[2]["description"], bodies[2]["context"]) == ("fail ***", "Sepurux / ***")
     assert bodies[2]["target_url"] == "https://x.example/***"
@@ -146,7 +153,8 @@ def test_a_comment_is_sent_again_only_if_github_rejected_it_with_a_time_before_t
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_to_another_host_is_an_error_for_every_call(status: int, scene: Scene) -> None:
     client, number = scene.client, scene.pull.number
-    made = create_comment(number, "first", client)
+    create_comment(number, "first", client)
+    made = Comment(id=scene.pull.comments[0].id, body="first")
     moved = backend.json({"message": "Moved Permanently"}, status, {"Location": "https://elsewhere.example/x"})
     scene.github.fault("*", moved, always=True)
     calls: list[Callable[[], object]] = [
@@ -217,7 +225,7 @@ def test_a_response_of_an_unknown_shape_is_an_error_or_has_no_comments_and_no_ad
     with suppress(GitHubError):
         assert query(scene.client).comments == ()
     with suppress(GitHubError):
-        assert create_comment(scene.pull.number, "text", scene.client).url == ""
+        assert create_comment(scene.pull.number, "text", scene.client) == ""
 
 
 def test_a_user_without_a_role_may_not_write_and_a_rejection_is_an_error(scene: Scene) -> None:
@@ -231,7 +239,9 @@ def test_a_user_without_a_role_may_not_write_and_a_rejection_is_an_error(scene: 
 def test_a_list_of_more_entries_than_the_limit_is_an_error(scene: Scene) -> None:
     entry = {"user": {"login": "hubot", "type": "User"}, "state": "APPROVED"}
     scene.github.fault("pulls/list-reviews", backend.json([entry] * 100), always=True)
-    assert "more than 3000 entries" in error_of(lambda: read_given(scene.pull.number, scene.client)).message
+    scene.load()
+    assert scene.approval().unread
+    assert "more than 3000 entries" in scene.warnings[0]
 
 
 def test_the_files_of_a_comparison_are_those_since_a_head_left_its_base_with_their_old_names(scene: Scene) -> None:
