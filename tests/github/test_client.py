@@ -10,7 +10,6 @@ import pytest
 
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.options import Stage
-from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.evaluation.decision import Reason, Refusal
 from sepurux_action.github.client import Calls, Client, GitHubError, Kind, Operation
 from sepurux_action.github.comment import create_comment, delete_comment, edit_comment
@@ -19,7 +18,6 @@ from sepurux_action.github.event import Event
 from sepurux_action.github.queries import Comment, PullRequest, Status, read_pull_request
 from sepurux_action.github.reviews import request_reviews
 from sepurux_action.github.statuses import set_status
-from sepurux_action.github.subject import is_skipped
 from tests import backend
 from tests.builders import a_gate, a_result
 from tests.fakes import FakeClock, FakeOutput
@@ -242,24 +240,6 @@ def test_a_list_of_more_entries_than_the_limit_is_an_error(scene: Scene) -> None
     scene.load()
     assert scene.approval().unread
     assert "more than 3000 entries" in scene.warnings[0]
-
-
-def test_the_files_of_a_comparison_are_those_since_a_head_left_its_base_with_their_old_names(scene: Scene) -> None:
-    scene.repository.commit("main", {"later.txt": "on main"})
-    files = [{"filename": "new.txt", "previous_filename": "my  agent/old.txt", "status": "renamed"}]
-    for answers, changed, other in (([], "change.txt", "later.txt"), ([files], "my  agent/*", "my agent/*")):
-        scene.github.fault("repos/compare*", *(backend.json({"files": answer}) for answer in answers))
-        subject = scene.load()
-        skipped = [is_skipped(scene.calls, subject, parse_paths(path)) for path in (changed, other)]
-        assert skipped == [False, True]
-
-
-@pytest.mark.parametrize("answer", [{}, [], {"files": None}, {"files": [None]}, {"files": [{"filename": None}]}])
-def test_a_comparison_of_an_unknown_shape_is_not_read(answer: object, scene: Scene) -> None:
-    scene.github.fault("repos/compare*", backend.json(answer), always=True)
-    subject = scene.load()
-    assert not is_skipped(scene.calls, subject, parse_paths("docs/**"))
-    assert "a response of an unknown shape, or a redirect" in scene.warnings[0]
 
 
 FORBIDDEN = GitHubError("Resource not accessible by integration", Kind.FORBIDDEN, status=403)

@@ -244,6 +244,15 @@ def test_only_a_pull_request_without_a_matching_file_skips_a_gate(
     assert scene.operations.count(FILES) == (1 if event == {} else 0)
 
 
+def test_what_the_base_changed_since_the_head_left_it_is_no_change(scene: Scene) -> None:
+    scene.repository.commit("main", {"later.txt": "on main"})
+    subject = scene.load()
+    assert [is_skipped(scene.calls, subject, parse_paths(each)) for each in ("change.txt", "later.txt")] == [
+        False,
+        True,
+    ]
+
+
 @pytest.mark.parametrize("reject", [rejecting(OUTAGE, PULL, "cursor:"), lambda _: None], ids=["unread", "too many"])
 def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(reject: Reject, scene: Scene) -> None:
     scene.comments(MAX_PAGES + 1)

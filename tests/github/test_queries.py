@@ -1,9 +1,9 @@
 """What GitHub shows of commits, of the base branch, and of a page of comments."""
 
+import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import pytest
@@ -14,14 +14,7 @@ from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import Results
 from sepurux_action.github.client import Client, GitHubError, Operation
 from sepurux_action.github.event import Event
-from sepurux_action.github.queries import (
-    NO_TEXT_FILE,
-    Subject,
-    misnamed,
-    read_base,
-    read_commit,
-    read_pull_request,
-)
+from sepurux_action.github.queries import NO_TEXT_FILE, Subject, misnamed, read_base, read_commit, read_pull_request
 from sepurux_action.github.subject import operation_on_base, with_base
 from tests.builders import a_gate
 from tests.github.scene import Scene, answering
@@ -43,28 +36,17 @@ def read(*errors: object, **repository: object) -> Subject | None:
     return None
 
 
-def sent(read: Callable[[Client], object]) -> str:
-    """Return the query that a function sends."""
-    queries: list[str] = []
-
-    def send(*_: object, body: dict[str, str]) -> object:
-        queries.append(body["query"])
-        return {"data": {"repository": {}}}
-
-    read(Client(send, "octo/shop"))
-    return queries[0]
+def queries(scene: Scene) -> list[str]:
+    return [json.loads(each.body)["query"] for each in scene.github.requests]
 
 
 @pytest.mark.parametrize(
-    ("event", "commit"),
-    [
-        (Event(commit=TIP, base_ref="main", base_sha=BEFORE), BEFORE),
-        (Event(commit=TIP, base_ref="release/1"), "refs/heads/release/1"),
-        (Event(commit=TIP), TIP),
-    ],
+    ("base_ref", "base_sha", "commit"),
+    [("main", BEFORE, BEFORE), ("release/1", "", "refs/heads/release/1"), ("", "", TIP)],
 )
-def test_the_policy_file_that_applies_to_each_event(event: Event, commit: str) -> None:
-    assert f'policyCommit: object(expression: "{commit}")' in sent(partial(read_commit, event))
+def test_the_policy_file_that_applies_to_each_event(base_ref: str, base_sha: str, commit: str, scene: Scene) -> None:
+    scene.load(commit=TIP, base_ref=base_ref, base_sha=base_sha)
+    assert f'policyCommit: object(expression: "{commit}")' in queries(scene)[0]
 
 
 ODD = {"message": "Something went wrong"}
@@ -248,12 +230,10 @@ def test_with_a_gap_a_status_of_an_unknown_shape_or_an_unknown_own_account_no_re
     assert on_base(data) is None
 
 
-@pytest.mark.parametrize(
-    ("event", "first"),
-    [(Event(name="pull_request", base_ref="main"), "refs/heads/main~0"), (Event(name="push", commit=TIP), f"{TIP}~0")],
-)
-def test_the_query_names_51_commits_of_the_base(event: Event, first: str) -> None:
-    named = re.findall(r'base\d+: object\(expression: "(.*?)"\)', sent(partial(read_base, event, set())))
+@pytest.mark.parametrize(("base_ref", "first"), [("main", "refs/heads/main~0"), ("", f"{TIP}~0")])
+def test_the_query_names_51_commits_of_the_base(base_ref: str, first: str, scene: Scene) -> None:
+    results_on_base(scene, commit=TIP, base_ref=base_ref)
+    named = re.findall(r'base\d+: object\(expression: "(.*?)"\)', queries(scene)[1])
     assert named == [first.replace("~0", f"~{steps}") for steps in range(51)]
 
 

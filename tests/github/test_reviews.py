@@ -31,15 +31,11 @@ def given(text: str) -> list[Review]:
     return [Review(author=who, state=state, commit=OLDER if more else HEAD) for who, state, *more in parts]
 
 
-def permission_of(login: str) -> str | None:
-    return PERMISSIONS.get(login.lower())
-
-
 def status(
     reviews: str | list[Review] = "",
     reviewers: tuple[str, ...] = (),
     terms: Reviews = TERMS,
-    permission: Callable[[str], str | None] = permission_of,
+    permission: Callable[[str], str | None] = PERMISSIONS.get,
 ) -> ApprovalStatus:
     """Return whether these reviews approve a gate under the terms."""
     listed = given(reviews) if isinstance(reviews, str) else reviews
@@ -235,9 +231,7 @@ def test_a_review_of_this_head_is_requested_once_from_each_listed_reviewer_who_c
         scene.pull.review(each.author, each.state, sha=head if each.commit == HEAD else older)
     scene.pull.requested = [scene.github.world.user(login) for login in requested]
     scene.load()
-    soft = a_gate(stage=Stage.SOFT, reviewers=reviewers)
-    results = [a_result(gate=soft, approval=scene.approval(*reviewers)) for _ in range(2)]
-    request_reviews(scene.calls, scene.subject.event, results)
-    assert [json.loads(each.body)["reviewers"] for each in scene.github.calls("pulls/request-reviewers")] == [
-        [login] for login in asked
-    ]
+    result = a_result(gate=a_gate(stage=Stage.SOFT), approval=scene.approval(*reviewers))
+    request_reviews(scene.calls, scene.subject.event, [result, result])
+    sent = scene.github.calls("pulls/request-reviewers")
+    assert [json.loads(each.body)["reviewers"] for each in sent] == [[login] for login in asked]
