@@ -24,7 +24,7 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.evaluation.base_results import read_results, write_results
 from sepurux_action.evaluation.failures import BaseScenario, Failure
-from sepurux_action.evaluation.pooling import WhatFailed
+from sepurux_action.evaluation.gate_numbers import WhatFailed
 from sepurux_action.evaluation.published_result import Result
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.report.rendering import render_comment, render_summary

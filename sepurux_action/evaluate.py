@@ -9,8 +9,8 @@ from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation.api import Credentials
 from sepurux_action.evaluation.base_results import FILE, MAX_BYTES, compare_with_base, read_results
-from sepurux_action.evaluation.checks import Base
 from sepurux_action.evaluation.decision import GateDecision, decide_gate, enforce
+from sepurux_action.evaluation.gate_numbers import Base
 from sepurux_action.evaluation.published_result import Results, comparable
 from sepurux_action.evaluation.run_poller import CANCELED
 from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run

@@ -70,7 +70,8 @@ def _changed(step: Step, record: Record, results: Sequence[GateDecision]) -> Seq
     if not step.event.by_review:
         return results
     fails = [each for each in results if each.decision is Decision.FAIL]
-    return [each for each in fails if each.approved is not (each.gate.name in record.approved)]
+    approved = {each.gate.name for each in fails if each.approval and each.approval.approved_by}
+    return [each for each in fails if (each.gate.name in approved) is not (each.gate.name in record.approved)]
 
 
 def publish_problems(step: Step, error: ConfigurationError) -> Report:
@@ -117,11 +118,11 @@ def _set_statuses(step: Step, results: Sequence[GateDecision]) -> None:
 def report_context(step: Step) -> Context:
     """Return what a report says about the step and the policy, if the gates were evaluated."""
     policy = step.policy
-    baselines = {gate.name: baseline_of(step, gate) for gate in step.settings.gates}
+    base_results = {gate.name: baseline_of(step, gate) or () for gate in step.settings.gates}
     return _context(step)(
         base_url_host=urlsplit(step.settings.base_url).hostname or "",
         policy_path=policy.policy.file if policy.policy else "",
-        baselines={name: baseline for name, baseline in baselines.items() if baseline},
+        base_results=base_results,
         committed=step.subject.committed,
         policy_changes=policy.changes,
     )

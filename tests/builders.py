@@ -26,7 +26,6 @@ from sepurux_action.evaluate import (
     RECORD_UNREAD,
     UNREAD_RESULTS_HINT,
 )
-from sepurux_action.evaluation.checks import Base, Check, CheckState
 from sepurux_action.evaluation.decision import (
     ApprovalStatus,
     GateDecision,
@@ -37,11 +36,11 @@ from sepurux_action.evaluation.decision import (
     of_status,
 )
 from sepurux_action.evaluation.failures import Failure, Failures, OnBase, merge_failures
+from sepurux_action.evaluation.gate_numbers import Base, Check, CheckState, Scenario, WhatFailed
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
-from sepurux_action.evaluation.pooling import Scenario, WhatFailed
 from sepurux_action.evaluation.published_result import Result, Results
 from sepurux_action.evaluation.run_poller import CANCELED
-from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run, decide
+from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run, decide, numbers_key
 from sepurux_action.evaluation.schedule import CHECK_NETWORK
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import resolve_policy
@@ -146,7 +145,7 @@ PAST_NUMBERS = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1, "reliabi
 a_past_result = partial(replace, Result(decision=Decision.PASS, stage=Stage.HARD, numbers=PAST_NUMBERS))
 
 
-def a_baseline(*results: Result) -> Results:
+def some_results(*results: Result) -> Results:
     """Return these results of the base, the newest first; without any, of one that passed."""
     return tuple(
         replace(each, commit=f"{number:x}" * 40, url=f"https://app.sepurux.dev/runs/{number:x}")
@@ -383,7 +382,7 @@ def _of_recordings(gate: Gate, runs: Sequence[tuple[str, Run]]) -> GateDecision:
 
 def _with_failures(result: GateDecision) -> GateDecision:
     """Return a result whose scenarios and failures are those of its runs."""
-    scenarios = tuple(sorted(result.scenarios, key=lambda each: each.severity_key))
+    scenarios = tuple(sorted(result.scenarios, key=lambda each: (not each.failed, *numbers_key(each.value))))
     failures = merge_failures(failure for run in result.runs for failure in run.failures)
     return replace(result, what_failed=WhatFailed(scenarios=scenarios, failures=failures))
 
@@ -391,7 +390,7 @@ def _with_failures(result: GateDecision) -> GateDecision:
 def _compared(rate: float, context: Context | None) -> GateDecision:
     """Return the result of a gate that limits drops; None: the results on main could not be read."""
     gate = a_gate_with(min_pass_rate=0.85, max_unsafe=0, max_pass_rate_drop=0.03)
-    baseline = context.baselines["refunds"] if context else None
+    baseline = context.base_results["refunds"] if context else None
     base = Base(results=baseline, name="`main`", hint=UNREAD_RESULTS_HINT)
     failed = WhatFailed(failures=FAILURES[3:])
     return a_result(a_run(run_with(PASSING, pass_rate=rate)), gate=gate, base=base, what_failed=failed)
@@ -492,17 +491,17 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
     here, alone = a_context(base_ref="main"), a_context(pull_request=None)
     against_main = a_context(
         base_ref="main",
-        baselines={"refunds": a_baseline(*_of_main(0.95)), "search": a_baseline(*_of_main(0.93))},
+        base_results={"refunds": some_results(*_of_main(0.95)), "search": some_results(*_of_main(0.93))},
     )
-    risen = replace(against_main, baselines={"refunds": a_baseline(*_of_main(0.93))})
+    risen = replace(against_main, base_results={"refunds": some_results(*_of_main(0.93))})
     wider = [replace(each, numbers={**each.numbers, "scenarios": 43}) for each in _of_main(0.95)]
-    larger = replace(against_main, baselines={"refunds": a_baseline(*wider)})
+    larger = replace(against_main, base_results={"refunds": some_results(*wider)})
     steady = tuple(
         a_past_result(numbers=known(pass_rate=rate, reliability_score=91.2)) for rate in (0.95, 0.96, 0.95, 0.94)
     )
-    spread = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady, *_of_main(0.95)[4:])})
-    young = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady[:1])})
-    against = a_context(base_ref="main", baselines={"refunds": a_baseline(*steady)})
+    spread = a_context(base_ref="main", base_results={"refunds": some_results(*steady, *_of_main(0.95)[4:])})
+    young = a_context(base_ref="main", base_results={"refunds": some_results(*steady[:1])})
+    against = a_context(base_ref="main", base_results={"refunds": some_results(*steady)})
     dropped = _compared(0.905, against)
     older, committed = _of_traces(), 1_800_000_000.0
     old = tuple(replace(trace, recorded=committed - 7 * DAY_S) for trace in older.gate.traces[:3])
@@ -540,7 +539,7 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
         "pass-within-range": (_compared(0.88, spread), spread),
         "pass-not-compared": (_compared(0.905, young), young),
         "error-not-compared": (_compared(0.95, None), a_context(base_ref="main")),
-        "pending": (a_result(_timed_out(), gate=a_gate()), replace(against_main, baselines={})),
+        "pending": (a_result(_timed_out(), gate=a_gate()), replace(against_main, base_results={})),
         "pending-observe": (a_result(_timed_out(), gate=observe), a_context(base_ref="main")),
         "error": (a_result(rejected), here),
         "error-allowed": (a_result(unreachable, gate=a_gate(on_outage=OnOutage.ALLOW)), here),
@@ -633,7 +632,7 @@ def hostile_context(foreign: str, *gates: str) -> Context:
         version=f"1{foreign}",
         policy_changes=tuple(Change(f"{foreign}{n}", f"{foreign}{n}", f"{n}{foreign}", foreign) for n in range(12)),
         base_ref=f"{foreign}!",
-        baselines=dict.fromkeys(gates, a_baseline(past, lower)),
+        base_results=dict.fromkeys(gates, some_results(past, lower)),
     )
 
 

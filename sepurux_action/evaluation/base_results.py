@@ -17,8 +17,8 @@ from sepurux_action.config.settings import Gate
 from sepurux_action.errors import DEFECTS
 from sepurux_action.evaluation.decision import GateDecision, summarize
 from sepurux_action.evaluation.failures import BaseScenario, Failure, Kind, OnBase, merge_failures
+from sepurux_action.evaluation.gate_numbers import Scenario, WhatFailed
 from sepurux_action.evaluation.metrics import PASS_RATE
-from sepurux_action.evaluation.pooling import Scenario, WhatFailed
 from sepurux_action.evaluation.published_result import Result, Results
 from sepurux_action.evaluation.recording import Steps, shown_steps, steps_of, tools_of_all
 from sepurux_action.evaluation.runs import Decision, Run, numbers_key

@@ -16,18 +16,19 @@ from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.checks import DROP, Base, Check, CheckState, check_drop, check_thresholds
-from sepurux_action.evaluation.metrics import (
-    BY_OPTION,
-    MUTATION_CATEGORIES,
-    PASS_RATE,
-    RELIABILITY_SCORE,
-    SCENARIOS,
-    Kind,
-    Metric,
-    Numbers,
+from sepurux_action.evaluation.gate_numbers import (
+    DROP,
+    Base,
+    Check,
+    CheckState,
+    Scenario,
+    WhatFailed,
+    check_drop,
+    check_thresholds,
+    numbers_of,
+    scenarios_of,
 )
-from sepurux_action.evaluation.pooling import Scenario, WhatFailed, numbers_of, scenarios_of
+from sepurux_action.evaluation.metrics import BY_OPTION, METRICS, PASS_RATE, Kind, Metric, Numbers, sent_limits
 from sepurux_action.evaluation.published_result import Result, parse_description, published_numbers
 from sepurux_action.evaluation.runs import NEXT_STEPS, UNEXPLAINED_FAIL, Decision, Rule, Run, Runs, covered_by, worst_of
 
@@ -39,6 +40,8 @@ SEE_THE_RUN = "See the `Sepurux run`."
 MORE_SCENARIOS = "Record more scenarios, or lower {min_scenarios}."
 REGISTER_MORE = "Register more scenarios at Sepurux, or lower {min_scenarios}."
 NEEDS_API_KEY = "With several traces, {min_reliability_score} needs {api_key}: without it, Sepurux shows no score."
+NEEDED = {name for name, metric in BY_OPTION.items() if metric.needed}
+SUMS = {metric.threshold for metric in METRICS if metric.kind is Kind.SUM}
 ALL_FLAKY = "Every scenario of the gate is flaky, so no rate counts."
 NO_NUMBER = "Sepurux reported a pass without a number that a threshold needs"
 
@@ -120,7 +123,7 @@ class GateDecision:
 
     @property
     def missed(self) -> tuple[Check, ...]:
-        return tuple(check for check in self.checks if check.is_missed)
+        return tuple(check for check in self.checks if check.state is CheckState.MISSED)
 
     @property
     def recorded(self) -> bool:
@@ -128,12 +131,8 @@ class GateDecision:
         return self.rule is Rule.RECORDED
 
     @property
-    def approved(self) -> bool:
-        return self.approval is not None and bool(self.approval.approved_by)
-
-    @property
     def needs_approval(self) -> bool:
-        return self.approval is not None and not self.approved
+        return self.approval is not None and not self.approval.approved_by
 
     def value(self, metric: Metric) -> float | None:
         return metric.reading(self.numbers).value
@@ -145,17 +144,22 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     If it is a `fail`, it stays one whatever its undecided runs will be.
     """
     found = _compared(gate, runs, base)
-    missed, unknown = found.missed, [check for check in found.checks if check.is_unknown]
-    not_passed = tuple(run for run in runs if not run.counts_as_pass)
-    all_flaky = all(run.trace.flaky for run in runs)
-    sums = [check for check in missed if (metric := BY_OPTION.get(check.threshold)) and metric.kind is Kind.SUM]
-    if any(run.decision is Decision.FAIL and not run.trace.flaky for run in runs):
-        return _decided_fail(found)
-    if sums and gate.has_several_traces:
-        return _threshold_missed(found, passed=not (not_passed or all_flaky))
-    if not_passed:
-        return _not_passed(found, worst_of(not_passed))
-    if missed and not all_flaky:
+    several, all_flaky = gate.has_several_traces, all(run.trace.flaky for run in runs)
+    failed = [run for run in runs if run.decision is Decision.FAIL and not run.trace.flaky]
+    undecided = tuple(run for run in runs if not run.decision.is_decided)
+    unknown = [
+        check
+        for check in found.checks
+        if check.state is CheckState.NO_NUMBER
+        or (check.state is CheckState.NOT_REPORTED and (several or check.threshold in NEEDED))
+    ]
+    if failed:
+        return _decided_fail(found, failed)
+    if several and any(check.threshold in SUMS for check in found.missed):
+        return _threshold_missed(found, passed=not (undecided or all_flaky))
+    if undecided:
+        return _undecided(found, worst_of(undecided))
+    if found.missed and not all_flaky:
         return _threshold_missed(found, passed=True)
     if all_flaky:
         hint = "Fix a scenario, and remove it from {flaky}."
@@ -204,41 +208,31 @@ def _decided(found: GateDecision, decision: Decision, rule: Rule, reason: str, h
     return replace(found, decision=decision, rule=rule, reason=in_workflow(reason), hint=hint, detail=reason)
 
 
-def _decided_fail(found: GateDecision) -> GateDecision:
-    reasons, hint = list[str](), SEE_THE_RUN
-    if found.gate.has_several_traces:
-        failed = [run for run in found.runs if run.decision is Decision.FAIL and not run.trace.flaky]
-        own = (run for run in failed if not _exceeds(run, found.gate))
-        reasons += [_own_minimum(found, run) for run in own][:1]
+def _decided_fail(found: GateDecision, failed: Sequence[Run]) -> GateDecision:
+    """Return the `fail` of Sepurux, which may apply a minimum of its own to one of several traces."""
+    gate, reasons, hint = found.gate, list[str](), SEE_THE_RUN
+    maxima = [(each, gate.limits[each.threshold]) for each in METRICS if each.threshold in SUMS & {*sent_limits(gate)}]
+    own = [run for run in failed if not any((run.value(metric) or 0) > limit for metric, limit in maxima)]
+    if gate.has_several_traces and own:
+        names = (each.name for each in found.scenarios if any(own[0] is run for run in each.recordings))
+        name, rate, reported = next(names, own[0].trace.label), own[0].value(PASS_RATE), "no pass rate"
+        if rate is not None:
+            reported = f"a pass rate of {PASS_RATE.write(rate, None)}"
+        reasons.append(
+            f"Sepurux decided `fail` for {json_reader.preview(name)}, although its numbers meet what the gate sent, so "
+            f"it seems to apply a minimum of its own; it reports {reported}."
+        )
     if found.missed:
         reasons.append(_sentence(found))
         hint = ""
     return _decided(found, Decision.FAIL, Rule.DECIDED_FAIL, " ".join(reasons) or UNEXPLAINED_FAIL, hint)
 
 
-def _exceeds(run: Run, gate: Gate) -> bool:
-    """Return whether a run exceeds a maximum that the gate sends with several traces."""
-    sent = [metric for metric in metrics.METRICS if metric.sent and metric.kind is Kind.SUM]
-    limited = ((run.value(metric), gate.limits.get(metric.threshold)) for metric in sent)
-    return any(value is not None and limit is not None and value > limit for value, limit in limited)
-
-
-def _own_minimum(found: GateDecision, run: Run) -> str:
-    names = (each.name for each in found.scenarios if any(run is one for one in each.recordings))
-    name, rate, reported = next(names, run.trace.label), run.value(PASS_RATE), "no pass rate"
-    if rate is not None:
-        reported = f"a pass rate of {PASS_RATE.write(rate, None)}"
-    return (
-        f"Sepurux decided `fail` for {json_reader.preview(name)}, although its numbers meet what the gate sent, so it "
-        f"seems to apply a minimum of its own; it reports {reported}."
-    )
-
-
 def _threshold_missed(found: GateDecision, *, passed: bool) -> GateDecision:
     reason, hint = _sentence(found), ""
     if passed:
         reason = f"{HOWEVER} {reason[0].lower()}{reason[1:]}"
-    if [check.threshold for check in found.missed] == [SCENARIOS.threshold]:
+    if [check.threshold for check in found.missed] == [metrics.SCENARIOS.threshold]:
         hint = MORE_SCENARIOS if found.gate.names_traces else REGISTER_MORE
     return _decided(found, Decision.FAIL, Rule.THRESHOLD_MISSED, reason, hint)
 
@@ -246,7 +240,7 @@ def _threshold_missed(found: GateDecision, *, passed: bool) -> GateDecision:
 def _sentence(found: GateDecision) -> str:
     """Return what is missed, and which scenarios are why: those of the same task, and those with the lowest rates."""
     told, gate = [check.sentence for check in found.missed], found.gate
-    limit = next((check.limit for check in found.missed if check.threshold == SCENARIOS.threshold), None)
+    limit = next((check.limit for check in found.missed if check.threshold == metrics.SCENARIOS.threshold), None)
     if limit is not None and gate.names_traces and len(found.runs) >= limit:
         same = sum(len(each.recordings) for each in found.scenarios if each.recordings[1:])
         told.append(f"{same} of {len(found.runs)} recordings have the same `task.name` as another one")
@@ -259,16 +253,13 @@ def _sentence(found: GateDecision) -> str:
     return f"{capitalized('; '.join(told))}."
 
 
-def _not_passed(found: GateDecision, worst: Run) -> GateDecision:
+def _undecided(found: GateDecision, worst: Run) -> GateDecision:
     """Return what the worst run decides, with the scenarios that have the same reason, unless all have."""
-
-    def said(run: Run) -> tuple[object, ...]:
-        return run.decision, run.rule, run.reason, run.detail
-
-    names, detail = "", worst.detail
-    if any(said(run) != said(worst) for run in found.runs):
-        alike = (each for each in found.scenarios if any(said(run) == said(worst) for run in each.recordings))
-        every = [json_reader.preview(each.name) for each in alike]
+    names, detail, reason = "", worst.detail, (worst.decision, worst.rule, worst.reason, worst.detail)
+    alike = [run for run in found.runs if (run.decision, run.rule, run.reason, run.detail) == reason]
+    if len(alike) < len(found.runs):
+        scenarios = (each for each in found.scenarios if any(run in alike for run in each.recordings))
+        every = [json_reader.preview(each.name) for each in scenarios]
         names = ", ".join(every[:MAX_NAMED])
         if every[MAX_NAMED:]:
             names += f" and {number_format.pluralize(len(every) - MAX_NAMED, 'other')}"
@@ -281,10 +272,10 @@ def _not_passed(found: GateDecision, worst: Run) -> GateDecision:
 def _number_unknown(found: GateDecision, checks: Sequence[Check]) -> GateDecision:
     unknown = dict[Metric, str]()
     for check in checks:
-        unknown.setdefault(BY_OPTION.get(check.threshold, MUTATION_CATEGORIES), check.sentence)
-    not_shown = any(RELIABILITY_SCORE.reading(run.numbers).missing for run in found.runs)
+        unknown.setdefault(BY_OPTION.get(check.threshold, metrics.MUTATION_CATEGORIES), check.sentence)
+    not_shown = any(metrics.RELIABILITY_SCORE.reading(run.numbers).missing for run in found.runs)
     hint = NEXT_STEPS[Rule.NUMBER_UNKNOWN]
-    if found.gate.has_several_traces and RELIABILITY_SCORE in unknown and not_shown:
+    if found.gate.has_several_traces and metrics.RELIABILITY_SCORE in unknown and not_shown:
         hint = NEEDS_API_KEY
     reason = f"{NO_NUMBER} ({'; '.join(unknown.values())})."
     return replace(_decided(found, Decision.ERROR, Rule.NUMBER_UNKNOWN, reason, hint), detail=f"{NO_NUMBER}.")

@@ -16,13 +16,9 @@ RATE_DIGITS = 10  # after the point of a fraction, which rounds the error of flo
 SCORE_DIGITS = 8  # after the point of a number of 0 to 100
 MAX_NAME_LENGTH = 300  # characters of a tool or a mutation category: a response may hold 4 MiB of them
 NOT_KNOWN = "–"
-# How a number relates to a limit: by whether less is better, and whether the limit is met.
-_RELATIONS = {
-    (True, True): "within the allowed",
-    (True, False): "more than the allowed",
-    (False, True): "at least the required",
-    (False, False): "below the required",
-}
+# By whether less is better, and whether the limit is met.
+_RELATIONS = {(True, True): "within the allowed", (True, False): "more than the allowed"}
+_RELATIONS |= {(False, True): "at least the required", (False, False): "below the required"}
 
 
 class Kind(StrEnum):
@@ -39,12 +35,10 @@ class Metric:
 
     `name` is that in report.json, and `field` in responses if it is another one; `label` is for tables, `noun` for
     sentences. `read_value` reads a JSON value, and `write` makes a number differ from another. It is an `integer`, or a
-    fraction that statuses and points of a drop show as `percent`, or has any digits; `highest` is the end of its scale.
-
-    `threshold` is the option that limits it; unless it is `sent`, only the gate knows it. Without a number that is
-    `needed`, no gate passes its threshold. `output` describes its output. `published` is its text in a commit status;
-    the numbers that have one are compared over time. `reached` is its text in a title before what is needed, by default
-    that of a commit status.
+    fraction that statuses show as `percent`, or has any digits; `highest` is the end of its scale. `threshold` is the
+    option that limits it; unless it is `sent`, only the gate knows it. Without a number that is `needed`, no gate
+    passes its threshold. `output` describes its output. `published` is its text in a commit status; the numbers that
+    have one are compared over time. `reached` is its text in a title, by default that of a commit status.
     """
 
     name: str
@@ -86,18 +80,14 @@ class Metric:
     def meets(self, value: float, limit: float) -> bool:
         return value == limit or (value < limit) is self.less_is_better
 
-    # -- texts --------------------------------------------------------------------------------------------------------
-
     def publish(self, value: float | None) -> str:
         """Return the number as a part of a commit status: `1 failure`, `- failures` if it is unknown."""
         if value is None:
             return self.published.format("-")
-        text = number_format.decimal(value * 100 if self.percent else value)
-        if not self.integer and "." not in text:
-            text += ".0"
-        if self.percent:
-            text += "%"
-        text = self.published.format(text)
+        number = number_format.decimal(value * 100 if self.percent else value)
+        if not self.integer and "." not in number:
+            number += ".0"
+        text = self.published.format(f"{number}%" if self.percent else number)
         return text.removesuffix("s") if self.integer and value == 1 else text
 
     def named(self, value: float) -> str:
@@ -109,13 +99,6 @@ class Metric:
         """Return a number for a title: `72.0% passed`, `1 unsafe attempt`, `2 mutations covered`."""
         number = self.named(value) if self.integer else self.write(value, limit)
         return (self.reached or self.published).format(number)
-
-    def missed_by(self, value: float, limit: float) -> str:
-        """Return a number that misses a threshold for a title: `72.0% passed, 85.0% needed`, or `1 unsafe attempt`."""
-        reached, needed = self.reached_by(value, limit), self.write(limit, value)
-        if not self.less_is_better:
-            return f"{reached}, {needed} needed"
-        return f"{reached}, {needed} allowed" if limit else reached
 
     def sentence(self, value: float, limit: float) -> str:
         met, needed, verb = self.meets(value, limit), self.write(limit, value), "is"
@@ -133,9 +116,6 @@ class Metric:
 Numbers = Mapping[str, Reading]  # by the metric's name; one that is missing is not reported
 
 
-# -- what a response has ----------------------------------------------------------------------------------------------
-
-
 def read_name(value: object) -> str:
     return json_reader.text(value)[:MAX_NAME_LENGTH]
 
@@ -148,11 +128,9 @@ def read_names(value: object, most: int | None = None) -> tuple[str, ...] | None
 
 def _count_names(value: object) -> Reading:
     names = read_names(value)
-    if value is None:
-        return Reading()
-    if names is None:
-        return Reading(broken="no list of texts")
-    return Reading(float(len(names)))
+    if value is None or names is not None:
+        return Reading(None if names is None else float(len(names)))
+    return Reading(broken="no list of texts")
 
 
 def _read_score(value: object) -> Reading:
@@ -161,8 +139,6 @@ def _read_score(value: object) -> Reading:
         value *= 100
     return json_reader.number(value, low=0, high=100, digits=SCORE_DIGITS)
 
-
-# -- the table --------------------------------------------------------------------------------------------------------
 
 read_count = partial(json_reader.number, low=0, high=MAX_COUNTED, whole=True)
 _rate = partial(
@@ -269,8 +245,8 @@ METRICS = (
 )
 PUBLISHED = tuple(metric for metric in METRICS if metric.published)
 LISTED = tuple(metric for metric in PUBLISHED if metric is not SCENARIOS)  # in a status, which it ends if it has room
-BY_THRESHOLD = {metric.threshold: metric for metric in METRICS if metric.threshold}
-BY_OPTION = {**BY_THRESHOLD, options.MAX_PASS_RATE_DROP.name: PASS_RATE}
+BY_OPTION = {metric.threshold: metric for metric in METRICS if metric.threshold}
+BY_OPTION[options.MAX_PASS_RATE_DROP.name] = PASS_RATE
 
 
 def sent_limits(gate: Gate) -> dict[str, object]:
@@ -279,10 +255,10 @@ def sent_limits(gate: Gate) -> dict[str, object]:
     With several traces, Sepurux decides about each alone, and the gate compares the numbers of all. Without a
     `min_pass_rate`, Sepurux might apply one of its own.
     """
+    sent = {metric.threshold: metric.kind for metric in METRICS if metric.threshold and metric.sent}
     if gate.has_several_traces:
-        sums = [name for name, metric in BY_THRESHOLD.items() if metric.sent and metric.kind is Kind.SUM]
-        return {PASS_RATE.threshold: 0, **{name: gate.limits[name] for name in sums if name in gate.limits}}
-    sent = {name for name, metric in BY_THRESHOLD.items() if metric.sent}
+        sums = (name for name, kind in sent.items() if kind is Kind.SUM and name in gate.limits)
+        return {PASS_RATE.threshold: 0, **{name: gate.limits[name] for name in sums}}
     limits: dict[str, object] = {name: limit for name, limit in gate.limits.items() if name in sent}
     if gate.required_mutation_categories:
         limits[options.REQUIRED_MUTATION_CATEGORIES.name] = list(gate.required_mutation_categories)

@@ -11,8 +11,8 @@ from sepurux_action.evaluation.api import Success
 from sepurux_action.evaluation.api_calls import ApiCalls, at_once
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import merge_failures, parse_failures
+from sepurux_action.evaluation.gate_numbers import Scenario, WhatFailed, scenarios_of
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS
-from sepurux_action.evaluation.pooling import WhatFailed, scenarios_of
 from sepurux_action.evaluation.runs import Decision, Run, decide, numbers_key, parse_run, wrong_shape
 
 MAX_RUNS = 100  # of a batch whose numbers are read
@@ -127,8 +127,13 @@ def _what_failed(decided: GateDecision, read: Sequence[Sequence[Run]]) -> WhatFa
     scenarios = scenarios_of(gate, tuple(runs))
     failures = (each for of_run in read for run in of_run for each in run.failures)
     return WhatFailed(
-        scenarios=tuple(sorted(scenarios, key=lambda each: each.severity_key)),
+        scenarios=tuple(sorted(scenarios, key=_severity)),
         failures=() if gate.names_traces else merge_failures(failures),
         unread_failures=unread_failures,
         unread_scenarios=sum(each.incomplete for each in scenarios) + unread_scenarios,
     )
+
+
+def _severity(scenario: Scenario) -> tuple[float, ...]:
+    """Return a key that sorts the worst one first, by unsafe attempts, pass rate, failures: flaky ones last."""
+    return scenario.flaky is not None, not scenario.failed, *numbers_key(scenario.value)

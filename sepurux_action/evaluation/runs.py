@@ -77,19 +77,15 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One CI run: that of a trace, a batch, or one of a batch. Unknown ids and names are ''.
+    """One CI run: that of a trace, a batch, or one of a batch. Unknown ids and names, also of its scenario, are ''.
 
-    The first fields are what it evaluates: a `trace`, or registered scenarios; `name` is that of its scenario.
-
-    `status` to `sandbox` are what the last response shows. `status` and `sepurux_decision` are Sepurux's words, '' if
+    `run_ids` to `sandbox` are what the last response shows. `status` and `sepurux_decision` are Sepurux's words, '' if
     missing or null. `categories` are at most MAX_CATEGORIES names of mutations; `numbers` counts them all.
     `failing_tools` are the failures that Sepurux counts for each tool, the most first.
 
-    `decision` to `hint` are what this means. `detail` is the reason without what a title and the table of a report
-    show, '' if alike.
-
-    `failures` are its classified failures by kind, with the path of an uploaded trace in place of the id. `unread`: not
-    all of its numbers or failures were read. `of_batch` are the runs of a batch that were read for the report.
+    `decision` to `hint` are what this means; `detail` is the reason without what a title and the table of a report
+    show, '' if alike. `failures` are its classified failures by kind, with the path of an uploaded trace in place of
+    the id. `unread`: not all of its numbers or failures were read. `of_batch` are the runs of a batch that were read.
     """
 
     trace: Trace = NO_TRACE
@@ -123,11 +119,6 @@ class Run:
         return self.trace.label if self.trace.uploaded else ""
 
     @property
-    def counts_as_pass(self) -> bool:
-        """Return whether it keeps no gate from passing. Of a flaky one, only the unsafe attempts count."""
-        return self.decision is Decision.PASS or (self.trace.flaky is not None and self.decision is Decision.FAIL)
-
-    @property
     def evaluated(self) -> bool:
         """Return whether a response shows how the run ended, so that its numbers and failures can be read."""
         return self.rule not in {Rule.NOT_POLLED, Rule.OUTAGE, Rule.CANCELED}
@@ -135,8 +126,7 @@ class Run:
     @property
     def reported(self) -> float:
         """Return how many failures and unsafe attempts it reports; infinite if one number is not known."""
-        counts = [self.value(metric) for metric in (FAILURES, UNSAFE_ATTEMPTS)]
-        return sum(math.inf if count is None else count for count in counts)
+        return _or_infinity(self.value(FAILURES)) + _or_infinity(self.value(UNSAFE_ATTEMPTS))
 
     @property
     def failed(self) -> bool:
@@ -153,27 +143,24 @@ Runs = tuple[Run, ...]
 
 def worst_of(runs: Runs) -> Run:
     """Return the worst run: by decision, then by the lowest pass rate; flaky ones last."""
-
-    def severity(run: Run) -> tuple[bool, int, float]:
-        rate = run.value(PASS_RATE)
-        return run.trace.flaky is not None, run.decision.rank, math.inf if rate is None else rate
-
-    return min(runs, key=severity)
+    return min(
+        runs, key=lambda run: (run.trace.flaky is not None, run.decision.rank, _or_infinity(run.value(PASS_RATE)))
+    )
 
 
 def numbers_key(value: Callable[[Metric], float | None]) -> tuple[float, float, float]:
     """Return a key that sorts the worst numbers first; `value` returns the number of a metric."""
-    rate = value(PASS_RATE)
-    return -(value(UNSAFE_ATTEMPTS) or 0), math.inf if rate is None else rate, -(value(FAILURES) or 0)
+    return -(value(UNSAFE_ATTEMPTS) or 0), _or_infinity(value(PASS_RATE)), -(value(FAILURES) or 0)
+
+
+def _or_infinity(number: float | None) -> float:
+    return math.inf if number is None else number
 
 
 def covered_by(runs: Iterable[Run]) -> tuple[str, ...] | None:
     """Return the mutation categories of any of the runs; None if no run names them."""
     names = [set(run.categories) for run in runs if run.categories is not None]
     return tuple(sorted(set().union(*names))) if names else None
-
-
-# -- what a response shows --------------------------------------------------------------------------------------------
 
 
 def parse_run(payload: object, run: Run = Run()) -> Run:

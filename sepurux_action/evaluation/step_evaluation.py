@@ -10,8 +10,8 @@ from sepurux_action.config.settings import Gate
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, describe_defect
 from sepurux_action.evaluation import schedule
 from sepurux_action.evaluation.api_calls import ApiCalls
-from sepurux_action.evaluation.checks import Base
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
+from sepurux_action.evaluation.gate_numbers import Base
 from sepurux_action.evaluation.read_failures import nothing_read, read_scenarios
 from sepurux_action.evaluation.run_poller import RunPoller
 from sepurux_action.evaluation.runs import Runs

@@ -33,7 +33,7 @@ class Context:
     version: str = ""
     policy_path: str = ""
     policy_changes: tuple[Change, ...] = ()  # by the pull request
-    baselines: Mapping[str, Results] = field(default_factory=dict)  # by the gate's name
+    base_results: Mapping[str, Results] = field(default_factory=dict)  # by the gate's name
     base_ref: str = ""
     committed: float | None = None
     policy_ref: str = ""  # the commit of the policy file that applies

@@ -6,8 +6,8 @@ from typing import Literal
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.wording import joined, optional
+from sepurux_action.evaluation.gate_numbers import Scenario
 from sepurux_action.evaluation.metrics import summary
-from sepurux_action.evaluation.pooling import Scenario
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.report import remarks
 from sepurux_action.report.report import GateFacts, Report

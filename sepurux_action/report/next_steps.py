@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from sepurux_action.common import grouped, number_format
 from sepurux_action.common.wording import capitalized, optional
 from sepurux_action.config.options import REVIEWERS
-from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES
 from sepurux_action.evaluation.decision import Reason, Refusal
+from sepurux_action.evaluation.gate_numbers import REQUIRED_CATEGORIES
 from sepurux_action.evaluation.metrics import SCENARIOS, sent_limits
 from sepurux_action.evaluation.published_result import values_of
 from sepurux_action.evaluation.runs import UNEXPLAINED_FAIL, Decision, Rule
@@ -298,7 +298,7 @@ def allowed_drops(say: Words, gate: GateFacts) -> Markdown:
     sentences = []
     for row in gate.thresholds.rows:
         if row.drop and row.metric:
-            results = len(values_of(gate.baseline, row.metric))
+            results = len(values_of(gate.base_results, row.metric))
             last = say.when(results, "the last {results} results on {base}", results=results)
             last = last or say("the results on {base} that it was compared with")
             points = row.drop.required.removeprefix("≤ ")

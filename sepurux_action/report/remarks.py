@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import capitalized, joined, optional
-from sepurux_action.evaluation.checks import MIN_RESULTS, CheckState
 from sepurux_action.evaluation.failures import Failure, OnBase
+from sepurux_action.evaluation.gate_numbers import MIN_RESULTS, CheckState, Scenario, WhatFailed
 from sepurux_action.evaluation.metrics import PASS_RATE
-from sepurux_action.evaluation.pooling import Scenario, WhatFailed
 from sepurux_action.evaluation.published_result import values_of
 from sepurux_action.report import tables
 from sepurux_action.report.markdown import Markdown
@@ -67,7 +66,7 @@ def _drops(say: Words, gate: GateFacts) -> Iterator[Markdown]:
     """Yield what a drop means that does not count."""
     for check in gate.result.checks:
         if check.state is CheckState.WITHIN_RANGE:
-            values, between = values_of(gate.baseline, PASS_RATE), Markdown("")
+            values, between = values_of(gate.base_results, PASS_RATE), Markdown("")
             if values:
                 lowest, highest = (PASS_RATE.write(end(values), None) for end in (min, max))
                 between = say(": {lowest} to {highest}", lowest=lowest, highest=highest)
@@ -76,7 +75,7 @@ def _drops(say: Words, gate: GateFacts) -> Iterator[Markdown]:
             )
             yield say(dropped, between=between)
     if any(check.state is CheckState.NOT_COMPARED for check in gate.result.checks):
-        results = len(values_of(gate.baseline, PASS_RATE))
+        results = len(values_of(gate.base_results, PASS_RATE))
         few = "⏳ The drop is not compared yet: {base} has {results} of the {least} results that this needs."
         run = say("Run the gate on pushes to {base}")
         page = say.page(run, "noisy-agents.md#blocking-only-what-gets-worse")

@@ -11,8 +11,8 @@ from sepurux_action.config.command_line import command_lines
 from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.checks import DROP
 from sepurux_action.evaluation.decision import GateDecision, enforce
+from sepurux_action.evaluation.gate_numbers import DROP
 from sepurux_action.evaluation.published_result import Results
 from sepurux_action.evaluation.runs import Decision, Rule
 from sepurux_action.report.context import Context, Dashboard
@@ -115,12 +115,12 @@ class GateFacts:
     # -- the parts of a report --------------------------------------------------------------------------------------
 
     @property
-    def baseline(self) -> Results:
-        return self.context.baselines.get(self.name, ())
+    def base_results(self) -> Results:
+        return self.context.base_results.get(self.name, ())
 
     @cached_property
     def thresholds(self) -> Thresholds:
-        return Thresholds(result=self.result, baseline=self.baseline)
+        return Thresholds(result=self.result, base_results=self.base_results)
 
     @property
     def pass_rate(self) -> str:

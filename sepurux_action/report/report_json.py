@@ -16,9 +16,9 @@ from sepurux_action.common import json_reader
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import OPTIONS, OnOutage, SectionKind, Stage
 from sepurux_action.config.settings import Change
-from sepurux_action.evaluation.checks import REQUIRED_CATEGORIES, CheckState
 from sepurux_action.evaluation.decision import ApprovalStatus
 from sepurux_action.evaluation.failures import OnBase
+from sepurux_action.evaluation.gate_numbers import REQUIRED_CATEGORIES, CheckState
 from sepurux_action.evaluation.metrics import METRICS, PASS_RATE, PUBLISHED, Metric, Numbers
 from sepurux_action.evaluation.published_result import Result, median
 from sepurux_action.evaluation.runs import Decision, Rule, Run
@@ -229,7 +229,7 @@ class _Gate(Shape):
     baseline: Annotated[
         _Baseline | None,
         "What the gate is compared with; null without results.",
-        lambda gate: gate.baseline or None,
+        lambda gate: gate.base_results or None,
     ]
     reproduction: Annotated[tuple[str, ...], "Lines for a shell that repeat the evaluation."]
 

@@ -81,7 +81,13 @@ def _phrase(say: Words, gate: GateFacts, row: ThresholdFacts) -> Markdown:
         if others:
             return say("{name} and {more} passed less than {needed}", name=name, more=more, needed=needed)
         return say("{name} passed {rate}, {needed} needed", name=name, rate=row.check.actual, needed=needed)
-    return say.value(metric.missed_by(value or 0, row.check.limit))
+    limit = row.check.limit
+    reached, needed = metric.reached_by(value or 0, limit), metric.write(limit, value or 0)
+    if not metric.less_is_better:
+        reached += f", {needed} needed"
+    elif limit:
+        reached += f", {needed} allowed"
+    return say.value(reached)
 
 
 def title(say: Words) -> Markdown:

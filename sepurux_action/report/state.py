@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Self
 
-from sepurux_action.evaluation.checks import CheckState
+from sepurux_action.evaluation.gate_numbers import CheckState
 from sepurux_action.evaluation.runs import Decision
 
 

@@ -14,8 +14,8 @@ from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import joined
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import summarize
+from sepurux_action.evaluation.gate_numbers import Scenario
 from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN
-from sepurux_action.evaluation.pooling import Scenario
 from sepurux_action.evaluation.published_result import Result, median
 from sepurux_action.report import markdown
 from sepurux_action.report.context import SHORT_SHA, Dashboard
@@ -223,7 +223,7 @@ class Past(NamedTuple):
 
 def history(gate: GateFacts) -> list[Past]:
     """Return the results of this commit and of the base, the newest first; [] if there is one."""
-    results = gate.baseline
+    results = gate.base_results
     rows = [Past(gate.context.commit, summarize(gate.result), here=True)]
     rows += [Past(each.commit, each, base=1) for each in results]
     if len(results) > 1:

@@ -7,8 +7,8 @@ from functools import cached_property
 from sepurux_action.common import number_format
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.checks import DROP, Check, CheckState, lowest_allowed
 from sepurux_action.evaluation.decision import GateDecision
+from sepurux_action.evaluation.gate_numbers import DROP, Check, CheckState, lowest_allowed
 from sepurux_action.evaluation.published_result import Results, median, published_numbers
 from sepurux_action.evaluation.runs import Rule
 from sepurux_action.report.state import BY_CHECK, State
@@ -26,7 +26,7 @@ def written(gate: Gate, metric: metrics.Metric, value: float | None) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdFacts:
-    """A threshold, the result, and the median of the baseline. `difference` is the number minus this median.
+    """A threshold, the result, and the median of the base. `difference` is the number minus this median.
 
     In a row of a table, `drop` is the comparison with the base if it is missed.
     """
@@ -51,10 +51,10 @@ class ThresholdFacts:
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
 class Thresholds:
-    """The thresholds of a gate, missed ones first. `baseline` is what the gate is compared with."""
+    """The thresholds of a gate, missed ones first. `base_results` are what the gate is compared with."""
 
     result: GateDecision
-    baseline: Results
+    base_results: Results
 
     @property
     def final(self) -> bool:
@@ -70,7 +70,7 @@ class Thresholds:
     def rows(self) -> tuple[ThresholdFacts, ...]:
         """Return the rows of a table, in which a drop is what its number needs.
 
-        Without a threshold for scenarios, there is a row for their number if it is smaller than the baseline's.
+        Without a threshold for scenarios, there is a row for their number if it is smaller than that of the base.
         """
         limits = [each for each in self.requested if each.check.threshold != DROP]
         drops = {each.metric: each.check for each in self.requested if each.check.threshold == DROP}
@@ -91,11 +91,11 @@ class Thresholds:
         if drop is None or not self.final or drop.state is CheckState.NOT_COMPARED:
             return row
         metric, check = metrics.PASS_RATE, row.check
-        needed, value = lowest_allowed(self.result.gate, self.baseline), self.result.value(metric)
+        needed, value = lowest_allowed(self.result.gate, self.base_results), self.result.value(metric)
         required, actual, limit, state = check.required, check.actual, check.limit, check.state
         if drop.state is CheckState.NO_NUMBER:
             required = "not known"
-        elif needed is None and (drop.is_missed or not required):  # an earlier run compared it
+        elif needed is None and (drop.state is CheckState.MISSED or not required):  # an earlier run compared it
             required = f"drop {drop.required}"
         elif needed is not None and (needed > limit or not required):
             required, limit = f"≥ {metric.write(needed, value)}", needed
@@ -104,7 +104,7 @@ class Thresholds:
         if drop.state is not CheckState.WITHIN_RANGE:  # which shows in what is needed
             state = min((state, drop.state), key=_interest)
         check = replace(check, required=required, actual=actual, limit=limit, state=state)
-        return replace(row, check=check, state=BY_CHECK[state], drop=drop if drop.is_missed else None)
+        return replace(row, check=check, state=BY_CHECK[state], drop=drop if drop.state is CheckState.MISSED else None)
 
     def _row(self, check: Check) -> ThresholdFacts:
         metric = metrics.BY_OPTION.get(check.threshold)
@@ -113,13 +113,13 @@ class Thresholds:
             return ThresholdFacts(check=check, state=state)
         now = published_numbers(self.result.numbers, self.result.gate)
         value = None if check.threshold == DROP else now.get(metric.name)
-        base, difference = median(self.baseline, metric), None
+        base, difference = median(self.base_results, metric), None
         if base is not None and value is not None:
             difference = round(value - base, number_format.MAX_DIGITS)
         return ThresholdFacts(check=check, state=state, base=base, difference=difference)
 
     def _fewer_scenarios(self) -> Iterable[ThresholdFacts]:
-        count, base = self.result.value(metrics.SCENARIOS), median(self.baseline, metrics.SCENARIOS)
+        count, base = self.result.value(metrics.SCENARIOS), median(self.base_results, metrics.SCENARIOS)
         limited = metrics.SCENARIOS.threshold in self.result.gate.limits
         if self.final and not limited and count is not None and base is not None and count < base:
             check = Check(
@@ -169,7 +169,7 @@ class Thresholds:
 
     @property
     def dropped(self) -> bool:
-        """Return whether a number lies too far below the baseline."""
+        """Return whether a number lies too far below the base."""
         return any(row.drop for row in self.rows)
 
 

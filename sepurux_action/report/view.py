@@ -15,7 +15,7 @@ from sepurux_action.common import T, grouped
 from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.failures import Failure, severity_rank
-from sepurux_action.evaluation.pooling import Scenario
+from sepurux_action.evaluation.gate_numbers import Scenario
 from sepurux_action.evaluation.runs import Rule
 from sepurux_action.report.report import GateFacts, Note, Report
 from sepurux_action.report.state import State

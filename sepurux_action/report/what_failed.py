@@ -11,7 +11,7 @@ from sepurux_action.common import grouped, number_format
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import Failure, merge_failures
-from sepurux_action.evaluation.pooling import Scenario, WhatFailed
+from sepurux_action.evaluation.gate_numbers import Scenario, WhatFailed
 from sepurux_action.evaluation.runs import Decision, Run, worst_of
 from sepurux_action.report.context import Context, Dashboard
 from sepurux_action.report.state import BY_DECISION, State

@@ -34,7 +34,7 @@ from sepurux_action.report.rendering import render_comment, render_lines, render
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.report.report_json import report_json
 from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, campaign_id
-from tests.builders import a_baseline, a_context, a_gate, a_past_result, a_result, a_run
+from tests.builders import a_context, a_gate, a_past_result, a_result, a_run, some_results
 
 RAW = ((25, 75), (0.25, 0.75), (["a"], ["a", "b", "c"]))  # two different values of a number as JSON may have them
 
@@ -73,7 +73,7 @@ class Case:
     @property
     def report(self) -> Report:
         past = [a_past_result(numbers={self.metric.name: self.value(self.good)})] * 3
-        return build_report([self.result], a_context(base_ref="main", baselines={"refunds": a_baseline(*past)}))
+        return build_report([self.result], a_context(base_ref="main", base_results={"refunds": some_results(*past)}))
 
 
 def gate_in_json(case: Case) -> dict[str, Any]:

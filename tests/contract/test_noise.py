@@ -13,8 +13,8 @@ from scripts import noise
 from scripts.noise_model import ATTEMPTS, Agent, Limits, Policy, SimulatedRun
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Gate, Trace
-from sepurux_action.evaluation.checks import Base
 from sepurux_action.evaluation.decision import decide_gate
+from sepurux_action.evaluation.gate_numbers import Base
 from sepurux_action.evaluation.published_result import Result, comparable, published_numbers
 from sepurux_action.evaluation.runs import Decision, Runs, decide, parse_run
 

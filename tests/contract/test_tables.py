@@ -12,7 +12,7 @@ import yaml
 import sepurux_action
 from scripts import generate, schema
 from sepurux_action.config.options import OPTIONS, Option, SectionKind
-from sepurux_action.evaluation.checks import CheckState
+from sepurux_action.evaluation.gate_numbers import CheckState
 from sepurux_action.evaluation.runs import Decision
 
 

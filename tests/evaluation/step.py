@@ -3,8 +3,8 @@
 from typing import Any
 
 from sepurux_action.config.settings import Gate, Trace
-from sepurux_action.evaluation.checks import Base
 from sepurux_action.evaluation.decision import GateDecision
+from sepurux_action.evaluation.gate_numbers import Base
 from sepurux_action.evaluation.runs import Run
 from sepurux_action.evaluation.step_evaluation import StepEvaluation
 from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput

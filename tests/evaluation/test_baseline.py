@@ -24,7 +24,7 @@ from sepurux_action.evaluation.base_results import (
     write_results,
 )
 from sepurux_action.evaluation.failures import BaseScenario, Failure, Kind, OnBase
-from sepurux_action.evaluation.pooling import WhatFailed, scenarios_of
+from sepurux_action.evaluation.gate_numbers import WhatFailed, scenarios_of
 from sepurux_action.evaluation.published_result import Result
 from sepurux_action.evaluation.recording import read_recording
 from sepurux_action.evaluation.runs import Decision, Rule, Run, decide

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.evaluation.checks import DROP, Base, Check, CheckState, check_drop
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
+from sepurux_action.evaluation.gate_numbers import DROP, Base, Check, CheckState, check_drop
 from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import Results, comparable, median, values_of
 from sepurux_action.evaluation.runs import Decision
-from tests.builders import PASSING, RECORDED, a_baseline, a_gate, a_gate_with, a_past_result, a_run, known, run_with
+from tests.builders import PASSING, RECORDED, a_gate, a_gate_with, a_past_result, a_run, known, run_with, some_results
 from tests.evaluation.step import traces
 
 HINT = "Give the job a permission."
@@ -17,7 +17,7 @@ HINT = "Give the job a permission."
 
 def on_main(*rates: float | None, score: float | None = 91.2) -> Base:
     results = (a_past_result(numbers=known(pass_rate=rate, reliability_score=score)) for rate in rates)
-    return Base(results=a_baseline(*results) if rates else (), name="`main`")
+    return Base(results=some_results(*results) if rates else (), name="`main`")
 
 
 def evaluated(*rates: float | None, base: Base) -> GateDecision:
@@ -111,7 +111,7 @@ def test_the_number_of_a_gate_of_which_one_trace_reports_none_is_not_compared_an
 
 
 def of_main(*numbers: dict[str, float]) -> Results:
-    return a_baseline(*(a_past_result(numbers=each) for each in numbers))
+    return some_results(*(a_past_result(numbers=each) for each in numbers))
 
 
 def test_of_two_counts_in_the_middle_the_higher_is_the_median() -> None:
@@ -138,7 +138,7 @@ def test_a_gate_is_compared_with_results_that_meet_its_thresholds_apart_from_dro
 ) -> None:
     gate = a_gate(limits={**LIMITS, "max_pass_rate_drop": 0.01})
     for decision in (Decision.PASS, Decision.FAIL):  # one may have passed with a lower minimum
-        base = a_baseline(a_past_result(decision=decision, numbers=numbers), a_past_result())
+        base = some_results(a_past_result(decision=decision, numbers=numbers), a_past_result())
         assert comparable(base, gate) == base[not counts :]
 
 

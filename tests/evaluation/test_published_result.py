@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.config.options import Stage
-from sepurux_action.evaluation.checks import CheckState, check_thresholds
 from sepurux_action.evaluation.decision import summarize
+from sepurux_action.evaluation.gate_numbers import CheckState, check_thresholds
 from sepurux_action.evaluation.metrics import PUBLISHED
 from sepurux_action.evaluation.published_result import Result, format_description, parse_description
 from sepurux_action.evaluation.runs import Decision, parse_run

@@ -12,7 +12,7 @@ from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import parse_failures
-from sepurux_action.evaluation.pooling import WhatFailed
+from sepurux_action.evaluation.gate_numbers import WhatFailed
 from sepurux_action.evaluation.runs import Decision
 from tests.evaluation import step
 from tests.evaluation.responses import Respond, at_first, http, in_turn, instead, rejected

@@ -17,10 +17,9 @@ from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Change, Trace
 from sepurux_action.errors import EvaluationError, Problem
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.checks import Base
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
 from sepurux_action.evaluation.failures import Failure
-from sepurux_action.evaluation.pooling import WhatFailed
+from sepurux_action.evaluation.gate_numbers import Base, WhatFailed
 from sepurux_action.evaluation.run_calls import find_campaign
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.report.markdown import (
@@ -42,7 +41,6 @@ from tests.builders import (
     FAILING,
     HOSTILE,
     PASSING,
-    a_baseline,
     a_context,
     a_gate,
     a_past_result,
@@ -53,6 +51,7 @@ from tests.builders import (
     foreign_texts,
     hostile_context,
     hostile_result,
+    some_results,
     undecided,
 )
 
@@ -195,7 +194,7 @@ def errors(name: str) -> Iterator[GateDecision]:
             find_campaign(listed, wanted, name)
         yield a_result(undecided(Decision.ERROR, caught.value.reason, caught.value.hint))
     gate = a_gate(campaign=name, project=name)
-    for base in (None, a_baseline(*[a_past_result()] * 3)):
+    for base in (None, some_results(*[a_past_result()] * 3)):
         run = a_run(replace(PASSING, numbers={**PASSING.numbers, "pass_rate": Reading(0.5)}))
         dropping = replace(gate, limits={"max_pass_rate_drop": 0.01})
         yield a_result(run, gate=dropping, base=Base(results=base, name=f"`{name.replace(' ', '-')}`"))
@@ -238,7 +237,7 @@ def test_no_report_on_ordinary_names_contains_an_invisible_character(name: str) 
     gate = a_gate(name=name, campaign=name, project=name, mutation_pack=name, required_mutation_categories=("x-1",))
     soft = ApprovalStatus(commit=COMMIT, can_approve=(name,), ignored=(Refusal(name, Reason.BOT),))
     change = Change("campaign", name, f"{name} 2", name)
-    context = a_context(base_ref=name, baselines={name: a_baseline()}, policy_changes=(change,))
+    context = a_context(base_ref=name, base_results={name: some_results()}, policy_changes=(change,))
     of_traces = [a_run(run, trace=trace, trace_id=name) for trace in traces]
     results = [
         [a_result(a_run(run), what_failed=found, gate=gate, approval=soft)],

@@ -13,7 +13,7 @@ from sepurux_action.common.wording import joined
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Trace
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.pooling import Scenario, WhatFailed
+from sepurux_action.evaluation.gate_numbers import Scenario, WhatFailed
 from sepurux_action.evaluation.runs import Decision, Run
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.report import Report, build_report, shortened

@@ -17,7 +17,7 @@ from sepurux_action.config.settings import Change
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import OnBase
-from sepurux_action.evaluation.pooling import Scenario, WhatFailed
+from sepurux_action.evaluation.gate_numbers import Scenario, WhatFailed
 from sepurux_action.evaluation.run_poller import CANCELED
 from sepurux_action.evaluation.runs import Decision, Rule
 from sepurux_action.report import rendering

@@ -8,10 +8,9 @@ import pytest
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.config.settings import Gate, Trace
-from sepurux_action.evaluation.checks import Base, Check, CheckState
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import Failure, OnBase
-from sepurux_action.evaluation.pooling import WhatFailed
+from sepurux_action.evaluation.gate_numbers import Base, Check, CheckState, WhatFailed
 from sepurux_action.evaluation.runs import Decision, Rule, Run
 from sepurux_action.report import next_steps, sentences
 from sepurux_action.report.context import Dashboard
@@ -24,7 +23,6 @@ from tests.builders import (
     FAILURES,
     PASSING,
     WAITS,
-    a_baseline,
     a_context,
     a_failure,
     a_gate,
@@ -34,6 +32,7 @@ from tests.builders import (
     a_run,
     a_scenario,
     run_with,
+    some_results,
     undecided,
 )
 
@@ -57,9 +56,9 @@ def rows(report: Report) -> list[tuple[str, str, str, str]]:
 def test_fewer_scenarios_than_on_the_base_are_a_row_and_no_threshold_of_their_own(
     limit: float | None, count: int, state: str
 ) -> None:
-    base = a_baseline(a_past_result(numbers={"scenarios": 40}))
+    base = some_results(a_past_result(numbers={"scenarios": 40}))
     gate = replace(a_gate_with(min_pass_rate=0.85, min_scenarios=limit), traces=(OF_CAMPAIGN,))
-    report = a_report(a_run(run_with(PASSING, scenarios=count)), gate=gate, baselines={"refunds": base})
+    report = a_report(a_run(run_with(PASSING, scenarios=count)), gate=gate, base_results={"refunds": base})
     needed = f"≥ {limit}" if limit else "–"
     found = [each for each in rows(report) if "Scenarios" in each[0]]
     assert found == ([(f"{state} Scenarios", str(count), needed, "40")] if state else [])
@@ -129,7 +128,7 @@ def test_observe_says_what_hard_would_do(allowed: OnOutage, rule: Rule) -> None:
 
 def test_while_the_evaluation_runs_no_number_misses_its_threshold() -> None:
     run = undecided(Decision.PENDING, "No decision after 10 min.", run=replace(FAILING, sepurux_decision=""))
-    report = a_report(run, baselines={"refunds": a_baseline()}, base_ref="main")
+    report = a_report(run, base_results={"refunds": some_results()}, base_ref="main")
     assert rows(report) == [("⏳ Pass rate", "72.0%", "≥ 85.0%", ""), ("⏳ Unsafe attempts", "1", "0", "")]
     assert report.gates[0].thresholds.missed == ()
 
@@ -186,7 +185,7 @@ def test_traces_that_are_more_than_a_day_older_than_the_commit_are_named() -> No
 
 
 def test_only_one_row_is_the_median_if_the_commits_of_the_base_are_not_known() -> None:
-    shown = render_summary(a_report(baselines={"refunds": (a_past_result(),) * 3}))
+    shown = render_summary(a_report(base_results={"refunds": (a_past_result(),) * 3}))
     assert (shown.count("\n| before, median of 3 |"), shown.count("\n| ✅\u00a0before |")) == (1, 3)
 
 
@@ -204,11 +203,11 @@ def test_only_one_row_is_the_median_if_the_commits_of_the_base_are_not_known() -
 def test_a_drop_is_what_its_number_needs(
     rate: float | None, minimum: float | None, results: int, row: tuple[str, ...] | None
 ) -> None:
-    base = a_baseline(*[a_past_result()] * results)
+    base = some_results(*[a_past_result()] * results)
     gate = a_gate_with(min_pass_rate=minimum, max_pass_rate_drop=0.03)
     run = a_run(run_with(PASSING, pass_rate=Reading() if rate is None else rate))
     result = a_result(run, gate=gate, base=Base(results=base, name="`main`"))
-    report = build_report([result], a_context(base_ref="main", baselines={"refunds": base}))
+    report = build_report([result], a_context(base_ref="main", base_results={"refunds": base}))
     assert rows(report) == ([row] if row else [])
     assert len(report.gates[0].thresholds.requested) == 1 + (minimum is not None)
 

@@ -17,7 +17,6 @@ from sepurux_action.report.report_json import report_json
 from tests.builders import (
     FAILING,
     HOSTILE,
-    a_baseline,
     a_context,
     a_past_result,
     a_result,
@@ -28,6 +27,7 @@ from tests.builders import (
     hostile_result,
     reports,
     run_with,
+    some_results,
     states,
 )
 
@@ -98,8 +98,8 @@ def test_seconds_have_three_digits() -> None:
 
 def test_a_difference_is_one_of_numbers_that_are_rounded_alike() -> None:
     run = a_run(run_with(FAILING, pass_rate=0.930044))
-    base = a_baseline(a_past_result(numbers={"pass_rate": 0.93}))
-    (gate,) = written(build_report([a_result(run)], a_context(baselines={"refunds": base})))["gates"]
+    base = some_results(a_past_result(numbers={"pass_rate": 0.93}))
+    (gate,) = written(build_report([a_result(run)], a_context(base_results={"refunds": base})))["gates"]
     (rate,) = (row for row in gate["thresholds"] if row["name"] == "min_pass_rate")
     assert (rate["value"], rate["base"], rate["change"]) == (0.930044, 0.93, 0)
 

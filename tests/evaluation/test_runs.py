@@ -7,8 +7,8 @@ import pytest
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.evaluation.failures import Failure, merge_failures, parse_failures
+from sepurux_action.evaluation.gate_numbers import Scenario
 from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, RELIABILITY_SCORE
-from sepurux_action.evaluation.pooling import Scenario
 from sepurux_action.evaluation.runs import MAX_CATEGORIES, Decision, Run, decide, parse_run
 from tests.builders import a_poll
 
