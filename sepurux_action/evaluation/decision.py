@@ -239,18 +239,18 @@ def _threshold_missed(found: GateDecision, *, passed: bool) -> GateDecision:
 
 def _sentence(found: GateDecision) -> str:
     """Return what is missed, and which scenarios are why: those of the same task, and those with the lowest rates."""
-    told, gate = [check.sentence for check in found.missed], found.gate
+    parts, gate = [check.sentence for check in found.missed], found.gate
     limit = next((check.limit for check in found.missed if check.threshold == metrics.SCENARIOS.threshold), None)
     if limit is not None and gate.names_traces and len(found.runs) >= limit:
         same = sum(len(each.recordings) for each in found.scenarios if each.recordings[1:])
-        told.append(f"{same} of {len(found.runs)} recordings have the same `task.name` as another one")
+        parts.append(f"{same} of {len(found.runs)} recordings have the same `task.name` as another one")
     counted = (each for each in found.scenarios if not each.flaky)
     below = sorted((each.rate, each.name) for each in counted if each.rate is not None and each.rate < 1)
     if below and gate.has_several_traces:
         required = gate.limits.get(PASS_RATE.threshold)
         rates = (f"{json_reader.preview(name)} {PASS_RATE.write(rate, required)}" for rate, name in below[:MAX_NAMED])
-        told.append(f"lowest: {', '.join(rates)}")
-    return f"{capitalized('; '.join(told))}."
+        parts.append(f"lowest: {', '.join(rates)}")
+    return f"{capitalized('; '.join(parts))}."
 
 
 def _undecided(found: GateDecision, worst: Run) -> GateDecision:
