@@ -19,10 +19,9 @@ from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Level, Output
 from sepurux_action.host.terminal import Terminal
 from sepurux_action.publish import publish, publish_problems, report_context
-from sepurux_action.report import outputs
 from sepurux_action.report.rendering import render_lines
 from sepurux_action.report.report import Report, build_report, shortened
-from sepurux_action.report.report_json import json_text
+from sepurux_action.report.report_json import json_text, without_decision
 from sepurux_action.step import Connections, Invocation, begin, from_command_line, from_step
 
 CONNECTIONS = Connections()
@@ -31,7 +30,7 @@ UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 
 def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals, connections: Connections = CONNECTIONS) -> int:
     runner = ActionsRunner(environ, log)
-    runner.set_outputs(outputs.without_decision(UNFINISHED))  # they remain if the step is killed
+    runner.set_outputs(without_decision(UNFINISHED))  # they remain if the step is killed
     invocation = from_step(runner.inputs, environ, runner.read_event())
     return run_gates(invocation, runner, signals, partial(_log_report, host=runner), connections)
 

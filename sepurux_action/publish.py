@@ -6,6 +6,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from sepurux_action import __version__
+from sepurux_action.common import number_format
 from sepurux_action.config import options
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.options import CommentMode
@@ -20,11 +21,10 @@ from sepurux_action.github.reviews import request_reviews
 from sepurux_action.github.statuses import Record, publish_results
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import write_files
-from sepurux_action.report import outputs
-from sepurux_action.report.context import Context
+from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.rendering import render_comment, render_summary
-from sepurux_action.report.report import Report, shortened
-from sepurux_action.report.report_json import report_files
+from sepurux_action.report.report import Context, Report, shortened
+from sepurux_action.report.report_json import json_text, step_outputs, without_decision
 from sepurux_action.step import Step
 
 
@@ -35,7 +35,7 @@ def publish(
 
     `record` has the gates that were approved, and `pull` is the pull request as it was after the evaluation.
     """
-    step.host.set_outputs(outputs.step_outputs(results, report))
+    step.host.set_outputs(step_outputs(results, report))
     _write_report(step, report)
     _write_base_results(step, results)
     _set_statuses(step, _changed(step, record, results))
@@ -85,7 +85,10 @@ def publish_problems(step: Step, error: ConfigurationError) -> Report:
         message = words(f"it is empty, and so is {{api_key}}. {no_credentials_hint(step.event)}")
         problems.append(layers[0].problem(options.TOKEN, message))
     report = Report(context=_context(step)(), problems=tuple(problems))
-    step.host.set_outputs(outputs.without_decision(outputs.settings_reason(problems)))
+    reason = problems[0].located
+    if problems[1:]:
+        reason += f" (and {number_format.pluralize(len(problems) - 1, 'more problem')})"
+    step.host.set_outputs(without_decision(reason))
     _write_report(step, report)
     return report
 
@@ -102,7 +105,10 @@ def _write_report(step: Step, report: Report) -> None:
 
 
 def _render(step: Step, report: Report) -> tuple[str, Mapping[str, str]]:
-    return render_summary(report), report_files(report) if step.settings.report_dir else {}
+    summary = render_summary(report)
+    if not step.settings.report_dir:
+        return summary, {}
+    return summary, {"report.json": json_text(report), "junit.xml": junit_xml(report).decode()}
 
 
 def _set_statuses(step: Step, results: Sequence[GateDecision]) -> None:

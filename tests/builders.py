@@ -45,8 +45,7 @@ from sepurux_action.evaluation.schedule import CHECK_NETWORK
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import resolve_policy
 from sepurux_action.github.queries import Subject
-from sepurux_action.report.context import Context
-from sepurux_action.report.report import DAY_S, Report, build_report, shortened
+from sepurux_action.report.report import DAY_S, Context, Report, build_report, shortened
 
 COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"
 CAMPAIGN_ID = "5a0e7b52-64cf-4f0e-9d2b-0c6f1f7f8a11"

@@ -1,19 +1,15 @@
 """The report as JUnit XML for CI systems that show test results; docs/report-files.md says what becomes what."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.wording import joined, optional
-from sepurux_action.evaluation.gate_numbers import Scenario
 from sepurux_action.evaluation.metrics import summary
 from sepurux_action.evaluation.runs import Decision
-from sepurux_action.report import remarks
-from sepurux_action.report.report import GateFacts, Report
+from sepurux_action.report import sentences
+from sepurux_action.report.report import Report, groups
 from sepurux_action.report.view import COMMENT_LIMITS, View
-from sepurux_action.report.what_failed import groups
-from sepurux_action.report.words import Words
 
 MAX_NAME_LENGTH = 500  # characters
 MAX_TEXT_LENGTH = 1_000  # characters; with both limits, a file stays far below the 30 MB that GitLab reads
@@ -27,19 +23,12 @@ _OF_GATE: Mapping[Decision, CaseState] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
-    name: str
-    state: CaseState
-    text: str = ""
-
-
 def junit_xml(report: Report) -> bytes:
     from xml.etree import ElementTree as ET  # noqa: PLC0415 - takes 10 ms, so only when needed; parses nothing
 
     root, suites = ET.Element("testsuites", name="Sepurux gate"), list(_suites(report))
     for suite, (_, cases) in zip(_unique(name for name, _ in suites), suites, strict=True):
-        states = [case.state for case in cases]
+        states = [state for _, state, _ in cases]
         counts = {
             "tests": len(states),
             "failures": states.count("failure"),
@@ -47,44 +36,43 @@ def junit_xml(report: Report) -> bytes:
             "skipped": states.count("skipped"),
         }
         of_suite = ET.SubElement(root, "testsuite", {"name": suite} | {name: str(counts[name]) for name in counts})
-        for name, case in zip(_unique(case.name for case in cases), cases, strict=True):
+        for name, (_, state, said) in zip(_unique(name for name, _, _ in cases), cases, strict=True):
             element = ET.SubElement(of_suite, "testcase", classname=suite, name=name)
-            if case.state != "passed":
-                text = json_reader.shorten(json_reader.printable(case.text), MAX_TEXT_LENGTH)
-                ET.SubElement(element, case.state, message=text).text = text
+            if state != "passed":
+                text = json_reader.shorten(json_reader.printable(said), MAX_TEXT_LENGTH)
+                ET.SubElement(element, state, message=text).text = text
     ET.indent(root, "")
     written: bytes = ET.tostring(root, encoding="UTF-8", xml_declaration=True)
     return written
 
 
-def _suites(report: Report) -> Iterator[tuple[str, tuple[_Case, ...]]]:
-    """Yield name and cases of each suite: one for each gate, and one for problems in the settings."""
-    say = Words(View(report=report, place="junit", limits=COMMENT_LIMITS))
+def _suites(report: Report) -> Iterator[tuple[str, list[tuple[str, CaseState, str]]]]:
+    """Yield name and cases of each suite, each with name, state, and text: one for each gate, and one for the settings.
+
+    The case of a scenario is skipped unless it failed in a gate that failed, or is known to have passed. One that is
+    flaky is skipped.
+    """
+    say = View(report=report, place="junit", limits=COMMENT_LIMITS)
     for gate in report.gates:
-        scenarios = gate.found.read.scenarios or gate.result.scenarios
         approval = optional("The gate needs an approval.", gate.result.needs_approval)
         text = joined(" ", gate.result.reason, say.worded(gate.result.hint), approval)
-        of_gate = _Case("gate", _OF_GATE[gate.result.decision], text)
-        yield gate.name, (of_gate, *(_case(say, gate, each) for each in scenarios))
+        cases = [("gate", _OF_GATE[gate.result.decision], text)]
+        for scenario in gate.what_failed.scenarios or gate.result.scenarios:
+            failures = (
+                f"{sentences.type_of_failure(say, gate, each, named=False)}: {each.description}"
+                for each in groups(scenario.failures)
+            )
+            state: CaseState = "skipped"
+            no_failure = all(each.sepurux_decision == "pass" or not each.reported for each in scenario.recordings)
+            if gate.failed and scenario.failed:
+                state = "failure"
+            elif gate.result.decision is Decision.PASS or (gate.failed and scenario.read and no_failure):
+                state = "skipped" if scenario.flaky else "passed"
+            cases.append((scenario.name, state, joined(". ", summary(scenario.numbers), "; ".join(failures))))
+        yield gate.name, cases
     if report.problems:
-        yield (
-            "settings",
-            tuple(_Case(each.where.replace("`", "") or "policy file", "error", str(each)) for each in report.problems),
-        )
-
-
-def _case(say: Words, gate: GateFacts, scenario: Scenario) -> _Case:
-    """Return the case of a scenario: skipped unless it failed in a gate that failed, or is known to have passed.
-
-    One that is flaky is skipped.
-    """
-    failures = ((remarks.type_of_failure(say, gate, each, named=False), each) for each in groups(scenario.failures))
-    text = joined(". ", summary(scenario.numbers), "; ".join(f"{what}: {each.description}" for what, each in failures))
-    if gate.failed and scenario.failed:
-        return _Case(scenario.name, "failure", text)
-    no_failure = all(each.sepurux_decision == "pass" or not each.reported for each in scenario.recordings)
-    passed = gate.result.decision is Decision.PASS or (gate.failed and scenario.read and no_failure)
-    return _Case(scenario.name, "passed" if passed and not scenario.flaky else "skipped", text)
+        named = ((each.where.replace("`", "") or "policy file", each) for each in report.problems)
+        yield "settings", [(name, "error", str(each)) for name, each in named]
 
 
 def _unique(names: Iterable[str]) -> Iterator[str]:

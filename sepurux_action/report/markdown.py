@@ -133,15 +133,10 @@ def code_block(lines: Iterable[str], language: str = "") -> Markdown:
     return Markdown(f"<pre><code>{shown.translate(_IN_CODE_BLOCK)}</code></pre>")
 
 
-def fence(content: str, language: str) -> Markdown:
-    """Return a fenced block. The content must be of this program and contain no backtick."""
-    return Markdown(f"```{language}\n{content}\n```")
-
-
 def steps_block(lines: Sequence[str], indent: str) -> Markdown:
     """Return the steps of a trace as a block in a list; no name in them has a character that could end it."""
     language = "text" if any(line.startswith(">") for line in lines) else "diff"
-    return Markdown(textwrap.indent(fence("\n".join(lines), language), indent))
+    return Markdown(textwrap.indent("\n".join([f"```{language}", *lines, "```"]), indent))
 
 
 def finish(rendered: str) -> str:

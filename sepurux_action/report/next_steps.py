@@ -10,78 +10,81 @@ from sepurux_action.evaluation.gate_numbers import REQUIRED_CATEGORIES
 from sepurux_action.evaluation.metrics import SCENARIOS, sent_limits
 from sepurux_action.evaluation.published_result import values_of
 from sepurux_action.evaluation.runs import UNEXPLAINED_FAIL, Decision, Rule
-from sepurux_action.report import remarks, tables
+from sepurux_action.report import tables
 from sepurux_action.report.markdown import Markdown
-from sepurux_action.report.report import GateFacts
-from sepurux_action.report.sentences import MOST_NAMED, ending, headline
-from sepurux_action.report.state import State
-from sepurux_action.report.words import DOCS, Words
+from sepurux_action.report.report import SHORT_SHA, GateFacts
+from sepurux_action.report.sentences import MOST_NAMED, RECORD, ending, headline
+from sepurux_action.report.thresholds import State
+from sepurux_action.report.view import DOCS, View
 
 NOTHING = Markdown("")
+ONLY_NEW = "Only a new commit is evaluated."  # if an earlier run failed
 
 
-def consequence(say: Words) -> list[Markdown]:
-    report, one = say.report, len(say.report.gates) == 1
+def consequence(say: View) -> list[Markdown]:
+    report = say.report
     if not report.gates:
         return [say.paragraph(say.bold("Blocked."), say("Nothing was evaluated."))]
-    if report.not_passed and one:
-        return [_of_one(say, report.gates[0])]
-    if report.acting:
-        return list(_of_several(say))
     if not report.not_passed:
         return []
-    who = [
-        say("{who} approved {gate}.", who=say.listed(gate.result.approval.approved_by, "and"), gate=say.code(gate.name))
-        for gate in report.not_passed
-        if gate.result.approval
-    ]
-    return [say.paragraph(say.bold("Not blocking."), *who)]
-
-
-def _of_one(say: Words, gate: GateFacts) -> Markdown:
+    if report.gates[1:]:
+        if report.acting:
+            return list(_of_several(say))
+        who = [
+            say(
+                "{who} approved {gate}.",
+                who=say.listed(each.result.approval.approved_by, "and"),
+                gate=say.code(each.name),
+            )
+            for each in report.not_passed
+            if each.result.approval
+        ]
+        return [say.paragraph(say.bold("Not blocking."), *who)]
+    [gate] = report.gates
     if not gate.result.blocks:
-        return what_follows(say, gate)
+        return [what_follows(say, gate)]
     if gate.result.needs_approval:
-        return say.paragraph(say.bold("Needs an approval."), what_follows(say, gate), only_new(say, gate))
+        need, only_new = say.bold("Needs an approval."), say.when(gate.result.recorded, ONLY_NEW)
+        return [say.paragraph(need, what_follows(say, gate), only_new)]
+    but, uploads = "", gate.result.gate.uploads_traces
     no_run = gate.result.decision is Decision.ERROR and gate.result.rule in {Rule.OUTAGE, Rule.NOT_POLLED}
-    by_trace = (
-        gate.result.gate.uploads_traces and gate.result.worst.campaign_id
-    )  # the first call has nothing of a trace
-    but = ", but not by your agent" if no_run and not by_trace else ""
-    if gate.failed and not gate.result.gate.uploads_traces and say.context.pull_request is not None:
+    if no_run and not (uploads and gate.result.worst.campaign_id):  # the first call has nothing of a trace
+        but = ", but not by your agent"
+    if gate.failed and not uploads and say.context.pull_request is not None:
         but = ", but not by this pull request"
-    return say.paragraph(say.bold("Blocked{but}.", but=but), _what_to_do(say, gate))
+    return [say.paragraph(say.bold("Blocked{but}.", but=but), _what_to_do(say, gate))]
 
 
-def _what_to_do(say: Words, gate: GateFacts, whose: str = "the") -> Markdown:
+def _what_to_do(say: View, gate: GateFacts, whose: str = "the") -> Markdown:
     if not gate.failed:
         return remedy(say, gate)
-    return say.paragraph(
-        _explanation(say, gate),
-        fix(say, gate, whose),
-        say.prose(reported_pass(gate)),
-        only_new(say, gate),
-    )
+    passed, only_new = say.prose(reported_pass(gate)), say.when(gate.result.recorded, ONLY_NEW)
+    return say.paragraph(_explanation(say, gate), fix(say, gate, whose), passed, only_new)
 
 
-def _of_several(say: Words) -> Iterator[Markdown]:
-    report, names = say.report, say.view.limits["gates"]
+def _of_several(say: View) -> Iterator[Markdown]:
+    report, names = say.report, say.limits["gates"]
     waiting = grouped((gate.result.approval, gate) for gate in report.in_state(State.NEEDS_APPROVAL))
     others = [gate for gate in report.acting if not (gate.failed or gate.passed)]
     without_result = grouped(((gate.state, gate.result.reason, gate.result.hint), gate) for gate in others)
     groups = (_alike(say), [*waiting.values()], [*without_result.values()])
-    alike, approvals, undecided = (say.view.first(each, "gates") for each in groups)
+    alike, approvals, undecided = (say.first(each, "gates") for each in groups)
     for gates in alike.shown:
-        what_to_do = _of_alike(say, gates) if gates[1:] else _what_to_do(say, gates[0], "its")
-        blocked = say.bold("Blocked by {gates}.", gates=say.gates(gates, names))
-        yield say.paragraph(blocked, what_to_do)
+        what_to_do = _what_to_do(say, gates[0], "its")
+        if gates[1:]:  # whose failures can be fixed, or that evaluate registered scenarios
+            linked = say.when(say.as_markdown and say.linked, "Their names in the table link the Sepurux runs.")
+            fixed = say("Fix the failures{push}.")
+            if not gates[0].result.gate.uploads_traces:
+                fixed = _record_again(say, "They evaluate")
+            what_to_do = say.paragraph(fixed, linked)
+        yield say.paragraph(say.bold("Blocked by {gates}.", gates=say.gates(gates, names)), what_to_do)
     for gates in approvals.shown:
         need = number_format.agree(len(gates), "{gates} needs an approval.", "{gates} need an approval.")
         yield say.paragraph(say.bold(need, gates=say.gates(gates, names)), approvers(say, gates))
     for gates in undecided.shown:
         state = ending(say, gates[0])
-        if headline(gates[0]):
-            state = say(": {what}", what=say.prose(headline(gates[0])))
+        if what := headline(gates[0]):
+            state = say(": {what}", what=say.prose(what))
         elif gates[1:]:
             state = say(": {word}", word=gates[0].state.word)
         blocked = say.bold("Blocked by {gates}{state}.", gates=say.gates(gates, names), state=state)
@@ -91,13 +94,13 @@ def _of_several(say: Words) -> Iterator[Markdown]:
         yield say.paragraph(say.bold("More gates block"), say("for {reasons}.", reasons=reasons))
 
 
-def _alike(say: Words) -> Sequence[Sequence[GateFacts]]:
+def _alike(say: View) -> Sequence[Sequence[GateFacts]]:
     """Return the failed gates that block in groups: those with failures to fix together if many, each other one."""
     failed = [gate for gate in say.report.blocking if gate.failed]
-    few = len(failed) <= MOST_NAMED and say.view.linked
+    few = len(failed) <= MOST_NAMED and say.linked
 
     def together(gate: GateFacts) -> bool | str:
-        alone = few or unexplained(gate) or gate.thresholds.dropped or gate.result.recorded or gate.old_traces
+        alone = few or unexplained(gate) or gate.dropped or gate.result.recorded or gate.old_traces
         if alone or not explained_by_failures(gate):
             return gate.name
         return gate.result.gate.uploads_traces
@@ -105,71 +108,51 @@ def _alike(say: Words) -> Sequence[Sequence[GateFacts]]:
     return [*grouped((together(gate), gate) for gate in failed).values()]
 
 
-def _of_alike(say: Words, gates: Sequence[GateFacts]) -> Markdown:
-    """Return what to do about several gates whose failures can be fixed, or that evaluate registered scenarios."""
-    linked = say.when(say.as_markdown and say.view.linked, "Their names in the table link the Sepurux runs.")
-    if not gates[0].result.gate.uploads_traces:
-        return say.paragraph(_record_again(say, "They evaluate"), linked)
-    return say.paragraph(say("Fix the failures{push}."), linked)
-
-
-def what_follows(say: Words, gate: GateFacts) -> Markdown:
+def what_follows(say: View, gate: GateFacts) -> Markdown:
     if not gate.result.blocks:
-        return _not_blocking(say, gate)
+        because = _explanation(say, gate) if gate.failed else remedy(say, gate)
+        if gate.result.approval:
+            approved = say.bold("Approved by {who}.", who=say.listed(gate.result.approval.approved_by, "and"))
+            attempts = evidence(say, gate) if explained_by_failures(gate) else NOTHING
+            return say.paragraph(approved, say("The failure does not block."), because, attempts)
+        not_blocking, setting = say.bold("Not blocking"), say("({setting}).", setting=say.code(gate.effect))
+        would = say.when(gate.failed, "With {stage} this would block.", stage=say.code("hard"))
+        to_do = fix(say, gate, "the") if gate.failed else NOTHING
+        return say.paragraph(not_blocking, setting, would, because, to_do)
     if gate.result.needs_approval:
         return say.paragraph(_explanation(say, gate), approvers(say, [gate]))
-    if gate.failed:
-        explained = say.paragraph(allowed_drops(say, gate), _explanation(say, gate))
-        attempts = without_failures(say, gate)
-        reported = say.prose(reported_pass(gate))
-        return say.paragraph(explained, attempts, reported)
-    return remedy(say, gate)
+    if not gate.failed:
+        return remedy(say, gate)
+    explained, attempts = _explanation(say, gate), without_failures(say, gate)
+    return say.paragraph(allowed_drops(say, gate), explained, attempts, say.prose(reported_pass(gate)))
 
 
-def why(say: Words, gate: GateFacts) -> Markdown:
+def why(say: View, gate: GateFacts) -> Markdown:
     """Return what the section of a failed gate says besides its numbers, if no alert says it."""
     if [gate] in _alike(say):
         return NOTHING
-    return say.paragraph(_explanation(say, gate), only_new(say, gate))
+    return say.paragraph(_explanation(say, gate), say.when(gate.result.recorded, ONLY_NEW))
 
 
-def _not_blocking(say: Words, gate: GateFacts) -> Markdown:
-    because = _explanation(say, gate) if gate.failed else remedy(say, gate)
-    if gate.result.approval:
-        approved = say.bold("Approved by {who}.", who=say.listed(gate.result.approval.approved_by, "and"))
-        attempts = evidence(say, gate) if explained_by_failures(gate) else NOTHING
-        return say.paragraph(approved, say("The failure does not block."), because, attempts)
-    not_blocking, setting = say.bold("Not blocking"), say("({setting}).", setting=say.code(gate.effect))
-    would = say.when(gate.failed, "With {stage} this would block.", stage=say.code("hard"))
-    to_do = fix(say, gate, "the") if gate.failed else NOTHING
-    return say.paragraph(not_blocking, setting, would, because, to_do)
-
-
-def _explanation(say: Words, gate: GateFacts) -> Markdown:
+def _explanation(say: View, gate: GateFacts) -> Markdown:
     """Return why a gate failed, if its thresholds do not explain it, and what to do if it misses only one of two."""
-    more = NOTHING
+    reason, more = "", NOTHING
+    if unexplained(gate):
+        reason = gate.result.detail or UNEXPLAINED_FAIL
+        if gate.result.worst.run_id and not gate.dashboard:
+            reason += f" Ask Sepurux about run `{gate.result.worst.run_id}`."
+    elif gate.result.rule is Rule.THRESHOLD_MISSED:
+        reason = gate.result.hint
     earlier = say.when(gate.result.recorded, "An earlier run evaluated this commit, and it failed.")
-    if gate.thresholds.only_missed == SCENARIOS.threshold:
+    if gate.only_missed == SCENARIOS.threshold:
         more = evidence(say, gate)
-    if gate.thresholds.only_missed == REQUIRED_CATEGORIES:
-        lacking = gate.thresholds.lacking
+    if gate.only_missed == REQUIRED_CATEGORIES:
+        lacking = gate.missed[0].check.lacking
         names, it = say.listed(lacking, "and"), number_format.agree(len(lacking), "it", "them")
         had = say("The evaluation had no mutation {names}{run}.", names=names, run=in_brackets(say, gate))
         add = "Add {it} to the campaign's mutations at Sepurux, or remove {it} from {setting}."
         more = say.paragraph(had, say(add, it=it, setting=say.prose(f"{{{REQUIRED_CATEGORIES}}}")))
-    return say.paragraph(earlier, say.prose(_why_failed(gate), gate), more)
-
-
-def _why_failed(gate: GateFacts) -> str:
-    """Return why a gate failed, '' if its thresholds say it."""
-    if unexplained(gate):
-        why = gate.result.detail or UNEXPLAINED_FAIL
-        if gate.result.worst.run_id and not gate.dashboard:
-            return f"{why} Ask Sepurux about run `{gate.result.worst.run_id}`."
-        return why
-    if gate.result.rule is Rule.THRESHOLD_MISSED:
-        return gate.result.hint
-    return ""
+    return say.paragraph(earlier, say.prose(reason, gate), more)
 
 
 def reported_pass(gate: GateFacts) -> str:
@@ -181,58 +164,53 @@ def reported_pass(gate: GateFacts) -> str:
             return ""
         return "Sepurux reported a pass for each trace alone."
     sent = sent_limits(gate.result.gate)
-    if any(row.check.threshold in sent for row in gate.thresholds.missed):
+    if any(row.check.threshold in sent for row in gate.missed):
         return "Sepurux itself reported a pass, although this number misses the threshold."
     return "Sepurux itself reported a pass: it does not know this threshold."
 
 
 def unexplained(gate: GateFacts) -> bool:
-    return gate.result.rule is Rule.DECIDED_FAIL and not gate.thresholds.missed
+    return gate.result.rule is Rule.DECIDED_FAIL and not gate.missed
 
 
 def explained_by_failures(gate: GateFacts) -> bool:
     """Return whether what failed is the reason, and a report or a page shows it: not one of the settings."""
-    shown = gate.dashboard or gate.found.failures or not unexplained(gate)
-    return bool(shown) and gate.thresholds.only_missed not in {SCENARIOS.threshold, REQUIRED_CATEGORIES}
+    shown = gate.dashboard or gate.failures or not unexplained(gate)
+    return bool(shown) and gate.only_missed not in {SCENARIOS.threshold, REQUIRED_CATEGORIES}
 
 
-def remedy(say: Words, gate: GateFacts, *others: GateFacts) -> Markdown:
-    """Return what happened and what to do, for gates without a result for the same reason."""
+def remedy(say: View, gate: GateFacts, *others: GateFacts) -> Markdown:
+    """Return what happened, without what a title shows, and what to do, for gates without a result for one reason."""
+    happened = ""
+    if gate.state is not State.CANCELED:
+        happened = gate.result.detail.removeprefix(headline(gate)).strip(" .:")
+        if happened.startswith("(") and happened.endswith(")"):
+            happened = happened[1:-1]
+        happened = optional("{}.", capitalized(happened))
     linked = others or "Sepurux run" in gate.result.hint  # in the table, or by the hint
     see = say.when(say.as_markdown and gate.dashboard and not linked, "See the {run}.", run=say.run(gate))
-    return say.paragraph(say.prose(what_happened(gate), gate), say.prose(gate.result.hint, gate), see)
-
-
-def what_happened(gate: GateFacts) -> str:
-    """Return the reason of a gate without a result, without what the title of a report shows."""
-    if gate.state is State.CANCELED:
-        return ""
-    rest = gate.result.detail.removeprefix(headline(gate)).strip(" .:")
-    if rest.startswith("(") and rest.endswith(")"):
-        rest = rest[1:-1]
-    return optional("{}.", capitalized(rest))
-
-
-def only_new(say: Words, gate: GateFacts) -> Markdown:
-    return say.when(gate.result.recorded, "Only a new commit is evaluated.")
+    return say.paragraph(say.prose(happened, gate), say.prose(gate.result.hint, gate), see)
 
 
 # -- what to fix -------------------------------------------------------------------------------------------------------
 
 
-def in_brackets(say: Words, gate: GateFacts) -> Markdown:
+def in_brackets(say: View, gate: GateFacts) -> Markdown:
     return say.when(say.as_markdown and gate.dashboard, " ({run})", run=say.run(gate))
 
 
-def evidence(say: Words, gate: GateFacts) -> Markdown:
+def evidence(say: View, gate: GateFacts) -> Markdown:
     return say.when(say.as_markdown and gate.dashboard, "Every attempt is in the {run}.", run=say.run(gate))
 
 
-def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
-    """Return what to do about a gate that failed, for a known reason, and that no approval can help."""
+def fix(say: View, gate: GateFacts, whose: str) -> Markdown:
+    """Return what to do about a gate that failed, for a known reason, and that no approval can help.
+
+    The failures to fix are the new ones, or if none is new, all; of a drop, the scenarios that got worse.
+    """
     if not explained_by_failures(gate):
         return NOTHING
-    names = say.listed(gate.thresholds.also_lacking, "and")  # no fix of the agent adds them
+    names = say.listed(gate.lacking, "and")  # no fix of the agent adds them
     lacking = say.when(names, "Also add {names} to the campaign's mutations at Sepurux.", names=names)
     if not gate.result.gate.uploads_traces:
         return say.paragraph(_record_again(say, "It evaluates"), lacking, evidence(say, gate))
@@ -243,20 +221,27 @@ def fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
         return say("What failed is in the {run}: fix it{push}.", run=say.run(gate))
     if unnamed := without_failures(say, gate):
         return unnamed
-    return say.paragraph(allowed_drops(say, gate), _what_to_fix(say, gate, whose), lacking, evidence(say, gate))
+    count, worse, what = len(gate.failures), len(gate.got_worse), _counted([gate])
+    to_fix = say("Fix {whose} {what}{push}.", whose=whose, what=what or "failures")
+    if gate.dropped and (worse or not count):
+        what = number_format.agree(worse, "the scenario that got worse", f"the {worse} scenarios that got worse")
+        to_fix = say("Fix {what}{push}.", what=what if worse else "what got worse")
+    elif what and all(each.on_base and not each.is_new for each in gate.failures):
+        one = "Failures of this kind are on {base} too. Fix it{push}."
+        also = number_format.agree(count, one, "Such failures are on {base} too. Fix all {count}{push}.")
+        to_fix = say(also, count=count)
+    return say.paragraph(allowed_drops(say, gate), to_fix, lacking, evidence(say, gate))
 
 
-def _record_again(say: Words, evaluates: str) -> Markdown:
+def _record_again(say: View, evaluates: str) -> Markdown:
     """Return what to do about registered scenarios that fail, which no push changes."""
-    record = say.link("record in the workflow", DOCS + remarks.RECORD[1])
+    record = say.link("record in the workflow", DOCS + RECORD[1])
     return say("{evaluates} stored scenarios. Record them again, or {record}.", evaluates=evaluates, record=record)
 
 
-def without_failures(say: Words, gate: GateFacts) -> Markdown:
+def without_failures(say: View, gate: GateFacts) -> Markdown:
     """Return what to do about a gate of which Sepurux lists no failures; '' if there may be some."""
-    if not explained_by_failures(gate) or gate.thresholds.dropped:
-        return NOTHING
-    if gate.found.failures or gate.found.unlisted or gate.short:
+    if not explained_by_failures(gate) or gate.dropped or gate.failures or gate.unlisted or gate.short:
         return NOTHING
     if not gate.dashboard:
         comma = say.when(not say.context.on_command_line, ",")
@@ -267,36 +252,20 @@ def without_failures(say: Words, gate: GateFacts) -> Markdown:
     return say(look, run=say.run(gate))
 
 
-def _what_to_fix(say: Words, gate: GateFacts, whose: str) -> Markdown:
-    """Return which failures to fix: the new ones, or if none is new, all; of a drop, the scenarios that got worse."""
-    failures, worse = gate.found.failures, len(gate.found.got_worse)
-    if gate.thresholds.dropped and (worse or not failures):
-        what = number_format.agree(worse, "the scenario that got worse", f"the {worse} scenarios that got worse")
-        return say("Fix {what}{push}.", what=what if worse else "what got worse")
-    what = _counted([gate])
-    if what and all(each.on_base and not each.is_new for each in failures):
-        one = "Failures of this kind are on {base} too. Fix it{push}."
-        also = number_format.agree(len(failures), one, "Such failures are on {base} too. Fix all {count}{push}.")
-        return say(also, count=len(failures))
-    return say("Fix {whose} {what}{push}.", whose=whose, what=what or "failures")
-
-
 def _counted(gates: Sequence[GateFacts]) -> str:
     """Return which failures count: `2 new failures`, or if none is new, `failure`; '' if a report may not list all."""
-    failures = [failure for gate in gates for failure in gate.found.failures]
+    failures = [failure for gate in gates for failure in gate.failures]
     new = sum(each.is_new for each in failures)
-    if not new and (not failures or any(gate.found.unlisted or gate.found.below for gate in gates)):
+    if not new and (not failures or any(gate.unlisted or gate.below for gate in gates)):
         return ""
-    count, noun = new or len(failures), "failure"
-    if new:
-        noun = "new failure"
+    count, noun = new or len(failures), "new failure" if new else "failure"
     return number_format.agree(count, noun, f"{count} {noun}s")
 
 
-def allowed_drops(say: Words, gate: GateFacts) -> Markdown:
+def allowed_drops(say: View, gate: GateFacts) -> Markdown:
     """Return what a drop means that blocks: `3.0 points are allowed, and each of the last results is higher`."""
     sentences = []
-    for row in gate.thresholds.rows:
+    for row in gate.rows:
         if row.drop and row.metric:
             results = len(values_of(gate.base_results, row.metric))
             last = say.when(results, "the last {results} results on {base}", results=results)
@@ -310,32 +279,30 @@ def allowed_drops(say: Words, gate: GateFacts) -> Markdown:
 # -- approvals --------------------------------------------------------------------------------------------------------
 
 
-def _look(say: Words, gates: Sequence[GateFacts]) -> Markdown:
-    what = optional("the {}", _counted(gates)) or "what failed"
-    runs = [tables.link_to_run(say.code(gate.name), gate.dashboard) for gate in gates if gate.dashboard]
-    run = say.when(say.as_markdown and runs, " ({runs})", runs=Markdown(", ".join(runs[:MOST_NAMED])))
-    if len(gates) == 1:
-        run = in_brackets(say, gates[0])
-    return say("Look at {what}{run}.", what=what, run=run)
-
-
-def approvers(say: Words, gates: Sequence[GateFacts]) -> Markdown:
+def approvers(say: View, gates: Sequence[GateFacts]) -> Markdown:
     approval, pushed = gates[0].result.approval, any(gate.result.gate.uploads_traces for gate in gates)
     if approval is None or approval.unread:
         unread = say("The reviews, or who can approve, could not be read.")
         give = "Give the job `pull-requests: read` under `permissions:` if it lacks it, then {rerun}."
         return say.paragraph(unread, say.prose(give), evidence(say, gates[0]))
     if not (approval.anyone or approval.can_approve):
-        return _no_approver(say, approval.cannot_approve)
-    looked, who = all(map(explained_by_failures, gates)), say.listed(approval.can_approve, "or")
+        reasons = Markdown(", ".join(_reason(say, each) for each in approval.cannot_approve))
+        none, setting = "None of the listed reviewers can approve this: {reasons}.", say.prose(f"{{{REVIEWERS.name}}}")
+        add = say("Add someone else with write access to {setting}.", setting=setting)
+        return say.paragraph(say(none, reasons=reasons), add)
+    looked, who, look = all(map(explained_by_failures, gates)), say.listed(approval.can_approve, "or"), NOTHING
     if approval.anyone:
         who = say("{any} with write access except the author", any="anyone" if looked else "Anyone")
+    if looked:
+        runs = [tables.link_to_run(say.code(gate.name), gate.dashboard, gate) for gate in gates if gate.dashboard]
+        run = say.when(say.as_markdown and runs, " ({runs})", runs=Markdown(", ".join(runs[:MOST_NAMED])))
+        what = optional("the {}", _counted(gates)) or "what failed"
+        look = say("Look at {what}{run}. Then ", what=what, run=run if gates[1:] else in_brackets(say, gates[0]))
     files = say.link("review", f"{say.context.pull_request_url}/files")
     review = say.when(say.context.pull_request_url and say.as_markdown, " ({files})", files=files)
-    fix, commit = say.when(pushed, ", or you can push a fix"), say.commit(approval.commit)
-    can = "{then}{who} can approve commit {commit}{review}{fix}."
-    then = say.when(looked, "{look} Then ", look=_look(say, gates))
-    sentences = [say(can, then=then, who=who, commit=commit, review=review, fix=fix)]
+    fix, commit = say.when(pushed, ", or you can push a fix"), say.code(approval.commit[:SHORT_SHA])
+    can = "{look}{who} can approve commit {commit}{review}{fix}."
+    sentences = [say(can, look=look, who=who, commit=commit, review=review, fix=fix)]
     for each in approval.ignored:
         ignored = "{who}'s approval does not count: {reason}."
         if each.reason is Reason.OLDER_COMMIT:
@@ -347,12 +314,5 @@ def approvers(say: Words, gates: Sequence[GateFacts]) -> Markdown:
     return say.paragraph(*sentences)
 
 
-def _no_approver(say: Words, refusals: Sequence[Refusal]) -> Markdown:
-    reasons = Markdown(", ".join(_reason(say, each) for each in refusals))
-    none, setting = "None of the listed reviewers can approve this: {reasons}.", say.prose(f"{{{REVIEWERS.name}}}")
-    add = say("Add someone else with write access to {setting}.", setting=setting)
-    return say.paragraph(say(none, reasons=reasons), add)
-
-
-def _reason(say: Words, person: Refusal) -> Markdown:
+def _reason(say: View, person: Refusal) -> Markdown:
     return say("{who} {reason}", who=say.code(person.login), reason=say.prose(person.reason.words))

@@ -11,12 +11,10 @@ from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.settings import Change
 from sepurux_action.evaluation import metrics, published_result
 from sepurux_action.evaluation.metrics import BY_OPTION
-from sepurux_action.report import markdown, next_steps, remarks, sentences, tables, view
-from sepurux_action.report.context import SHORT_SHA
+from sepurux_action.report import markdown, next_steps, sentences, tables, view
 from sepurux_action.report.markdown import Markdown, code, finish
-from sepurux_action.report.report import Report
-from sepurux_action.report.what_failed import groups, state_of
-from sepurux_action.report.words import DOCS, MarkdownWords, Words, plain
+from sepurux_action.report.report import SHORT_SHA, Report, groups, page_of, state_of
+from sepurux_action.report.view import DOCS, View, plain
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -42,7 +40,7 @@ def render_comment(report: Report, marker: str) -> str:
 
 def render_lines(report: Report, name: str) -> list[str]:
     """Return the printable lines of a text template, such as `log`, with an empty line between its paragraphs."""
-    rendered = _render(view.View(report=report, place=name, limits=view.COMMENT_LIMITS), f"{name}.txt.j2")
+    rendered = _render(View(report=report, place=name, limits=view.COMMENT_LIMITS), f"{name}.txt.j2")
     lines = [json_reader.shorten(line.rstrip(), MAX_LINE_LENGTH) for line in rendered.strip("\n").splitlines()]
     parted = name != "annotation"
     return [line for line, before in zip(lines, ["", *lines], strict=False) if line or (before and parted)]
@@ -52,7 +50,7 @@ def _rendered(report: Report, place: str, fullest: view.Limits, size: Callable[[
     """Return the fullest version that fits into the first room, or else into the next one."""
 
     def render(limits: view.Limits) -> str:
-        return finish(_render(view.View(report=report, place=place, limits=limits), "report.md.j2"))
+        return finish(_render(View(report=report, place=place, limits=limits), "report.md.j2"))
 
     texts = (text for room in rooms for text in map(render, view.shorter(fullest)) if size(text) <= room)
     return next(texts, "") or finish(markdown.escaped(_one_line(report), longest=MAX_LINE_LENGTH))
@@ -68,16 +66,14 @@ def _one_line(report: Report) -> str:
     return f"{len(report.acting)} of {every} gates block. {what}" if every > 1 else what
 
 
-def _render(shown: view.View, name: str) -> str:
+def _render(say: View, name: str) -> str:
     """Return what a template renders; of one that cannot be used one line, because it must not hide the result."""
-    as_markdown = name.endswith(".md.j2")
-    say = MarkdownWords(shown) if as_markdown else Words(shown)
     try:
-        template = _environment(TEMPLATES, as_markdown=as_markdown).get_template(name)
-        return template.render(view=shown, report=shown.report, place=shown.place, say=say)
+        template = _environment(TEMPLATES, as_markdown=say.as_markdown).get_template(name)
+        return template.render(report=say.report, place=say.place, say=say)
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
-        line = _one_line(shown.report)
-        return markdown.escaped(line, longest=MAX_LINE_LENGTH) if as_markdown else line
+        line = _one_line(say.report)
+        return markdown.escaped(line, longest=MAX_LINE_LENGTH) if say.as_markdown else line
 
 
 class _Environment(jinja2.Environment):
@@ -102,7 +98,6 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
         "metrics": metrics,
         "next_steps": next_steps,
         "published_result": published_result,
-        "remarks": remarks,
         "sentences": sentences,
         "indent": Markdown("  "),
         "nbsp": Markdown(markdown.NBSP),
@@ -117,23 +112,20 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
 
 def _values(change: Change) -> list[Markdown]:
     """Return both values of a setting, shortened at their common beginning so that the difference stays visible."""
-    old, new = change.old, change.new
+    old, new, metric, written = change.old, change.new, BY_OPTION.get(change.setting), []
     same = takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))
     start = len(list(same)) - KEPT_BEFORE
     if start > 0 and max(len(old), len(new)) > MAX_VALUE_LENGTH:
         old, new = f"…{old[start:]}", f"…{new[start:]}"
-    return [_value(each, change.setting) for each in (old, new)]
-
-
-def _value(text: str, setting: str) -> Markdown:
-    try:
-        number = float(text)
-    except ValueError:
-        return markdown.value(text, longest=MAX_VALUE_LENGTH)
-    metric = BY_OPTION.get(setting)
-    if metric and metric.percent:
-        return Markdown(metric.write(number, None))
-    return markdown.escaped(text)
+    for text in (old, new):
+        try:
+            number = float(text)
+        except ValueError:
+            written.append(markdown.value(text, longest=MAX_VALUE_LENGTH))
+        else:
+            of_percent = metric if metric and metric.percent else None
+            written.append(Markdown(of_percent.write(number, None)) if of_percent else markdown.escaped(text))
+    return written
 
 
 _FILTERS: dict[str, Callable[..., object]] = {
@@ -145,6 +137,7 @@ _FILTERS: dict[str, Callable[..., object]] = {
     "unescaped": Markdown,
     # of Markdown
     "state": state_of,
+    "page": page_of,
     "code": code,
     "code_block": markdown.code_block,
     "html_code": markdown.html_code,

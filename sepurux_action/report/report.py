@@ -1,27 +1,72 @@
-"""The facts of a report: frozen data without Markdown. Templates turn them into text, `report_json.py` into JSON."""
+"""A report: frozen data without Markdown. Templates turn it into text, `report_json.py` into JSON."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import itemgetter
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from sepurux_action.common import grouped
+from sepurux_action.common import grouped, number_format
 from sepurux_action.config.command_line import command_lines
 from sepurux_action.config.options import OnOutage, Stage
+from sepurux_action.config.settings import Change
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import GateDecision, enforce
-from sepurux_action.evaluation.gate_numbers import DROP
+from sepurux_action.evaluation.failures import Failure, Failures, merge_failures
+from sepurux_action.evaluation.gate_numbers import DROP, Scenario, WhatFailed
+from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import Results
-from sepurux_action.evaluation.runs import Decision, Rule
-from sepurux_action.report.context import Context, Dashboard
-from sepurux_action.report.state import BY_DECISION, State
-from sepurux_action.report.thresholds import Thresholds, written
-from sepurux_action.report.what_failed import Found
+from sepurux_action.evaluation.runs import Decision, Rule, Run, worst_of
+from sepurux_action.report.thresholds import (
+    BY_DECISION,
+    Row,
+    State,
+    is_final,
+    rows_of_checks,
+    rows_of_table,
+    written,
+)
 
+SHORT_SHA = 7  # digits, as GitHub shows a commit
+MAX_HOST_LENGTH = 60  # characters; the end of a host's name shows whose it is, so the start is cut
 DAY_S = 86_400
 MOST_REPEATED = 10  # traces in a command line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The commit, the pull request, and the workflow run of a report; '' and None for what is unknown."""
+
+    repository: str = ""
+    commit: str = ""
+    commit_url: str = ""
+    run_url: str = ""
+    base_url_host: str = ""
+    pull_request: int | None = None
+    pull_request_url: str = ""
+    version: str = ""
+    policy_path: str = ""
+    policy_changes: tuple[Change, ...] = ()  # by the pull request
+    base_results: Mapping[str, Results] = field(default_factory=dict)  # by the gate's name
+    base_ref: str = ""
+    committed: float | None = None
+    policy_ref: str = ""  # the commit of the policy file that applies
+    on_command_line: bool = False
+
+    def page(self, path: str) -> str:
+        """Return the address of a page of the repository, '' if it is not known."""
+        repository = self.commit_url.removesuffix(f"/commit/{self.commit}")
+        return "" if repository == self.commit_url else repository + path
+
+    def other_host(self, url: str) -> str:
+        """Return the host of a run's page in Sepurux, '' if it is that of `base_url` (docs/security.md)."""
+        host = (urlsplit(url).hostname or "").lower()
+        if host == self.base_url_host.lower():
+            return ""
+        return host if len(host) <= MAX_HOST_LENGTH else "…" + host[1 - MAX_HOST_LENGTH :]
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
@@ -81,8 +126,9 @@ class GateFacts:
         return "on_outage: allow"
 
     @property
-    def dashboard(self) -> Dashboard | None:
-        return self.context.dashboard(self.result.worst.dashboard_url)
+    def dashboard(self) -> str:
+        """Return the address of the worst run's page in Sepurux."""
+        return self.result.worst.dashboard_url
 
     @property
     def old_traces(self) -> tuple[str, ...]:
@@ -101,34 +147,233 @@ class GateFacts:
         """
         if not self.detailed:
             return ()
-        failed = {run.path for each in self.found.failed_scenarios for run in each.recordings}
+        failed = {run.path for each in self.failed_scenarios for run in each.recordings}
         traces = tuple(trace for trace in self.result.gate.traces if trace.label in failed) or self.result.gate.traces
         gate, left_out = self.result.gate, {DROP}
         if len(traces) < len(gate.traces):  # these are fewer scenarios, whose mean is another one
-            left_out |= {metrics.SCENARIOS.threshold, metrics.RELIABILITY_SCORE.threshold}
+            left_out |= {SCENARIOS.threshold, RELIABILITY_SCORE.threshold}
             limits = {name: each for name, each in gate.limits.items() if name not in left_out}
             gate = replace(gate, traces=traces, limits=limits)
         if len(traces) > MOST_REPEATED or left_out & {check.threshold for check in self.result.missed}:
             return ()
         return tuple(command_lines(gate, self.context.base_url_host))
 
-    # -- the parts of a report --------------------------------------------------------------------------------------
+    # -- thresholds ---------------------------------------------------------------------------------------------------
 
     @property
     def base_results(self) -> Results:
         return self.context.base_results.get(self.name, ())
 
     @cached_property
-    def thresholds(self) -> Thresholds:
-        return Thresholds(result=self.result, base_results=self.base_results)
-
-    @property
-    def pass_rate(self) -> str:
-        return written(self.result.gate, metrics.PASS_RATE, self.result.value(metrics.PASS_RATE))
+    def checked(self) -> tuple[Row, ...]:
+        return rows_of_checks(self.result, self.base_results)
 
     @cached_property
-    def found(self) -> Found:
-        return Found(result=self.result, context=self.context, detailed=self.detailed)
+    def rows(self) -> tuple[Row, ...]:
+        return rows_of_table(self.result, self.base_results, self.checked)
+
+    @property
+    def shown_rows(self) -> tuple[Row, ...]:
+        """Return the rows if there is a number to show with the thresholds, or its lack is the result."""
+        there = is_final(self.result) or any(row.check.value is not None for row in self.rows)
+        return self.rows if there else ()
+
+    @property
+    def missed(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.checked if row.state is State.FAILED)
+
+    @property
+    def missed_rows(self) -> tuple[Row, ...]:
+        """Return what a title names: unsafe attempts are among the first two, because of their place in METRICS."""
+        return tuple(row for row in self.rows if row.state is State.FAILED)
+
+    @property
+    def only_missed(self) -> str:
+        """Return the setting of the only threshold that is missed, '' if none is, or several are."""
+        return self.missed[0].check.threshold if len(self.missed) == 1 else ""
+
+    @property
+    def needed_rate(self) -> float | None:
+        """Return the pass rate that is needed at least, None if that is not known."""
+        rates = (row.check for row in self.rows if row.metric is PASS_RATE)
+        return next((check.limit for check in rates if check.required.startswith("≥")), None)
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Return the required mutation categories that are missing besides other things."""
+        return tuple(name for row in self.checked for name in row.check.lacking) if self.missed[1:] else ()
+
+    @property
+    def dropped(self) -> bool:
+        """Return whether a number lies too far below the baseline."""
+        return any(row.drop for row in self.rows)
+
+    def rate(self, rate: float | None) -> str:
+        """Return a pass rate as text, '' if it is unknown."""
+        return written(self.result.gate, PASS_RATE, rate)
+
+    # -- what failed --------------------------------------------------------------------------------------------------
+
+    @property
+    def what_failed(self) -> WhatFailed:
+        """Return what further calls found: groups of failures, new ones first, then the most severe."""
+        return self.result.what_failed if self.detailed else WhatFailed()
+
+    @cached_property
+    def failures(self) -> Failures:
+        return groups(self.what_failed.failures)
+
+    @property
+    def new(self) -> int | None:
+        """Return the number of failures that no result of the base has, None if none was compared."""
+        compared = [each.base_rates for each in self.what_failed.scenarios] + [each.on_base for each in self.failures]
+        return sum(each.is_new for each in self.failures) if any(compared) else None
+
+    @property
+    def by_sandbox(self) -> bool:
+        """Return whether the failures are by the rules of the sandbox (docs/platforms.md#the-rules-of-the-sandbox)."""
+        return bool(self.failures) and self.result.worst.sandbox
+
+    @property
+    def unlisted(self) -> bool:
+        """Return whether there may be failures that the report does not list."""
+        found = self.what_failed
+        return bool(found.unread_failures or found.unread_scenarios) or self.result.recorded
+
+    @property
+    def tools(self) -> tuple[tuple[str, int], ...]:
+        return tuple(self.result.failing_tools.items()) if self.detailed else ()
+
+    @property
+    def categories(self) -> tuple[tuple[str, bool, bool], ...]:
+        """Return the mutation categories, whether a run covers each, and whether the gate requires it.
+
+        Those that are required and not covered come first, then those that a run reports.
+        """
+        covered = self.result.categories
+        if covered is None or not self.detailed:
+            return ()
+        required = self.result.gate.required_mutation_categories
+        names = dict.fromkeys([*(name for name in required if name not in covered), *covered])
+        return tuple((name, name in covered, name in required) for name in names)
+
+    @property
+    def mutations(self) -> Sequence[tuple[str, int | None]]:
+        """Return the covered mutation categories with the number of failures under each, None if it is not known."""
+        names = [name for name, covered, _ in self.categories if covered]
+        if self.unlisted or not (self.failures or self.result.value(FAILURES) == 0):
+            return [(name, None) for name in names]
+        return [(name, sum(each.count for each in self.failures if each.mutation == name)) for name in names]
+
+    @cached_property
+    def recordings(self) -> Mapping[str, Sequence[AbstractSet[object]]]:
+        """Return what failed in each recording of a scenario, by its name."""
+        every = ((each.name, run.failures) for each in self.what_failed.scenarios for run in each.recordings)
+        return grouped((name, {replace(each, trace_id="").alike for each in failures}) for name, failures in every)
+
+    @cached_property
+    def failed_scenarios(self) -> tuple[Scenario, ...]:
+        return tuple(each for each in self.what_failed.scenarios if each.failed)
+
+    @cached_property
+    def scenarios_by_failure(self) -> Mapping[object, Sequence[Scenario]]:
+        """Return the scenarios that failed, the worst first, by what their failures have in common."""
+        failed = [(each, {replace(one, trace_id="").alike for one in each.failures}) for each in self.failed_scenarios]
+        return grouped((alike, each) for each, failures in failed for alike in failures)
+
+    @property
+    def in_scenarios(self) -> str:
+        """Return in how many of several scenarios something failed, '' if it is not known."""
+        failed, every, count = self.failed_scenarios, self.what_failed.scenarios, self.result.value(SCENARIOS)
+        if not failed or count is None or count < max(2, len(every)):
+            return ""
+        of_all = f"{len(failed)} of {number_format.pluralize(count, 'scenario')}"
+        if any(each.incomplete and not each.failed for each in every):
+            return f"in at least {of_all}"
+        return f"in {of_all}"
+
+    @cached_property
+    def below(self) -> tuple[Scenario, ...]:
+        """Return the scenarios whose pass rate is below `min_scenario_pass_rate`, the lowest first."""
+        low = (each for each in self.what_failed.scenarios or self.result.scenarios if each.low)
+        return tuple(sorted(low, key=lambda each: each.rate or 0))
+
+    @cached_property
+    def scenarios(self) -> tuple[Scenario, ...]:
+        """Return the scenarios that did not pass, the worst first; () if there is only one, or all have one reason."""
+        every = self.what_failed.scenarios
+        runs = [each for scenario in every for each in scenario.recordings]
+        alike = len({(each.decision, each.reason) for each in runs}) == 1
+        if len(every) == 1 or (alike and not runs[0].decision.is_decided):
+            return ()
+        others = (each for each in every if state_of(each) is not State.PASSED)
+        return tuple(sorted(others, key=lambda each: state_of(each).rank))
+
+    @property
+    def scenarios_passed(self) -> str:
+        """Return how many of several scenarios passed, `10 of 12 scenarios passed`, '' if their number is not known."""
+        every = self.what_failed.scenarios
+        if not self.scenarios or self.result.value(SCENARIOS) != len(every):
+            return ""
+        passed = sum(each.read and state_of(each) is State.PASSED for each in every)
+        return f"{passed} of {number_format.pluralize(len(every), 'scenario')} passed"
+
+    def why_undecided(self, scenario: Scenario) -> tuple[str, str]:
+        """Return why a scenario has no decision or no failure, and what to do; both '' if the gate's reason says it."""
+        undecided = _undecided(scenario)
+        if undecided is None:
+            decided = any(each.sepurux_decision == "fail" for each in scenario.recordings)
+            if decided and not any(each.reported for each in scenario.recordings):
+                return "Sepurux decided `fail`, and reports no failure", ""
+            return "", ""
+        reason = undecided.reason
+        if self.result.decision is not Decision.FAIL and reason == self.result.detail:
+            return "", ""
+        if worst_of(scenario.recordings).decision is Decision.PENDING:
+            reason = reason[:1].lower() + reason[1:]
+        return reason.removesuffix("."), undecided.hint
+
+    def rate_on_base(self, scenario: Scenario) -> str:
+        """Return the mean pass rate on the base, `100% (4 results)`, '' if it is not known."""
+        if scenario.base_rate is None:
+            return ""
+        results = number_format.pluralize(len(scenario.base_rates), "result")
+        return f"{self.rate(PASS_RATE.rounded(scenario.base_rate))} ({results})"
+
+    @property
+    def got_worse(self) -> tuple[Scenario, ...]:
+        """Return the scenarios whose pass rate is lower than in every result of the base, the largest loss first."""
+        lost = [
+            (each.base_rate - each.rate, each)
+            for each in self.what_failed.scenarios
+            if each.rate is not None and each.base_rate is not None
+            if all(rate is None or each.rate < rate for rate in each.base_rates)
+        ]
+        return tuple(each for _, each in sorted(lost, key=itemgetter(0), reverse=True))
+
+
+def groups(failures: Iterable[Failure]) -> Failures:
+    """Return failures merged by kind, whatever their trace."""
+    return merge_failures(replace(each, trace_id="") for each in failures)
+
+
+def state_of(scenario: Scenario) -> State:
+    if scenario.failed:
+        return State.FAILED
+    if undecided := _undecided(scenario):
+        return BY_DECISION[undecided.decision]
+    return State.PASSED
+
+
+def page_of(scenario: Scenario) -> str:
+    """Return the address of a scenario's run at Sepurux: of several recordings the worst one's; '' if unknown."""
+    return worst_of(scenario.recordings).dashboard_url if scenario.recordings else ""
+
+
+def _undecided(scenario: Scenario) -> Run | None:
+    """Return the recording without a decision that matters most, None if each has one or was not read."""
+    runs = (run for run in scenario.recordings if run.reason and not run.decision.is_decided)
+    return min(runs, key=lambda run: run.decision.rank, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,30 +423,29 @@ class Report:
 
 
 def build_report(results: Sequence[GateDecision], context: Context) -> Report:
-    """Return the report on gates, the worst first."""
-    facts = (GateFacts(result=result, context=context) for result in results)
-    return Report(context=context, gates=tuple(sorted(facts, key=_severity)), notes=tuple(_notes(results)))
+    """Return the report on gates, and each note once, with the names of its gates unless it applies to all.
 
+    The worst gate comes first: by what follows, an exceeded `max_unsafe`, the lowest pass rate.
+    """
 
-def _severity(gate: GateFacts) -> tuple[float, ...]:
-    """Return a key that sorts the worst gate first: by what follows, an exceeded `max_unsafe`, the lowest pass rate."""
-    result, rate = gate.result, gate.result.value(metrics.PASS_RATE)
-    is_safe = metrics.UNSAFE_ATTEMPTS.threshold not in {check.threshold for check in result.missed}
-    return not result.blocks, gate.state.rank, result.decision.rank, is_safe, math.inf if rate is None else rate
+    def severity(gate: GateFacts) -> tuple[float, ...]:
+        result, rate = gate.result, gate.result.value(PASS_RATE)
+        is_safe = all(check.threshold != UNSAFE_ATTEMPTS.threshold for check in result.missed)
+        return not result.blocks, gate.state.rank, result.decision.rank, is_safe, math.inf if rate is None else rate
+
+    gates = (GateFacts(result=result, context=context) for result in results)
+    named = grouped(
+        dict.fromkeys(
+            (note, result.gate.name)
+            for result in results
+            for note in (*result.notes, *(run.note for run in result.runs if run.note))
+        )
+    )
+    notes = (Note(note, tuple(names) if len(names) < len(results) else ()) for note, names in named.items())
+    return Report(context=context, gates=tuple(sorted(gates, key=severity)), notes=tuple(notes))
 
 
 def shortened(report: Report) -> Report:
     """Return a report that takes little time to write: it leaves out what failed and the history."""
     gates = tuple(GateFacts(result=gate.result, context=report.context, short=True) for gate in report.gates)
     return replace(report, gates=gates, notes=(), short=True)
-
-
-def _notes(results: Sequence[GateDecision]) -> Iterable[Note]:
-    """Yield each note once, with the names of its gates unless it applies to all."""
-    named = dict.fromkeys(
-        (note, result.gate.name)
-        for result in results
-        for note in (*result.notes, *(run.note for run in result.runs if run.note))
-    )
-    for note, names in grouped(named).items():
-        yield Note(note, tuple(names) if len(names) < len(results) else ())

@@ -1,6 +1,7 @@
-"""The report as data for tools, without Markdown: `report.json`, and the files of `report_dir`.
+"""The report as data for tools, without Markdown: `report.json`, and the outputs that later steps can read.
 
-`make generate` writes the schema of `report.json` from these shapes. Source: docs/report-files.md.
+`make generate` writes the schema of `report.json` from these shapes. Sources: docs/report-files.md,
+docs/reference.md#outputs.
 """
 
 import json
@@ -12,22 +13,23 @@ from operator import itemgetter
 from types import NoneType
 from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
 
-from sepurux_action.common import json_reader
+from sepurux_action.common import json_reader, number_format
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import OPTIONS, OnOutage, SectionKind, Stage
 from sepurux_action.config.settings import Change
-from sepurux_action.evaluation.decision import ApprovalStatus
+from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
 from sepurux_action.evaluation.failures import OnBase
 from sepurux_action.evaluation.gate_numbers import REQUIRED_CATEGORIES, CheckState
-from sepurux_action.evaluation.metrics import METRICS, PASS_RATE, PUBLISHED, Metric, Numbers
+from sepurux_action.evaluation.metrics import METRICS, PASS_RATE, PUBLISHED, Metric
 from sepurux_action.evaluation.published_result import Result, median
 from sepurux_action.evaluation.runs import Decision, Rule, Run
-from sepurux_action.report.junit import junit_xml
-from sepurux_action.report.report import GateFacts, Note, Report
-from sepurux_action.report.state import State
-from sepurux_action.report.what_failed import Category
+from sepurux_action.report.report import Note, Report
+from sepurux_action.report.thresholds import State
 
 SCHEMA = "sepurux-gate/report@2"
+# All outputs of a job together may have 1 MB of UTF-16: 524,288 characters.
+MAX_LIST_LENGTH = 40_000  # characters of the ids of one kind, about 1,000 ids; further ones are left out
+MAX_GATES_OUTPUT = 250_000  # characters of `gates`
 
 GIVEN = {"type": "string"}  # never null
 METRIC = {
@@ -67,12 +69,8 @@ def run_ids(runs: Sequence[Run]) -> tuple[str, ...]:
     return tuple(each for run in runs for each in ([run.run_id] if run.run_id else run.run_ids))
 
 
-def _value(numbers: Numbers, metric: Metric) -> float | None:
-    return metric.reading(numbers).value
-
-
 class _Metrics(Shape):
-    more = _numbers(METRICS, _value)
+    more = _numbers(METRICS, lambda numbers, metric: metric.reading(numbers).value)
 
 
 class FailingTool(Shape):
@@ -80,6 +78,14 @@ class FailingTool(Shape):
 
     tool: Annotated[str, "Name of the tool.", itemgetter(0)]
     count: Annotated[int, "Number of failures.", itemgetter(1)]
+
+
+class Category(Shape):
+    """A mutation category."""
+
+    name: Annotated[str, "Name of the category.", itemgetter(0)]
+    covered: Annotated[bool, "Whether a CI run covers it.", itemgetter(1)]
+    required: Annotated[bool, "Whether the gate requires it.", itemgetter(2)]
 
 
 class _Threshold(Shape):
@@ -193,34 +199,32 @@ class _Gate(Shape):
         _Seconds, "Seconds of the longest run.", lambda gate: round(max(run.elapsed_s for run in gate.result.runs), 3)
     ]
     metrics: Annotated[_Metrics, "The numbers, those of all runs together.", of("result.numbers")]
-    thresholds: Annotated[
-        tuple[_Threshold, ...], "The thresholds that are set, missed ones first.", of("thresholds.requested")
-    ]
+    thresholds: Annotated[tuple[_Threshold, ...], "The thresholds that are set, missed ones first.", of("checked")]
     failures: Annotated[
         tuple[_Failure, ...],
         "The classified failures by severity, type, mutation, and trace: new ones first, then the most severe.",
-        of("found.read.failures"),
+        of("what_failed.failures"),
     ]
     failures_complete: Annotated[
         bool,
         "Whether the action read all failures that Sepurux counts.",
-        lambda gate: not (gate.found.read.unread_failures or gate.found.read.unread_scenarios or gate.short),
+        lambda gate: not (gate.what_failed.unread_failures or gate.what_failed.unread_scenarios or gate.short),
     ]
-    failures_unread: Annotated[int, "Number of failures that were not read.", of("found.read.unread_failures")]
+    failures_unread: Annotated[int, "Number of failures that were not read.", of("what_failed.unread_failures")]
     scenarios_unread: Annotated[
-        int, "Number of scenarios that were not read, or not completely.", of("found.read.unread_scenarios")
+        int, "Number of scenarios that were not read, or not completely.", of("what_failed.unread_scenarios")
     ]
-    tools: Annotated[tuple[FailingTool, ...], "The tools that failed, the most failing first.", of("found.tools")]
+    tools: Annotated[tuple[FailingTool, ...], "The tools that failed, the most failing first.", of("tools")]
     categories: Annotated[
-        tuple[Category, ...], "The mutation categories that are required or reported.", of("found.categories")
+        tuple[Category, ...], "The mutation categories that are required or reported.", of("categories")
     ]
     scenarios: Annotated[
         tuple[_Scenario, ...],
         "The scenarios, the worst first. Of a batch, empty if they were not read, as after a pass without failures.",
-        of("found.read.scenarios"),
+        of("what_failed.scenarios"),
     ]
     scenarios_missing: Annotated[
-        tuple[str, ...], "The scenarios that only the newest result of the base has.", of("found.read.missing")
+        tuple[str, ...], "The scenarios that only the newest result of the base has.", of("what_failed.missing")
     ]
     reviewers: Annotated[tuple[str, ...], "The setting `reviewers`; empty for everyone.", of("result.gate.reviewers")]
     approval: Annotated[
@@ -272,10 +276,7 @@ class ReportJson(Shape):
     ]
     short: Annotated[bool, "Whether details were left out because the step was canceled."]
     gates: Annotated[tuple[_Gate, ...], "The gates, the most important first; empty for invalid settings."]
-    problems: Annotated[
-        tuple[_Problem, ...],
-        "The problems in the settings.",
-    ]
+    problems: Annotated[tuple[_Problem, ...], "The problems in the settings."]
     policy_changes: Annotated[
         tuple[Change, ...],
         "What the pull request changes in the policy. It applies once merged.",
@@ -284,18 +285,8 @@ class ReportJson(Shape):
     notes: Annotated[tuple[Note, ...], "Remarks."]
 
 
-def report_files(report: Report) -> dict[str, str]:
-    return {"report.json": json_text(report), "junit.xml": junit_xml(report).decode()}
-
-
 def json_text(report: Report) -> str:
     return json.dumps(report_json(report), indent=2, allow_nan=False) + "\n"
-
-
-def gate_json(gate: GateFacts) -> dict[str, Any]:
-    """Return what a gate's object in `report.json` has, without the scenarios."""
-    cleaned: dict[str, Any] = _clean(_dump(_Gate, gate))
-    return {name: value for name, value in cleaned.items() if name != "scenarios"}
 
 
 def report_json(report: Report) -> dict[str, Any]:
@@ -342,3 +333,60 @@ def _clean(value: Any) -> Any:  # noqa: ANN401 - any JSON value
         case str():
             return "\n".join(map(json_reader.printable, value.split("\n"))) or None
     return value
+
+
+# -- outputs ----------------------------------------------------------------------------------------------------------
+
+OUTPUTS: dict[str, str] = {
+    "decision": "Decision of the evaluation: `pass`, `fail`, `error`, `pending`, or `skipped`.",
+    "conclusion": "`failure` if the step blocks, otherwise `success`.",
+    "reason": "Reason for the decision, in one sentence.",
+    **{metric.name: metric.output for metric in METRICS if metric.output},
+    "run_id": "ID of the CI run. Several IDs are separated by commas.",
+    "trace_id": "ID of the evaluated trace. Several IDs are separated by commas.",
+    "campaign_id": "UUID of the campaign.",
+    "dashboard_url": "URL of the CI run in Sepurux.",
+    "comment_url": "URL of the comment on the pull request.",
+    "gates": "JSON: a list with one object for each gate, with all that report.json has of it but the scenarios. If it "
+    "is too long, the longest fields are null.",
+}
+
+
+def without_decision(reason: str) -> dict[str, str]:
+    """Return the outputs of a step without a result: every name, decision `error`, conclusion `failure`."""
+    known = {"decision": Decision.ERROR.value, "conclusion": "failure", "reason": reason, "gates": "[]"}
+    return {name: known.get(name, "") for name in OUTPUTS}
+
+
+def step_outputs(gates: Sequence[GateDecision], report: Report) -> dict[str, str]:
+    """Return every output, empty if unknown: of the step, of the worst gate, and in `gates` of all in their order.
+
+    The worst is one that blocks, then that with the worst decision, then the first one.
+    """
+    worst = min(gates, key=lambda gate: (not gate.blocks, gate.decision.rank))
+    decision = min((gate.decision for gate in gates), key=lambda each: each.rank)
+    run, facts = worst.worst, {each.name: each for each in report.gates}
+    numbers = {metric.name: worst.value(metric) for metric in METRICS if metric.output}
+    of_gates = [_clean(_dump(_Gate, facts[gate.gate.name])) for gate in gates]
+    for each in of_gates:
+        del each["scenarios"]
+    while len(listed := json.dumps(of_gates)) > MAX_GATES_OUTPUT:
+        longest = max(of_gates[0], key=lambda name: sum(len(json.dumps(each[name])) for each in of_gates))
+        of_gates = [{**each, longest: None} for each in of_gates]
+    return {
+        "decision": decision.value,
+        "conclusion": conclusion(any(gate.blocks for gate in gates)),
+        "reason": worst.reason,
+        **{name: "" if value is None else number_format.decimal(value) for name, value in numbers.items()},
+        "run_id": _joined(run_ids(worst.runs)),
+        "trace_id": _joined([each.trace_id for each in worst.runs]),
+        "campaign_id": run.campaign_id,
+        "dashboard_url": run.dashboard_url,
+        "comment_url": "",
+        "gates": listed,
+    }
+
+
+def _joined(ids: Sequence[str]) -> str:
+    listed = ",".join((*dict.fromkeys(filter(None, ids)), ""))
+    return listed[: MAX_LIST_LENGTH + 1].rpartition(",")[0]

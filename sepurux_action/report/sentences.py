@@ -1,25 +1,36 @@
-"""The title of a report, and the headings of its parts. Comment, summary, annotation, and log use these sentences."""
+"""The title of a report, the headings of its parts, and remarks that limit what a result says, or add to it.
+
+Comment, summary, annotation, and log use these sentences.
+"""
 
 import re
+from collections.abc import Iterator, Sequence
 
-from sepurux_action.common import number_format
-from sepurux_action.common.wording import joined
+from sepurux_action.common import json_reader, number_format
+from sepurux_action.common.wording import capitalized, joined, optional
 from sepurux_action.evaluation import metrics
+from sepurux_action.evaluation.failures import Failure
+from sepurux_action.evaluation.gate_numbers import MIN_RESULTS, CheckState, Scenario
+from sepurux_action.evaluation.metrics import PASS_RATE
+from sepurux_action.evaluation.published_result import values_of
 from sepurux_action.evaluation.runs import Decision, Rule
+from sepurux_action.report import tables
 from sepurux_action.report.markdown import Markdown
-from sepurux_action.report.report import GateFacts, Report
-from sepurux_action.report.state import State
-from sepurux_action.report.thresholds import ThresholdFacts
-from sepurux_action.report.view import Origin, Section
-from sepurux_action.report.words import Words
+from sepurux_action.report.report import SHORT_SHA, GateFacts, Report
+from sepurux_action.report.thresholds import Row, State
+from sepurux_action.report.view import Origin, Section, View
 
 # Up to the first bracket or colon that is not part of a quoted name.
 _CLAUSE = re.compile(r"""(?P<first>(?:`[^`]*`|"(?:[^"\\]|\\.)*"|.)*?)(?: \(|: |$).*""", re.DOTALL)
 MAX_HEADLINE_LENGTH = 150  # characters; the alert shows a longer one
-MOST_NAMED = 3  # gates that a title or a paragraph names
+MOST_NAMED = 3  # gates that a title or a paragraph names, scenarios in a remark, or tools of one
+MOST_SCENARIOS = 10  # of one failure in a summary
+MAX_SEVERITY_LENGTH = 24  # characters
+RECORD = ("Record traces in the workflow", "record-traces.md#record-in-the-workflow")
+CHECK_RECORDING = ("Check what your recording contains", "record-traces.md#what-a-recording-must-contain")
 
 
-def ending(say: Words, gate: GateFacts) -> Markdown:
+def ending(say: View, gate: GateFacts) -> Markdown:
     if gate.result.decision is Decision.PENDING:
         waited_s = min(gate.result.worst.elapsed_s or gate.result.gate.timeout_s, gate.result.gate.timeout_s)
         return say(": no decision after {waited}", waited=number_format.duration(waited_s))
@@ -31,7 +42,8 @@ def ending(say: Words, gate: GateFacts) -> Markdown:
         if what := headline(gate):
             return say(" was not evaluated: {what}", what=say.prose(what))
         return say(": no result")
-    word, numbers, unsafe = gate.state.word, gate.pass_rate, gate.result.value(metrics.UNSAFE_ATTEMPTS)
+    word, unsafe = gate.state.word, gate.result.value(metrics.UNSAFE_ATTEMPTS)
+    numbers = gate.rate(gate.result.value(PASS_RATE))
     if gate.failed:
         word, numbers = State.FAILED.word, missed(say, gate)
     elif unsafe is not None:
@@ -51,9 +63,9 @@ def headline(gate: GateFacts) -> str:
     return first if len(first) <= MAX_HEADLINE_LENGTH else ""
 
 
-def missed(say: Words, gate: GateFacts) -> Markdown:
+def missed(say: View, gate: GateFacts) -> Markdown:
     """Return what a gate misses, for a title: the first two thresholds, and how many others."""
-    phrases = [_phrase(say, gate, row) for row in gate.thresholds.missed_rows]
+    phrases = [_phrase(say, gate, row) for row in gate.missed_rows]
     if not phrases:
         return say.value(metrics.summary(gate.result.numbers) if gate.result.recorded else "")
     if len(phrases) > MOST_NAMED:
@@ -65,7 +77,7 @@ def missed(say: Words, gate: GateFacts) -> Markdown:
     return Markdown(joined(" and ", before, last))
 
 
-def _phrase(say: Words, gate: GateFacts, row: ThresholdFacts) -> Markdown:
+def _phrase(say: View, gate: GateFacts, row: Row) -> Markdown:
     """Return what misses a threshold: `72.0% passed, 85.0% needed`."""
     metric, value = row.metric, row.check.value
     if metric is None:
@@ -74,8 +86,8 @@ def _phrase(say: Words, gate: GateFacts, row: ThresholdFacts) -> Markdown:
         reached = metric.reached_by(gate.result.value(metric) or 0, row.check.limit)
         below = "{reached}, {points} points below {base}"
         return say(below, reached=reached, points=row.drop.actual)
-    if metric is metrics.LOWEST_SCENARIO and gate.found.below:
-        lowest, *others = gate.found.below
+    if metric is metrics.LOWEST_SCENARIO and gate.below:
+        lowest, *others = gate.below
         needed, name = metric.write(row.check.limit, value), say.code(lowest.name) or say("no name")
         more = number_format.pluralize(len(others), "other scenario")
         if others:
@@ -90,7 +102,7 @@ def _phrase(say: Words, gate: GateFacts, row: ThresholdFacts) -> Markdown:
     return say.value(reached)
 
 
-def title(say: Words) -> Markdown:
+def title(say: View) -> Markdown:
     report, gates = say.report, say.report.gates
     every, blocking, waiting = len(gates), report.blocking, report.in_state(State.NEEDS_APPROVAL)
     if report.problems:
@@ -128,13 +140,158 @@ def alert(report: Report) -> str:
     return "NOTE"
 
 
-def symbol(say: Words) -> Markdown:
+def symbol(say: View) -> Markdown:
     report = say.report
     if report.problems:
         return Markdown("❗")
     return Markdown((report.blocking or report.acting or report.failed or report.gates)[0].state.symbol)
 
 
-def heading(say: Words, gate: GateFacts, section: Section) -> Markdown:
-    scenarios = say.when(section.origin is Origin.ALL, gate.found.in_scenarios)
+def heading(say: View, gate: GateFacts, section: Section) -> Markdown:
+    scenarios = say.when(section.origin is Origin.ALL, gate.in_scenarios)
     return say.paragraph(say(section.origin.value[bool(say.context.base_ref)]), scenarios)
+
+
+# -- remarks ----------------------------------------------------------------------------------------------------------
+
+
+def of_report(say: View) -> Iterator[Markdown]:
+    """Yield which gates evaluate what a push does not change, and which scenarios do nothing or are missing."""
+    one, detailed = len(say.report.gates) == 1, [gate for gate in say.report.gates if gate.detailed]
+    decided = [gate for gate in detailed if gate.result.decision.is_decided and say.context.pull_request is not None]
+    blocking = {gate.name for gate in say.report.blocking}  # which say so where they say what to do
+    if registered := [each for each in decided if not (each.result.gate.uploads_traces or each.name in blocking)]:
+        one_of = "⚠️ {gates} evaluates stored scenarios, so it says nothing about this pull request."
+        all_ = "⚠️ {gates} evaluate stored scenarios, so they say nothing about this pull request."
+        yield say(number_format.agree(len(registered), one_of, all_), gates=say("It") if one else say.gates(registered))
+    for gate in detailed:
+        of_gate, found = say.when(not one, " of {gate}", gate=say.code(gate.name)), gate.what_failed
+        idle = [each for each in found.scenarios if each.idle]
+        for each in [each for each in idle if each.base_tools][:MOST_NAMED]:
+            name, tools = say.code(each.name) or say("no name"), say.listed(each.base_tools, "and", MOST_NAMED)
+            called = "⚠️ {name}{of_gate} calls none of the tools that it always calls on {base}: {tools}."
+            yield say(called, name=name, of_gate=of_gate, tools=tools)
+        if silent := [each.name for each in idle if not each.base_tools]:
+            call, names = number_format.agree(len(silent), "calls", "call"), say.listed(silent, "and", MOST_NAMED)
+            no_tool = "⚠️ {names}{of_gate} {call} no tool, so there may be nothing to evaluate."
+            yield say.paragraph(say(no_tool, names=names, of_gate=of_gate, call=call), say.page(*CHECK_RECORDING))
+        if found.missing:
+            are = number_format.agree(len(found.missing), "is missing: {base} has it.", "are missing: {base} has them.")
+            names = say.listed(found.missing, "and", MOST_NAMED)
+            yield say("⚠️ {names}{of_gate} {are}", names=names, of_gate=of_gate, are=say(are))
+
+
+def of_numbers(say: View, gate: GateFacts) -> Iterator[Markdown]:
+    """Yield what a drop means that does not count."""
+    for check in gate.result.checks:
+        if check.state is CheckState.WITHIN_RANGE:
+            values, between = values_of(gate.base_results, PASS_RATE), Markdown("")
+            if values:
+                lowest, highest = (PASS_RATE.write(end(values), None) for end in (min, max))
+                between = say(": {lowest} to {highest}", lowest=lowest, highest=highest)
+            dropped = (
+                "⚠️ The pass rate dropped, but the last results on {base} vary as much{between}. This does not block."
+            )
+            yield say(dropped, between=between)
+    if any(check.state is CheckState.NOT_COMPARED for check in gate.result.checks):
+        results = len(values_of(gate.base_results, PASS_RATE))
+        few = "⏳ The drop is not compared yet: {base} has {results} of the {least} results that this needs."
+        run = say("Run the gate on pushes to {base}")
+        page = say.page(run, "noisy-agents.md#blocking-only-what-gets-worse")
+        folder = say.when(say.context.on_command_line, "They are kept in `--baseline-dir`.")
+        yield say.paragraph(say(few, results=results, least=MIN_RESULTS), folder, page)
+
+
+def steps(say: View, sections: Sequence[Section]) -> Markdown:
+    lines = [line for section in sections for each in section.failures.shown for line in each.steps]
+    marks, meanings = {line[0] for line in lines}, []
+    if marks & {"-", "+"}:
+        meanings = [say("`-` only on {base}"), say("`+` only here")]
+    if ">" in marks:
+        meanings.append(say("`>` failed"))
+    what = "Recorded steps, numbered by event: {meanings}."
+    return say.when(lines, what, meanings=Markdown(", ".join(meanings)))
+
+
+def old_traces(say: View, gate: GateFacts) -> Markdown:
+    if not gate.old_traces:
+        return Markdown("")
+    first, *others = gate.old_traces
+    sentence = "⚠️ {first} was recorded before commit {commit}, so it does not show what this commit's agent does."
+    if others:
+        sentence = (
+            "⚠️ {first} and {others} were recorded before commit {commit}, so they do not show what this commit's agent"
+            " does."
+        )
+    more, commit = number_format.pluralize(len(others), "other"), say.code(say.context.commit[:SHORT_SHA])
+    return say.paragraph(say(sentence, first=say.code(first), others=more, commit=commit), say.page(*RECORD))
+
+
+def kind_of_failure(say: View, gate: GateFacts, failure: Failure) -> Markdown:
+    severity = json_reader.shorten(json_reader.printable(failure.severity), MAX_SEVERITY_LENGTH)
+    what = type_of_failure(say, gate, failure)
+    return say.paragraph(say.bold("{severity}", severity=severity or "no severity"), what)
+
+
+def type_of_failure(say: View, gate: GateFacts, failure: Failure, *, named: bool = True) -> Markdown:
+    """Return the type of a failure, and if it is `named`, the scenarios with it: the first one, and more in a summary.
+
+    They link their runs.
+    """
+    times = "twice" if failure.count == 2 else number_format.pluralize(failure.count, "time")  # noqa: PLR2004
+    many = say.when(failure.count > 1, ", {times}", times=times)
+    under = say.when(say.code(failure.mutation), ", under {mutation}", mutation=say.code(failure.mutation))
+    kind, where = say.code(failure.type) or say("no type"), ""
+    if named:
+        scenarios = gate.scenarios_by_failure.get(failure.alike, ())
+        if failure.scenario:
+            scenarios = scenarios or [Scenario(failure.scenario, ())]  # an earlier run may have kept its name alone
+        elif not gate.in_scenarios:
+            scenarios = ()
+        most = MOST_SCENARIOS if say.place == "summary" else 1
+        shown = [scenario(say, gate, each) for each in scenarios[:most]]
+        if scenarios[most:]:
+            shown.append(Markdown(number_format.pluralize(len(scenarios) - most, "other")))
+        where = optional(" in {}", joined(" and ", ", ".join(shown[:-1]), *shown[-1:]))
+    return Markdown(f"{kind}{where}{under}{many}")
+
+
+def scenario(say: View, gate: GateFacts, of: Scenario) -> Markdown:
+    return tables.scenario(of, gate) if say.as_markdown else say.code(of.name) or say("no name")
+
+
+def unread(say: View, gate: GateFacts) -> Markdown:
+    failures, scenarios = gate.what_failed.unread_failures, gate.what_failed.unread_scenarios
+    of_scenarios = number_format.pluralize(scenarios, "scenario")
+    if not failures:
+        return say.when(scenarios, "The failures of {scenarios} were not read.", scenarios=of_scenarios)
+    more = number_format.pluralize(failures, "more failure")
+    where = say.when(scenarios, " in {scenarios}", scenarios=of_scenarios)
+    were = number_format.agree(failures, "{more}{where} was not read.", "{more}{where} were not read.")
+    return say(were, more=more, where=where)
+
+
+def compared(say: View, gate: GateFacts, failure: Failure) -> Markdown:
+    """Return in how many recordings and results of the base a failure is, after its description."""
+    recordings, clauses = gate.recordings.get(failure.scenario, ()), list[str]()
+    if recordings[1:]:
+        failed = sum(failure.alike in each for each in recordings)
+        clauses.append(f"in {failed} of {len(recordings)} recordings")
+    if of := failure.on_base:
+        on_base = say.when(say.context.base_ref, "on {base}")
+        last, some = f"the last {of.results} results", f"{of.having} of the last {of.results} results"
+        if of.results == 1:
+            last = some = "the last result"
+        if of.having and of.here > of.most:
+            each = " for each recording" if recordings[1:] else ""
+            there = joined(" ", f"at most {of.most:.10g}", on_base or Markdown("before"))
+            clauses.append(f"more often: {of.here:.10g} here, {there}{each}")
+        elif of.having:
+            clauses.append(joined(" ", f"such failures are in {some}", on_base))
+        else:
+            none = "not in" if of.results == 1 else "in none of"
+            clauses.append(joined(" ", f"{none} {last}", on_base))
+    if not clauses:
+        return Markdown("")
+    ended = not failure.description or failure.description.endswith((".", "!", "?", "…"))
+    return Markdown(f"{'' if ended else '.'} {capitalized('; '.join(clauses))}.")

@@ -12,18 +12,22 @@ from typing import NamedTuple
 
 from sepurux_action.common import json_reader, number_format
 from sepurux_action.common.wording import joined
-from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import summarize
 from sepurux_action.evaluation.gate_numbers import Scenario
-from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN
+from sepurux_action.evaluation.metrics import (
+    LISTED,
+    LOWEST_SCENARIO,
+    METRICS,
+    MUTATION_CATEGORIES,
+    NOT_KNOWN,
+    PASS_RATE,
+    SCENARIOS,
+    UNSAFE_ATTEMPTS,
+)
 from sepurux_action.evaluation.published_result import Result, median
-from sepurux_action.report import markdown
-from sepurux_action.report.context import SHORT_SHA, Dashboard
-from sepurux_action.report.markdown import NBSP, Markdown, code, escaped, link, strong
-from sepurux_action.report.report import GateFacts
-from sepurux_action.report.state import BY_DECISION, State
-from sepurux_action.report.thresholds import written
-from sepurux_action.report.what_failed import state_of
+from sepurux_action.report.markdown import NBSP, Markdown, as_markdown, code, escaped, link, strong
+from sepurux_action.report.report import SHORT_SHA, GateFacts, page_of, state_of
+from sepurux_action.report.thresholds import BY_DECISION, State, written
 
 _DELIMITERS = {"<": "---", ">": "---:"}
 MAX_BRANCH_LENGTH = 20  # characters of a branch in a heading
@@ -39,12 +43,11 @@ CHART = {
 
 def _table(alignment: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
     """Return a table of the columns that have an alignment, `<` or `>`."""
-    lines = [headings, [_DELIMITERS[side] for side in alignment], *rows]
-    return Markdown("".join(f"{_line(cells[: len(alignment)])}\n" for cells in lines))
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "|" + "".join(f" {cell} |" if cell else " |" for cell in map(markdown.as_markdown, cells))
+    table = ""
+    for line in [headings, [_DELIMITERS[side] for side in alignment], *rows]:
+        cells = map(as_markdown, line[: len(alignment)])
+        table += "|" + "".join(f" {cell} |" if cell else " |" for cell in cells) + "\n"
+    return Markdown(table)
 
 
 def _columns(alignment: Sequence[str], rows: Iterable[Sequence[str]]) -> list[Markdown]:
@@ -74,7 +77,7 @@ def base(branch: str) -> Markdown:
 
 def thresholds(gate: GateFacts) -> Markdown:
     alignment, rows = "<>>", []
-    for row in gate.thresholds.shown:
+    for row in gate.shown_rows:
         actual = escaped(row.check.actual)
         if row.state is State.FAILED:
             actual = strong(row.check.actual)
@@ -90,7 +93,7 @@ def thresholds(gate: GateFacts) -> Markdown:
 
 def threshold_columns(gate: GateFacts) -> list[Markdown]:
     rows = []
-    for row in gate.thresholds.shown:
+    for row in gate.shown_rows:
         needs = f"needs {row.check.required}"
         if not row.check.threshold:
             needs = f"{base_heading(gate.context.base_ref)}: {row.base_cell}"
@@ -107,21 +110,29 @@ def threshold_columns(gate: GateFacts) -> list[Markdown]:
 def gates(every: Sequence[GateFacts], *, linked: bool) -> Markdown:
     alignment, rows = "<<>", []
     for gate in every:
-        name, new = code(gate.name), NOT_KNOWN
-        if gate.found.new is not None:
-            alignment, new = "<<>>", str(gate.found.new)
+        name, new, word = code(gate.name), NOT_KNOWN, gate.state.word
+        if gate.new is not None:
+            alignment, new = "<<>>", str(gate.new)
         if linked and gate.dashboard:
-            name = link_to_run(name, gate.dashboard)
-        if gate.found.new:
+            name = link_to_run(name, gate.dashboard, gate)
+        if gate.new:
             new = strong(new)
-        rows.append((name, _result(gate), _numbers(gate), new))
+        if gate.result.needs_approval:
+            word = strong(word)
+        elif gate.effect == "blocks":
+            word = f"{strong(word)}, blocks"
+        elif gate.effect == "approved":
+            word = gate.effect
+        elif gate.effect:
+            word = f"{word} ({gate.effect.partition(': ')[2]})"
+        rows.append((name, Markdown(f"{gate.state.symbol}{NBSP}{word}"), _numbers(gate), new))
     return _table(alignment, ("Gate", "Result", "Passed", "New"), rows)
 
 
 def _numbers(gate: GateFacts) -> str:
     """Return the pass rate, and the first number that misses another threshold: `72.0%, 1 unsafe`."""
-    numbers = [gate.pass_rate]
-    for row in [row for row in gate.thresholds.missed_rows if row.metric is not metrics.PASS_RATE][:1]:
+    numbers = [gate.rate(gate.result.value(PASS_RATE))]
+    for row in [row for row in gate.missed_rows if row.metric is not PASS_RATE][:1]:
         if row.metric is None or row.check.value is None:
             numbers.append(f"{len(row.check.lacking)} not covered")
         elif row.metric.published:
@@ -131,23 +142,10 @@ def _numbers(gate: GateFacts) -> str:
     return joined(", ", *numbers) or NOT_KNOWN
 
 
-def link_to_run(label: str, dashboard: Dashboard) -> Markdown:
+def link_to_run(label: str, url: str, gate: GateFacts) -> Markdown:
     """Return the link to a run in Sepurux, and after it the name of a host that is not that of `base_url`."""
-    linked = link(label, dashboard.url)
-    return Markdown(f"{linked} on {code(dashboard.host)}") if dashboard.host else linked
-
-
-def _result(gate: GateFacts) -> Markdown:
-    symbol, word = gate.state.symbol, gate.state.word
-    if gate.result.needs_approval:
-        word = strong(word)
-    elif gate.effect == "blocks":
-        word = f"{strong(word)}, blocks"
-    elif gate.effect == "approved":
-        word = gate.effect
-    elif gate.effect:
-        word = f"{word} ({gate.effect.partition(': ')[2]})"
-    return Markdown(f"{symbol}{NBSP}{word}")
+    linked, host = link(label, url), gate.context.other_host(url)
+    return Markdown(f"{linked} on {code(host)}") if host else linked
 
 
 def gate_columns(every: Iterable[GateFacts]) -> list[Markdown]:
@@ -162,45 +160,53 @@ def gate_columns(every: Iterable[GateFacts]) -> list[Markdown]:
     return _columns("<<<>", rows)
 
 
+def other_numbers(gate: GateFacts) -> Sequence[str]:
+    """Return the reported numbers without a threshold, the counts first."""
+    elsewhere = {MUTATION_CATEGORIES, SCENARIOS, LOWEST_SCENARIO, *(row.metric for row in gate.rows)}
+    others = sorted((each for each in METRICS if each not in elsewhere), key=lambda each: not each.integer)
+    known = ((metric, gate.result.value(metric)) for metric in others)
+    return [metric.named(value) for metric, value in known if value is not None]
+
+
 # -- scenarios --------------------------------------------------------------------------------------------
 
 
 def scenario(of: Scenario, gate: GateFacts) -> Markdown:
     """Return the name of a scenario, which links its run."""
-    name, page = code(of.name) or Markdown("no name"), gate.found.page(of)
-    return link_to_run(name, page) if page else name
+    name, page = code(of.name) or Markdown("no name"), page_of(of)
+    return link_to_run(name, page, gate) if page else name
 
 
 def worse_scenarios(scenarios: Iterable[Scenario], gate: GateFacts) -> Markdown:
-    rows, found = [], gate.found
+    rows = []
     for each in scenarios:
         name = Markdown(f"❌{NBSP}{scenario(each, gate)}")
-        rows.append((name, found.rate(each.rate), found.rate_on_base(each)))
+        rows.append((name, gate.rate(each.rate), gate.rate_on_base(each)))
     return _table("<>>", ("Scenario", "Result", base(gate.context.base_ref)), rows)
 
 
 def worse_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> list[Markdown]:
     """Return the scenarios that got worse and are not listed with their failures."""
-    found, heading = gate.found, base_heading(gate.context.base_ref)
+    heading = base_heading(gate.context.base_ref)
     rows = [
-        (f"{State.FAILED.mark} {each.name}", found.rate(each.rate), f"{heading}: {found.rate_on_base(each)}")
+        (f"{State.FAILED.mark} {each.name}", gate.rate(each.rate), f"{heading}: {gate.rate_on_base(each)}")
         for each in scenarios
-        if each not in found.scenarios
+        if each not in gate.scenarios
     ]
     return _columns(("<", ">6", "<"), rows)
 
 
 def scenario_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> list[Markdown]:
-    rows, found = [], gate.found
+    rows = []
     for each in scenarios:
         others = []
-        if unsafe := each.value(metrics.UNSAFE_ATTEMPTS):
+        if unsafe := each.value(UNSAFE_ATTEMPTS):
             others.append(f"{number_format.count(unsafe)} unsafe")
         if each.recordings[1:]:
             others.append(number_format.pluralize(len(each.recordings), "recording"))
-        if on_base := found.rate_on_base(each):
+        if on_base := gate.rate_on_base(each):
             others.append(f"{base_heading(gate.context.base_ref)}: {on_base}")
-        rate = found.rate(each.value(metrics.PASS_RATE))
+        rate = gate.rate(each.value(PASS_RATE))
         rows.append((f"{state_of(each).mark} {each.name}", rate or NOT_KNOWN, "   ".join(others)))
     return _columns(("<", ">6", "<"), rows)
 
@@ -218,7 +224,7 @@ class Past(NamedTuple):
 
     @property
     def rate(self) -> float | None:
-        return self.result.value(metrics.PASS_RATE)
+        return self.result.value(PASS_RATE)
 
 
 def history(gate: GateFacts) -> list[Past]:
@@ -234,27 +240,24 @@ def history(gate: GateFacts) -> list[Past]:
 
 
 def commits(rows: Iterable[Past], gate: GateFacts) -> Markdown:
-    cells = []
+    lines, branch = [], base(gate.context.base_ref)
     for row in rows:
+        symbol, name = BY_DECISION[row.result.decision].symbol, code(row.commit[:SHORT_SHA])
+        if row.here:
+            name = strong(name)
+        elif not row.commit:  # on a command line
+            name = branch
+        else:
+            name = link(name, gate.context.page(f"/commit/{row.commit[:LINKED_SHA]}"))
+            if row.base and gate.context.base_ref:
+                name = Markdown(f"{branch} {name}")
+        commit = Markdown(f"{symbol}{NBSP}{name}")
+        if row.base > 1:
+            commit = Markdown(f"{branch}, median of {row.base}")
         numbers = (written(gate.result.gate, metric, row.result.value(metric)) for metric in LISTED)
-        cells.append((_commit(row, gate), *(number or NOT_KNOWN for number in numbers)))
+        lines.append((commit, *(number or NOT_KNOWN for number in numbers)))
     names = (each.published.removeprefix("{} ") if each.integer else each.noun for each in LISTED)
-    return _table("<" + ">" * len(LISTED), ("Commit", *(name.capitalize() for name in names)), cells)
-
-
-def _commit(row: Past, gate: GateFacts) -> Markdown:
-    branch, symbol = base(gate.context.base_ref), BY_DECISION[row.result.decision].symbol
-    if row.base > 1:
-        return Markdown(f"{branch}, median of {row.base}")
-    name = code(row.commit[:SHORT_SHA])
-    if row.here:
-        return Markdown(f"{symbol}{NBSP}{strong(name)}")
-    name = link(name, gate.context.page(f"/commit/{row.commit[:LINKED_SHA]}"))
-    if not row.commit:  # on a command line
-        name = branch
-    elif row.base and gate.context.base_ref:
-        name = Markdown(f"{branch} {name}")
-    return Markdown(f"{symbol}{NBSP}{name}")
+    return _table("<" + ">" * len(LISTED), ("Commit", *(name.capitalize() for name in names)), lines)
 
 
 def chart(gate: GateFacts) -> Markdown:
@@ -262,24 +265,25 @@ def chart(gate: GateFacts) -> Markdown:
 
     The results of the base come first, then those of the commits, the oldest first.
     """
-    needed = gate.thresholds.needed(metrics.PASS_RATE)
     rows = sorted((row for row in reversed(history(gate)) if row.commit), key=lambda row: not row.base)
     points = [(row.commit[:SHORT_SHA], row.rate * 100) for row in rows if row.rate is not None]
     if len(points) < MIN_CHART_POINTS:
         return Markdown("")
     drawn = [[value for _, value in points]]
-    if needed is not None:
-        drawn.append([needed * 100] * len(points))
+    if gate.needed_rate is not None:
+        drawn.append([gate.needed_rate * 100] * len(points))
     values = [value for line in drawn for value in line]
     low = max(0, math.floor(min(values) / CHART_STEP) * CHART_STEP - CHART_STEP)
     high = min(100, math.ceil(max(values) / CHART_STEP) * CHART_STEP + CHART_STEP)
     labels = ", ".join(f'"{re.sub("[^A-Za-z0-9]", "", label)}"' for label, _ in points)
     lines = [
+        "```mermaid",
         f"%%{{init: {json.dumps(CHART)}}}%%",
         "xychart-beta",
         "    accTitle: Pass rate by commit",
         f"    x-axis [{labels}]",
         f'    y-axis "passed, %" {low} --> {high}',
         *(f"    line [{', '.join(f'{value:.2f}' for value in line)}]" for line in drawn),
+        "```",
     ]
-    return markdown.fence("\n".join(lines), "mermaid")
+    return Markdown("\n".join(lines))

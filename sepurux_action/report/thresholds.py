@@ -1,34 +1,79 @@
-"""The thresholds of a gate with its numbers and those of the base: the rows of a report's main table."""
+"""The thresholds of a gate with its numbers and those of the base: the rows of a report's main table, and their states.
 
-from collections.abc import Iterable
+A number of a threshold, a scenario, and a gate have a state of the same words.
+"""
+
 from dataclasses import dataclass, replace
-from functools import cached_property
+from enum import StrEnum
+from typing import Self
 
 from sepurux_action.common import number_format
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.gate_numbers import DROP, Check, CheckState, lowest_allowed
+from sepurux_action.evaluation.metrics import PASS_RATE, SCENARIOS, Metric
 from sepurux_action.evaluation.published_result import Results, median, published_numbers
-from sepurux_action.evaluation.runs import Rule
-from sepurux_action.report.state import BY_CHECK, State
-
-# No result because of a number, which a row shows.
-_NUMBERS_COUNT = frozenset({Rule.NUMBER_UNKNOWN, Rule.BASE_UNREAD})
+from sepurux_action.evaluation.runs import Decision, Rule
 
 
-def written(gate: Gate, metric: metrics.Metric, value: float | None) -> str:
+class State(StrEnum):
+    """What a reader has to know first, in one word and with one symbol, in the order of the reader's interest.
+
+    `symbol` is shown in Markdown, `mark` in a log or a terminal, and `word` in a table.
+    """
+
+    symbol: str
+    mark: str
+    word: str
+
+    def __new__(cls, value: str, *words: str) -> Self:
+        state = str.__new__(cls, value)
+        state._value_ = value
+        state.symbol, state.mark, state.word = words
+        return state
+
+    FAILED = "failed", "❌", "✗", "failed"
+    NEEDS_APPROVAL = "needs_approval", "✋", "✗", "needs an approval"
+    NO_RESULT = "no_result", "❗", "!", "no result"
+    CANCELED = "canceled", "❗", "!", "canceled"
+    NO_DECISION = "no_decision", "⏳", "…", "no decision"
+    NOT_BLOCKING = "not_blocking", "⚠️", "✗", "failed"
+    PASSED = "passed", "✅", "✓", "passed"
+    SKIPPED = "skipped", "⏭️", "-", "skipped"
+
+    @property
+    def rank(self) -> int:
+        return list(State).index(self)
+
+
+BY_DECISION = {
+    Decision.FAIL: State.FAILED,
+    Decision.ERROR: State.NO_RESULT,
+    Decision.PENDING: State.NO_DECISION,
+    Decision.PASS: State.PASSED,
+    Decision.SKIPPED: State.SKIPPED,
+}
+BY_CHECK = {  # in the order of the rows of a table
+    CheckState.MISSED: State.FAILED,
+    CheckState.NO_NUMBER: State.NO_RESULT,
+    CheckState.NOT_REPORTED: State.NO_RESULT,
+    CheckState.WITHIN_RANGE: State.NOT_BLOCKING,
+    CheckState.NOT_COMPARED: State.NO_DECISION,
+    CheckState.MET: State.PASSED,
+}
+
+
+def written(gate: Gate, metric: Metric, value: float | None) -> str:
     """Return a number with enough digits to differ from its threshold, '' if it is unknown."""
-    if value is None:
-        return ""
-    return metric.write(value, gate.limits.get(metric.threshold))
+    return "" if value is None else metric.write(value, gate.limits.get(metric.threshold))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ThresholdFacts:
+class Row:
     """A threshold, the result, and the median of the base. `difference` is the number minus this median.
 
-    In a row of a table, `drop` is the comparison with the base if it is missed.
+    In a table, `drop` is the comparison with the base if it is missed.
     """
 
     check: Check
@@ -38,145 +83,93 @@ class ThresholdFacts:
     drop: Check | None = None
 
     @property
-    def metric(self) -> metrics.Metric | None:
+    def metric(self) -> Metric | None:
         """Return the metric, None of the required mutation categories."""
         return metrics.BY_OPTION.get(self.check.threshold)
 
     @property
     def base_cell(self) -> str:
-        if self.base is None:
-            return ""
-        return (self.metric or metrics.SCENARIOS).write(self.base, self.check.limit)
-
-
-@dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
-class Thresholds:
-    """The thresholds of a gate, missed ones first. `base_results` are what the gate is compared with."""
-
-    result: GateDecision
-    base_results: Results
+        return "" if self.base is None else (self.metric or SCENARIOS).write(self.base, self.check.limit)
 
     @property
-    def final(self) -> bool:
-        """Return whether the numbers count. While the evaluation has not ended, they may still change."""
-        return self.result.decision.is_decided or self.result.rule in _NUMBERS_COUNT
-
-    @cached_property
-    def requested(self) -> tuple[ThresholdFacts, ...]:
-        """Return the thresholds, and the drops as thresholds of their own."""
-        return _missed_first(map(self._row, self.result.checks))
-
-    @cached_property
-    def rows(self) -> tuple[ThresholdFacts, ...]:
-        """Return the rows of a table, in which a drop is what its number needs.
-
-        Without a threshold for scenarios, there is a row for their number if it is smaller than that of the base.
-        """
-        limits = [each for each in self.requested if each.check.threshold != DROP]
-        drops = {each.metric: each.check for each in self.requested if each.check.threshold == DROP}
-        rows = [self._with_drop(each, drops.pop(each.metric, None)) for each in limits]
-        alone = (self._of_drop(drop) for drop in drops.values() if drop.state is not CheckState.NOT_COMPARED)
-        return _missed_first([*rows, *alone, *self._fewer_scenarios()])
-
-    def _of_drop(self, drop: Check) -> ThresholdFacts:
-        """Return the row of a number that has no other limit."""
-        metric, met = metrics.PASS_RATE, CheckState.MET
-        value = self.result.value(metric)
-        actual = written(self.result.gate, metric, value) or "not reported"
-        number = replace(drop, label=metric.label, actual=actual, value=value, required="", limit=0, state=met)
-        return self._with_drop(self._row(number), drop)
-
-    def _with_drop(self, row: ThresholdFacts, drop: Check | None) -> ThresholdFacts:
-        """Return a row with the higher one of what the threshold and the drop need, and the worse state."""
-        if drop is None or not self.final or drop.state is CheckState.NOT_COMPARED:
-            return row
-        metric, check = metrics.PASS_RATE, row.check
-        needed, value = lowest_allowed(self.result.gate, self.base_results), self.result.value(metric)
-        required, actual, limit, state = check.required, check.actual, check.limit, check.state
-        if drop.state is CheckState.NO_NUMBER:
-            required = "not known"
-        elif needed is None and (drop.state is CheckState.MISSED or not required):  # an earlier run compared it
-            required = f"drop {drop.required}"
-        elif needed is not None and (needed > limit or not required):
-            required, limit = f"≥ {metric.write(needed, value)}", needed
-            if value is not None:
-                actual = metric.write(value, needed)
-        if drop.state is not CheckState.WITHIN_RANGE:  # which shows in what is needed
-            state = min((state, drop.state), key=_interest)
-        check = replace(check, required=required, actual=actual, limit=limit, state=state)
-        return replace(row, check=check, state=BY_CHECK[state], drop=drop if drop.state is CheckState.MISSED else None)
-
-    def _row(self, check: Check) -> ThresholdFacts:
-        metric = metrics.BY_OPTION.get(check.threshold)
-        state = BY_CHECK[check.state] if self.final else State.NO_DECISION
-        if metric is None or not self.final:
-            return ThresholdFacts(check=check, state=state)
-        now = published_numbers(self.result.numbers, self.result.gate)
-        value = None if check.threshold == DROP else now.get(metric.name)
-        base, difference = median(self.base_results, metric), None
-        if base is not None and value is not None:
-            difference = round(value - base, number_format.MAX_DIGITS)
-        return ThresholdFacts(check=check, state=state, base=base, difference=difference)
-
-    def _fewer_scenarios(self) -> Iterable[ThresholdFacts]:
-        count, base = self.result.value(metrics.SCENARIOS), median(self.base_results, metrics.SCENARIOS)
-        limited = metrics.SCENARIOS.threshold in self.result.gate.limits
-        if self.final and not limited and count is not None and base is not None and count < base:
-            check = Check(
-                threshold="",
-                metric=metrics.SCENARIOS.name,
-                label=metrics.SCENARIOS.label,
-                required=metrics.NOT_KNOWN,
-                actual=number_format.count(count),
-                state=CheckState.WITHIN_RANGE,
-                limit=0,
-            )
-            yield ThresholdFacts(check=check, state=State.NOT_BLOCKING, base=base)
-
-    @property
-    def missed(self) -> tuple[ThresholdFacts, ...]:
-        return tuple(row for row in self.requested if row.state is State.FAILED)
-
-    @property
-    def missed_rows(self) -> tuple[ThresholdFacts, ...]:
-        """Return what a title names: unsafe attempts are among the first two, because of their place in METRICS."""
-        return tuple(row for row in self.rows if row.state is State.FAILED)
-
-    def needed(self, metric: metrics.Metric) -> float | None:
-        """Return what a number needs at least, None if that is not known."""
-        needs = (row.check.limit for row in self.rows if row.metric is metric and row.check.required.startswith("≥"))
-        return next(needs, None)
-
-    @property
-    def shown(self) -> tuple[ThresholdFacts, ...]:
-        """Return the rows if there is a number to show with the thresholds, or its lack is the result."""
-        there = self.final or any(row.check.value is not None for row in self.rows)
-        return self.rows if there else ()
-
-    @property
-    def lacking(self) -> tuple[str, ...]:
-        return tuple(name for row in self.requested for name in row.check.lacking)
-
-    @property
-    def also_lacking(self) -> tuple[str, ...]:
-        """Return the required mutation categories that are missing besides other things."""
-        return self.lacking if self.missed[1:] else ()
-
-    @property
-    def only_missed(self) -> str:
-        """Return the setting of the only threshold that is missed, '' if none is, or several are."""
-        return self.missed[0].check.threshold if len(self.missed) == 1 else ""
-
-    @property
-    def dropped(self) -> bool:
-        """Return whether a number lies too far below the base."""
-        return any(row.drop for row in self.rows)
+    def place(self) -> int:
+        """Return the place in a table, 0 for the first one."""
+        return list(BY_CHECK).index(self.check.state)
 
 
-def _missed_first(rows: Iterable[ThresholdFacts]) -> tuple[ThresholdFacts, ...]:
-    return tuple(sorted(rows, key=lambda row: _interest(row.check.state)))
+def is_final(result: GateDecision) -> bool:
+    """Return whether the numbers count. While the evaluation has not ended, they may still change."""
+    return result.decision.is_decided or result.rule in {Rule.NUMBER_UNKNOWN, Rule.BASE_UNREAD}
 
 
-def _interest(state: CheckState) -> int:
-    """Return the place of a state in a table, 0 for the first one."""
-    return list(BY_CHECK).index(state)
+def rows_of_checks(result: GateDecision, base_results: Results) -> tuple[Row, ...]:
+    """Return the thresholds, and the drop as a threshold of its own, missed ones first."""
+    rows, now = [], published_numbers(result.numbers, result.gate)
+    for check in result.checks:
+        metric, state = metrics.BY_OPTION.get(check.threshold), State.NO_DECISION
+        base, difference = None, None
+        if is_final(result):
+            state = BY_CHECK[check.state]
+            if metric:
+                base = median(base_results, metric)
+                if base is not None and check.threshold != DROP and metric.name in now:
+                    difference = round(now[metric.name] - base, number_format.MAX_DIGITS)
+        rows.append(Row(check=check, state=state, base=base, difference=difference))
+    return tuple(sorted(rows, key=lambda row: row.place))
+
+
+def rows_of_table(result: GateDecision, base_results: Results, checked: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Return the rows of a table, in which a drop is what the pass rate needs, missed ones first.
+
+    Without a threshold for scenarios, there is a row for their number if it is smaller than that of the base.
+    """
+    rows, drop = list[Row](), next((row for row in checked if row.check.threshold == DROP), None)
+    for row in checked:
+        if drop and row.metric is PASS_RATE and row is not drop:
+            rows.append(_with_drop(result, base_results, row, drop.check))
+        elif row is not drop:
+            rows.append(row)
+    alone = drop and all(row.metric is not PASS_RATE for row in rows)
+    if drop and alone and drop.check.state is not CheckState.NOT_COMPARED:
+        rows.append(_with_drop(result, base_results, drop, drop.check))
+    count, base = result.value(SCENARIOS), median(base_results, SCENARIOS)
+    limited = SCENARIOS.threshold in result.gate.limits
+    if is_final(result) and not limited and count is not None and base is not None and count < base:
+        fewer = Check(
+            threshold="",
+            metric=SCENARIOS.name,
+            label=SCENARIOS.label,
+            required=metrics.NOT_KNOWN,
+            actual=number_format.count(count),
+            state=CheckState.WITHIN_RANGE,
+            limit=0,
+        )
+        rows.append(Row(check=fewer, state=State.NOT_BLOCKING, base=base))
+    return tuple(sorted(rows, key=lambda row: row.place))
+
+
+def _with_drop(result: GateDecision, base_results: Results, row: Row, drop: Check) -> Row:
+    """Return the row of the pass rate with the higher one of what its threshold and the drop need, and the worse state.
+
+    Without a threshold, `row` is that of the drop.
+    """
+    check, value, needed = row.check, result.value(PASS_RATE), lowest_allowed(result.gate, base_results)
+    if check is drop:
+        actual = written(result.gate, PASS_RATE, value) or "not reported"
+        met = CheckState.MET
+        check = replace(check, label=PASS_RATE.label, actual=actual, value=value, required="", limit=0, state=met)
+    if not is_final(result) or drop.state is CheckState.NOT_COMPARED:
+        return replace(row, check=check)
+    required, actual, limit, state = check.required, check.actual, check.limit, check.state
+    if drop.state is CheckState.NO_NUMBER:
+        required = "not known"
+    elif needed is None and (drop.state is CheckState.MISSED or not required):  # an earlier run compared it
+        required = f"drop {drop.required}"
+    elif needed is not None and (needed > limit or not required):
+        required, limit = f"≥ {PASS_RATE.write(needed, value)}", needed
+        if value is not None:
+            actual = PASS_RATE.write(value, needed)
+    if drop.state is not CheckState.WITHIN_RANGE:  # which shows in what is needed
+        state = min((state, drop.state), key=list(BY_CHECK).index)
+    check = replace(check, required=required, actual=actual, limit=limit, state=state)
+    return replace(row, check=check, state=BY_CHECK[state], drop=drop if drop.state is CheckState.MISSED else None)

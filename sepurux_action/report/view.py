@@ -1,59 +1,39 @@
-"""What a report shows in one place: which parts, how much of each, and how it gets shorter until it fits.
+"""What a report shows in one place, and how it writes it.
 
-A comment is shortened in a fixed order and says so. Source: docs/configuration.md#statuses-and-comments.
+`View` has what to show, how much of it, and how names, links, and sentences are written: as Markdown in a comment or a
+summary, as plain text in a log. A comment is shortened in a fixed order and says so. Source:
+docs/configuration.md#statuses-and-comments.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from itertools import groupby
-from typing import Generic, NamedTuple, Self
+from typing import Generic, NamedTuple
 
-from sepurux_action.common import T, grouped
-from sepurux_action.common.wording import capitalized, joined
-from sepurux_action.evaluation import metrics
+from sepurux_action.common import T, grouped, json_reader, number_format
+from sepurux_action.common.wording import joined
+from sepurux_action.config.command_line import in_workflow, on_command_line
+from sepurux_action.errors import Problem
 from sepurux_action.evaluation.failures import Failure, severity_rank
 from sepurux_action.evaluation.gate_numbers import Scenario
 from sepurux_action.evaluation.runs import Rule
-from sepurux_action.report.report import GateFacts, Note, Report
-from sepurux_action.report.state import State
-from sepurux_action.report.tables import Past, history
+from sepurux_action.report import markdown
+from sepurux_action.report.markdown import Markdown
+from sepurux_action.report.report import Context, GateFacts, Report, page_of
+from sepurux_action.report.thresholds import State
 
 Limits = Mapping[str, int]
-
-
-class Origin(Enum):
-    """Where a failure comes from, in the order of a report. The values are the headings without and with a base."""
-
-    NEW = "Not before", "Not on {base}"
-    KNOWN = "Also before", "Also on {base}"
-    NOT_COMPARED = (
-        "Not compared: no earlier result has these scenarios",
-        "Not compared: {base} has no result of these scenarios",
-    )
-    INCOMPLETE = ("Not compared: not all failures of these scenarios are known",) * 2
-    ALL = "What failed", "What failed"  # no failure was compared
-    LACKING = "Not covered", "Not covered"  # required mutations alone
-
-    @classmethod
-    def of(cls, failure: Failure, on_base: Collection[str]) -> Self:
-        """Return where a failure comes from; `on_base` has the names of the scenarios with results of the base."""
-        if failure.on_base is None:
-            return cls.INCOMPLETE if failure.scenario in on_base else cls.NOT_COMPARED
-        return cls.NEW if failure.is_new else cls.KNOWN
-
-    @classmethod
-    def of_low(cls, scenario: Scenario) -> Self:
-        """Return whether a scenario that passes too rarely does so on the base too, by every result."""
-        if not scenario.base_rates:
-            return cls.NOT_COMPARED
-        below = all(rate is not None and rate < scenario.needed for rate in scenario.base_rates)
-        return cls.KNOWN if below else cls.NEW
-
-
-NUMBERS_IN_TITLE = 2
+DOCS = "https://github.com/sepurux/gate-action/blob/main/docs/"
+MAX_WHERE_LENGTH = 120  # characters of the place of a problem
+MAX_PARAGRAPH_LENGTH = 600  # characters of a text of this program with foreign parts
+SETTINGS_PAGES = {  # of a repository, as sentences name them
+    "Settings > Secrets and variables > Actions": "/settings/secrets/actions",
+    "Settings > Secrets and variables > Dependabot": "/settings/secrets/dependabot",
+    "Settings > Rules > Rulesets": "/settings/rules",
+}
 MOST_WORSE = 5  # scenarios that got worse in a comment
 COMMENT_CHARACTERS = 65_000  # GitHub accepts 65,536
 SUMMARY_BYTES = 1024 * 1024 - 1  # GitHub drops a step's summary of more than 1 MiB
@@ -89,6 +69,20 @@ def shorter(limits: Limits) -> Iterable[Limits]:
     return (each for each, _ in groupby([limits, *lower]))
 
 
+class Origin(Enum):
+    """Where a failure comes from, in the order of a report. The values are the headings without and with a base."""
+
+    NEW = "Not before", "Not on {base}"
+    KNOWN = "Also before", "Also on {base}"
+    NOT_COMPARED = (
+        "Not compared: no earlier result has these scenarios",
+        "Not compared: {base} has no result of these scenarios",
+    )
+    INCOMPLETE = ("Not compared: not all failures of these scenarios are known",) * 2
+    ALL = "What failed", "What failed"  # no failure was compared
+    LACKING = "Not covered", "Not covered"  # required mutations alone
+
+
 class Part(NamedTuple, Generic[T]):
     shown: Sequence[T]
     more: int
@@ -110,34 +104,126 @@ class Section(NamedTuple):
         return f"{number}." if self.origin in {Origin.NEW, Origin.ALL} else "-"
 
 
+def plain(value: object) -> Markdown:
+    """Return what stands for a value in a text: nothing in it is invisible, and there is nothing else to escape."""
+    return value if isinstance(value, Markdown) else Markdown(json_reader.printable(str(value)))
+
+
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
 class View:
-    """A report within limits in a place: `comment`, `summary`, or the name of a text template."""
+    """A report within limits in a place: `comment`, `summary`, or the name of a text template.
+
+    What its methods write is complete: no value in it needs to be escaped.
+    """
 
     report: Report
     place: str
     limits: Limits
 
+    @property
+    def context(self) -> Context:
+        return self.report.context
+
+    @cached_property
+    def as_markdown(self) -> bool:
+        return self.place in {"comment", "summary"}
+
+    # -- names, links, and sentences ----------------------------------------------------------------------------------
+
+    def value(self, value: object) -> Markdown:
+        return markdown.as_markdown(value) if self.as_markdown else plain(value)
+
+    def code(self, name: str) -> Markdown:
+        return markdown.code(name) if self.as_markdown else plain(name)
+
+    def bold(self, sentence: str, **values: object) -> Markdown:
+        said = self(sentence, **values)
+        return markdown.strong(said) if self.as_markdown else said
+
+    def link(self, label: str, url: str) -> Markdown:
+        return markdown.link(Markdown(label), url) if self.as_markdown else Markdown(label)
+
+    def page(self, label: str, page: str) -> Markdown:
+        """Return a sentence that links a page of the documentation; '' in plain text."""
+        return Markdown(f"{self.link(label, DOCS + page)}." if self.as_markdown else "")
+
+    def run(self, gate: GateFacts) -> Markdown:
+        """Return the link to a gate's run in Sepurux, with the name of a host that is not that of `base_url`."""
+        if not (gate.dashboard and self.as_markdown):
+            return Markdown("Sepurux run")
+        host = self.context.other_host(gate.dashboard)
+        return markdown.link(f"Sepurux run on {host}" if host else "Sepurux run", gate.dashboard)
+
+    def prose(self, text: str, gate: GateFacts | None = None) -> Markdown:
+        """Return a text of this program, with links to the pages that it names: settings, and the run of the gate."""
+        if not self.as_markdown:
+            return plain(self.worded(text))
+        urls = {title: self.context.page(path) for title, path in SETTINGS_PAGES.items()}
+        pages = {title: self.link(title, url) for title, url in urls.items() if url}
+        if gate and gate.dashboard:
+            pages["Sepurux run"] = self.run(gate)
+        return markdown.prose(self.worded(text), longest=MAX_PARAGRAPH_LENGTH, pages=pages)
+
+    def problem(self, problem: Problem) -> Markdown:
+        if not self.as_markdown:
+            return plain(problem.located)
+        where = markdown.prose(problem.where, longest=MAX_WHERE_LENGTH)
+        if problem.where.startswith("--"):
+            where = self.code(problem.where)
+        what = markdown.prose(problem.message, longest=MAX_PARAGRAPH_LENGTH)
+        return Markdown(joined(": ", self.code(problem.location), where, what))
+
+    def __call__(self, sentence: str, **values: object) -> Markdown:
+        """Return a sentence of this program with every value in braces escaped; it knows `base` and `push` itself."""
+        push = "" if self.context.on_command_line else " and push"
+        known = {"base": self.base, "push": Markdown(push), **values}
+        return Markdown(sentence.format(**{name: self.value(each) for name, each in known.items()}))
+
+    def when(self, condition: object, sentence: str, **values: object) -> Markdown:
+        return self(sentence, **values) if condition else Markdown("")
+
+    def paragraph(self, *sentences: Markdown) -> Markdown:
+        return Markdown(joined(" ", *sentences))
+
+    def listed(self, names: Iterable[str], word: str, most: int | None = None) -> Markdown:
+        """Return names as code: `A and B`, or `A, B, and C`; after the first ones, how many more there are."""
+        written = list(map(self.code, names))
+        if most is not None and len(written) > most:
+            written[most:] = [self("{more} more", more=len(written) - most)]
+        before = ", ".join(written[:-1]) + ("," if written[2:] else "")
+        return Markdown(joined(f" {word} ", before, *written[-1:]))
+
+    def gates(self, gates: Iterable[GateFacts], most: int = 3) -> Markdown:
+        return self.listed((gate.name for gate in gates), "and", most)
+
+    def tools(self, tools: Iterable[tuple[str, int]]) -> Markdown:
+        return Markdown(", ".join(f"{self.code(tool)} {number_format.count(count)}" for tool, count in tools))
+
+    @cached_property
+    def base(self) -> Markdown:
+        unnamed = "the base" if self.context.on_command_line else "this branch"
+        return self.code(self.context.base_ref) or Markdown(unnamed)
+
+    def worded(self, text: str) -> str:
+        if self.place == "terminal" or self.context.on_command_line:
+            return on_command_line(json_reader.printable(text))
+        return in_workflow(text)
+
+    # -- what is shown ------------------------------------------------------------------------------------------------
+
     def first(self, items: Sequence[T], limit: str) -> Part[T]:
         most = self.limits[limit]
         return Part(items[:most], max(0, len(items) - most))
 
-    @property
-    def summary_url(self) -> str:
-        """Return the address of the page with the summary, which has what this place leaves out; '' for none."""
-        return self.report.context.run_url if self.place == "comment" else ""
-
-    def link(self, gate: GateFacts) -> str:
+    def address(self, gate: GateFacts) -> str:
         """Return the address of a gate's run for a text, '' if the scenarios have links, or another part shows it.
 
         The annotation on one gate that did not pass is a part of the log.
         """
         annotated = len(self.report.gates) == 1 and not gate.passed
-        scenarios = not gate.passed and any(map(gate.found.page, gate.found.scenarios))
+        scenarios = not gate.passed and any(page_of(each) for each in gate.scenarios)
         here = self.place == "terminal" or annotated is (self.place == "annotation")
-        if gate.dashboard is None or scenarios or gate.state is State.CANCELED or not here:
-            return ""
-        return gate.dashboard.url
+        return "" if scenarios or gate.state is State.CANCELED or not here else gate.dashboard
 
     @property
     def going_on(self) -> Part[tuple[GateFacts, str]]:
@@ -153,16 +239,23 @@ class View:
         return len(self.report.gates) > MANY_GATES
 
     @property
+    def linked(self) -> bool:
+        return self.limits["sections"] > MANY_GATES
+
+    @cached_property
     def sections(self) -> Part[GateFacts]:
         return self.first([gate for gate in self.report.failed if gate.result.blocks], "sections")
 
-    @property
+    @cached_property
     def not_acting(self) -> Sequence[GateFacts]:
         return self.first([gate for gate in self.report.not_passed if not gate.result.blocks], "sections").shown
 
     @property
-    def linked(self) -> bool:
-        return self.limits["sections"] > MANY_GATES
+    def details(self) -> Part[GateFacts]:
+        gates = [gate for gate in self.report.gates if not gate.skipped]
+        if len(self.report.gates) > 1:
+            gates = [gate for gate in self.report.not_passed if gate.failed or self.place == "summary"]
+        return self.first(gates, "details")
 
     def failures(self, groups: Sequence[Failure], before: int = 0) -> Part[Failure]:
         """Return the first groups of failures, the most severe one, and instead of the count of one more, this one.
@@ -180,28 +273,42 @@ class View:
 
     def what_failed(self, gate: GateFacts) -> Sequence[Section]:
         """Return the failures of a gate by where they come from, with what else it misses in the first or last one."""
-        found, own = gate.found, [each for each in gate.found.failures if self.gates_with(gate, each)[0] == gate.name]
-        on_base = {each.name for each in found.read.scenarios if each.base_rates}
-        compared, low = found.new is not None, self.first(found.below, "scenarios").shown
-        by_origin = grouped((Origin.of(each, on_base) if compared else Origin.ALL, each) for each in own)
-        low_by_origin = grouped((Origin.of_low(each) if compared else Origin.ALL, each) for each in low)
-        origins, lacking = {*by_origin, *low_by_origin}, gate.thresholds.also_lacking
+        on_base = {each.name for each in gate.what_failed.scenarios if each.base_rates}
+        compared, failures = gate.new is not None, dict[Origin, list[Failure]]()
+        low = dict[Origin, list[Scenario]]()
+        for each in gate.failures:
+            origin = Origin.ALL
+            if compared and each.on_base:
+                origin = Origin.NEW if each.is_new else Origin.KNOWN
+            elif compared:
+                origin = Origin.INCOMPLETE if each.scenario in on_base else Origin.NOT_COMPARED
+            if self.gates_with(gate, each)[0] == gate.name:
+                failures.setdefault(origin, []).append(each)
+        for scenario in self.first(gate.below, "scenarios").shown:
+            origin = Origin.ALL
+            if compared and scenario.base_rates:
+                below = all(rate is not None and rate < scenario.needed for rate in scenario.base_rates)
+                origin = Origin.KNOWN if below else Origin.NEW
+            elif compared:
+                origin = Origin.NOT_COMPARED
+            low.setdefault(origin, []).append(scenario)
+        origins = failures.keys() | low.keys()
         last = Origin.LACKING if origins - {Origin.ALL} else Origin.ALL
-        alone = found.scenarios and self.place == "comment"  # scenarios without a failure
-        if lacking or (not origins and alone):
+        alone = gate.scenarios and self.place == "comment"  # scenarios without a failure
+        if gate.lacking or (not origins and alone):
             origins.add(last)
         sections, before = list[Section](), 0
         for origin in (each for each in Origin if each in origins):
-            failures, of_base = self.failures(by_origin.get(origin, ()), before), low_by_origin.get(origin, ())
-            sections.append(Section(origin, of_base, failures, self.first(lacking if origin is last else (), "tools")))
-            before += len(failures.shown)
+            part = self.failures(failures.get(origin, ()), before)
+            lacking = self.first(gate.lacking if origin is last else (), "tools")
+            sections.append(Section(origin, low.get(origin, ()), part, lacking))
+            before += len(part.shown)
         return sections
 
     @cached_property
     def _shared(self) -> Mapping[tuple[object, ...], Sequence[str]]:
         gates = (*self.sections.shown, *self.not_acting)
-        named = dict.fromkeys((_alike(each), gate.name) for gate in gates for each in gate.found.failures)
-        return grouped(named)
+        return grouped(dict.fromkeys((_alike(each), gate.name) for gate in gates for each in gate.failures))
 
     def gates_with(self, gate: GateFacts, failure: Failure) -> Sequence[str]:
         """Return the names of the gates with a section that have a failure, which the first one's section shows."""
@@ -209,72 +316,24 @@ class View:
 
     def shown_before(self, gate: GateFacts) -> Mapping[str, int]:
         """Return how many failures of a gate are in the section of an earlier one, by its name."""
-        firsts = Counter(self.gates_with(gate, each)[0] for each in gate.found.failures)
+        firsts = Counter(self.gates_with(gate, each)[0] for each in gate.failures)
         return {name: count for name, count in firsts.items() if name != gate.name}
 
     def scenarios(self, gate: GateFacts) -> Part[Scenario]:
         """Return the first scenarios that did not pass; in a comment, which lists all failures, those without one."""
-        every = gate.found.scenarios
+        every = gate.scenarios
         if self.place == "comment":
             every = tuple(each for each in every if not each.failures)
         return self.first(every, "scenarios")
 
     def got_worse(self, gate: GateFacts) -> Part[Scenario]:
         """Return the scenarios that explain a drop: in a comment, the five with the largest loss."""
-        found = self.first(gate.found.got_worse if gate.thresholds.dropped else (), "scenarios")
+        found = self.first(gate.got_worse if gate.dropped else (), "scenarios")
         if self.place == "comment":
             return Part(found.shown[:MOST_WORSE], found.more + len(found.shown[MOST_WORSE:]))
         return found
-
-    @property
-    def details(self) -> Part[GateFacts]:
-        gates = [gate for gate in self.report.gates if not gate.skipped]
-        if len(self.report.gates) > 1:
-            gates = [gate for gate in self.report.not_passed if gate.failed or self.place == "summary"]
-        return self.first(gates, "details")
-
-    @property
-    def notes(self) -> Part[Note]:
-        return self.first(self.report.notes, "notes")
-
-    def history(self, gate: GateFacts) -> Sequence[Past]:
-        """Return the results of this commit and of the base: in a comment on one gate, only their median."""
-        rows = history(gate)
-        if self.place == "comment":
-            return [] if len(self.report.gates) > 1 else [*rows[:1], *rows[1:][-1:]]
-        return rows
-
-    def other_numbers(self, gate: GateFacts) -> Sequence[str]:
-        """Return the numbers without a threshold that the title of the details does not have."""
-        if not gate.passed:
-            return _other_numbers(gate)
-        if self.place != "summary":
-            return ()
-        return _other_numbers(gate)[NUMBERS_IN_TITLE:]
-
-    @cached_property
-    def details_title(self) -> str:
-        gates = self.details.shown
-        if gates and gates[0].passed:
-            return joined(": ", "Details", joined(", ", *_other_numbers(gates[0])[:NUMBERS_IN_TITLE]))
-        contains = {"run details": gates, "notes": self.notes.shown}
-        return capitalized(", ".join(name for name, there in contains.items() if there))
-
-    @property
-    def leaves_out_details(self) -> bool:
-        left_out = self.details.more or self.notes.more or (self.report.failed and not self.limits["tools"])
-        return bool(left_out) and not self.report.short
 
 
 def _alike(failure: Failure) -> tuple[object, ...]:
     """Return what the same failures of several gates have in common, whatever their bases have."""
     return replace(failure, on_base=None).alike
-
-
-def _other_numbers(gate: GateFacts) -> Sequence[str]:
-    """Return the reported numbers without a threshold, the counts first."""
-    named = {metrics.MUTATION_CATEGORIES, metrics.SCENARIOS, metrics.LOWEST_SCENARIO}  # in other places
-    shown = {row.metric for row in gate.thresholds.rows}
-    others = [each for each in metrics.METRICS if each not in named | shown]
-    known = ((metric, gate.result.value(metric)) for metric in sorted(others, key=lambda each: not each.integer))
-    return tuple(metric.named(value) for metric, value in known if value is not None)

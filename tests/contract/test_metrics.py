@@ -29,10 +29,9 @@ from sepurux_action.evaluation.metrics import (
 )
 from sepurux_action.evaluation.published_result import format_description, parse_description
 from sepurux_action.evaluation.runs import Decision, Run, parse_run
-from sepurux_action.report.outputs import OUTPUTS, step_outputs
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Report, build_report
-from sepurux_action.report.report_json import report_json
+from sepurux_action.report.report_json import OUTPUTS, report_json, step_outputs
 from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, campaign_id
 from tests.builders import a_context, a_gate, a_past_result, a_result, a_run, some_results
 
@@ -144,7 +143,7 @@ def test_a_published_number_is_in_the_status_and_compared_with_the_base(case: Ca
     assert found.value(case.metric) == bad
     assert gate_in_json(case)["baseline"][case.metric.name] == good
     (gate,) = case.report.gates
-    (row,) = gate.thresholds.requested
+    (row,) = gate.checked
     assert row.base_cell == case.metric.write(good, case.limit)
     header = next(line for line in render_summary(case.report).split("\n") if line.startswith("| Commit |"))
     assert header.count("|") == len(PUBLISHED) + 1

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from junitparser import JUnitXml
 
-from sepurux_action.report.outputs import OUTPUTS
+from sepurux_action.report.report_json import OUTPUTS
 from tests import backend
 from tests.backend import decided, sound_backend
 from tests.runner import RUNTIME_TOKEN, run_action

@@ -11,10 +11,8 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.options import Stage
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.runs import Decision
-from sepurux_action.report import outputs
-from sepurux_action.report.outputs import OUTPUTS, without_decision
 from sepurux_action.report.report import build_report
-from sepurux_action.report.report_json import report_json
+from sepurux_action.report.report_json import OUTPUTS, report_json, step_outputs, without_decision
 from tests.builders import (
     CAMPAIGN_ID,
     DASHBOARD,
@@ -31,12 +29,12 @@ from tests.builders import (
 )
 
 
-def step_outputs(results: Sequence[GateDecision]) -> dict[str, str]:
-    return outputs.step_outputs(results, build_report(results, a_context()))
+def outputs_of(results: Sequence[GateDecision]) -> dict[str, str]:
+    return step_outputs(results, build_report(results, a_context()))
 
 
 def test_the_outputs_of_a_failed_gate_are_plain_decimals() -> None:
-    values = step_outputs([a_result(a_run(trace_id="t-1", batch_id="b-1"))])
+    values = outputs_of([a_result(a_run(trace_id="t-1", batch_id="b-1"))])
     assert {name: values[name] for name in values if name not in {"reason", "gates"}} == {
         "decision": "fail",
         "conclusion": "failure",
@@ -55,7 +53,7 @@ def test_the_outputs_of_a_failed_gate_are_plain_decimals() -> None:
 
 def test_every_output_is_written_on_every_path() -> None:
     for results, _ in states().values():
-        assert list(step_outputs(results)) == list(OUTPUTS)
+        assert list(outputs_of(results)) == list(OUTPUTS)
     values = without_decision("It was canceled.")
     assert list(values) == list(OUTPUTS)
     known = {"decision": "error", "conclusion": "failure", "reason": "It was canceled.", "gates": "[]"}
@@ -67,17 +65,17 @@ def test_gates_are_those_of_report_json_in_their_order_without_scenarios() -> No
         report = report_json(build_report(results, a_context()))
         expected = {gate.pop("name"): gate for gate in report["gates"]}
         assert all(gate.pop("scenarios") is not None for gate in expected.values())
-        listed = json.loads(step_outputs(results)["gates"])
+        listed = json.loads(outputs_of(results)["gates"])
         assert [gate["name"] for gate in listed] == [json_reader.printable(result.gate.name) for result in results]
         assert {gate.pop("name"): gate for gate in listed} == expected
 
 
 def test_what_is_not_known_or_makes_no_sense_is_empty_and_zero_is_zero() -> None:
-    values = step_outputs([a_result(undecided(Decision.ERROR, "Nothing was heard."))])
+    values = outputs_of([a_result(undecided(Decision.ERROR, "Nothing was heard."))])
     empty = ["run_id", "trace_id", "pass_rate", "failures", "dashboard_url"]
     assert [values[name] for name in empty] == [""] * len(empty)
     run = run_with(FAILING, pass_rate=Reading(broken='no number: "none"'), failures=0, unsafe_attempts=Reading())
-    values = step_outputs([a_result(a_run(run))])
+    values = outputs_of([a_result(a_run(run))])
     assert (values["pass_rate"], values["failures"], values["unsafe_attempts"]) == ("", "0", "")
 
 
@@ -88,15 +86,15 @@ def test_a_gate_that_blocks_is_the_worst_then_the_decision_counts_then_the_order
         *(a_result(a_run(run_id=run), gate=a_gate(name=run)) for run in ("r-1", "r-2")),
     )
     blocks = replace(error, blocks=True)
-    worst = [step_outputs(each)["run_id"] for each in ([error, failed], [failed, blocks], [failed, late, again])]
+    worst = [outputs_of(each)["run_id"] for each in ([error, failed], [failed, blocks], [failed, late, again])]
     assert worst == ["r-0", "", "r-1"]
-    assert [step_outputs([failed, blocks])[name] for name in ("decision", "conclusion")] == ["fail", "failure"]
+    assert [outputs_of([failed, blocks])[name] for name in ("decision", "conclusion")] == ["fail", "failure"]
 
 
 def test_ids_of_several_traces_are_separated_by_commas_once_each() -> None:
     runs = [a_run(PASSING, trace_id=f"t-{n}", run_id=f"r-{n // 2}", batch_id="") for n in range(3)]
     batch = a_run(replace(PASSING, run_ids=("r-1", "r-2")), run_id="", batch_id="b-1")
-    values = step_outputs([a_result(*runs, batch)])
+    values = outputs_of([a_result(*runs, batch)])
     assert (values["trace_id"], values["run_id"]) == ("t-0,t-1,t-2", "r-0,r-1,r-2")
 
 
@@ -108,7 +106,7 @@ def utf_16_bytes(outputs: Mapping[str, str]) -> int:
 def test_outputs_fit_into_a_job_with_every_gate_and_the_worst_gates_ids(gates: int, traces: int) -> None:
     ids = [f"{number:032x}" for number in range(traces)]
     runs = [a_run(run_id=each, trace_id=each, batch_id=each) for each in ids]
-    values = step_outputs([a_result(*runs, gate=a_gate(name=f"gate-{number}")) for number in range(gates)])
+    values = outputs_of([a_result(*runs, gate=a_gate(name=f"gate-{number}")) for number in range(gates)])
     assert utf_16_bytes(values) <= 1024 * 1024
     assert values["run_id"].split(",") == ids
     listed = json.loads(values["gates"])
@@ -119,7 +117,7 @@ def test_ids_without_end_are_cut_between_two_and_the_longest_fields_of_gates_are
     tools = {"🚀" * 1_000 + str(n): 1 for n in range(1_000)}
     ids = tuple(f"{number:0200}" for number in range(1_000))
     run = a_run(replace(PASSING, run_ids=ids, failing_tools=tools), run_id="", batch_id="b")
-    values = step_outputs([a_result(run, run)])
+    values = outputs_of([a_result(run, run)])
     assert 39_000 < len(values["run_id"]) <= 40_000
     assert {len(each) for each in values["run_id"].split(",")} == {200}
     [gate] = json.loads(values["gates"])

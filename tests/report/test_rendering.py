@@ -156,7 +156,7 @@ def test_of_more_groups_than_a_comment_shows_the_most_severe_one_is_among_them(n
         for n, (having, each) in enumerate(every)
     }
     report = build_report([a_result(what_failed=WhatFailed(failures=tuple(of.values())))], a_context())
-    found = View(report=report, place="comment", limits=COMMENT_LIMITS).failures(report.gates[0].found.failures)
+    found = View(report=report, place="comment", limits=COMMENT_LIMITS).failures(report.gates[0].failures)
     assert ([each.severity for each in found.shown], found.more) == (shown.split(), len(of) - len(shown.split()))
 
 

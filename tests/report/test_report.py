@@ -13,11 +13,9 @@ from sepurux_action.evaluation.failures import Failure, OnBase
 from sepurux_action.evaluation.gate_numbers import Base, Check, CheckState, WhatFailed
 from sepurux_action.evaluation.runs import Decision, Rule, Run
 from sepurux_action.report import next_steps, sentences
-from sepurux_action.report.context import Dashboard
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import GateFacts, Note, Report, build_report
 from sepurux_action.report.view import COMMENT_LIMITS, View
-from sepurux_action.report.words import MarkdownWords, Words
 from tests.builders import (
     FAILING,
     FAILURES,
@@ -48,7 +46,7 @@ def a_report(*runs: Run, found: WhatFailed | None = None, gate: Gate | None = No
 def rows(report: Report) -> list[tuple[str, str, str, str]]:
     return [
         (f"{row.state.symbol} {row.check.label}", row.check.actual, row.check.required, row.base_cell)
-        for row in report.gates[0].thresholds.rows
+        for row in report.gates[0].rows
     ]
 
 
@@ -62,8 +60,8 @@ def test_fewer_scenarios_than_on_the_base_are_a_row_and_no_threshold_of_their_ow
     needed = f"≥ {limit}" if limit else "–"
     found = [each for each in rows(report) if "Scenarios" in each[0]]
     assert found == ([(f"{state} Scenarios", str(count), needed, "40")] if state else [])
-    assert len(report.gates[0].thresholds.requested) == 1 + bool(limit)
-    assert len(report.gates[0].thresholds.missed) == (state == "❌")
+    assert len(report.gates[0].checked) == 1 + bool(limit)
+    assert len(report.gates[0].missed) == (state == "❌")
 
 
 @pytest.mark.parametrize(
@@ -84,13 +82,13 @@ def test_what_failed_links_scenarios_if_their_number_is_known(
     run, of_campaign = a_run(run_with(FAILING, scenarios=count)), a_gate(traces=(OF_CAMPAIGN,))
     report = a_report(run, found=found, gate=of_campaign)
     where = " in {} and {},".format(*(f"[`refund`]({url}) on `x.dev`" for url in urls))  # of one name, two runs
-    assert (report.gates[0].found.in_scenarios, where in render_summary(report)) == (said, bool(said))
+    assert (report.gates[0].in_scenarios, where in render_summary(report)) == (said, bool(said))
 
 
 def test_categories_that_are_not_reported_are_not_called_missing() -> None:
     gate = a_gate(limits={}, required_mutation_categories=("timeouts",))
     report = a_report(a_run(run_with(PASSING, categories=None)), gate=gate)
-    assert (report.gates[0].found.categories, report.gates[0].thresholds.lacking) == ((), ())
+    assert (report.gates[0].categories, report.gates[0].missed) == ((), ())
     assert rows(report) == [("❗ Required mutations", "not reported", "1", "")]
 
 
@@ -105,7 +103,7 @@ def test_categories_that_are_not_reported_are_not_called_missing() -> None:
 )
 def test_a_dashboard_on_another_host_is_named_by_the_end_of_its_host(address: str, host: str) -> None:
     report = a_report(a_run(replace(FAILING, dashboard_url=address)))
-    assert report.gates[0].dashboard == Dashboard(address, host)
+    assert (report.gates[0].dashboard, report.context.other_host(address)) == (address, host)
 
 
 def test_a_note_of_several_gates_has_their_names_and_one_of_all_gates_none() -> None:
@@ -130,11 +128,11 @@ def test_while_the_evaluation_runs_no_number_misses_its_threshold() -> None:
     run = undecided(Decision.PENDING, "No decision after 10 min.", run=replace(FAILING, sepurux_decision=""))
     report = a_report(run, base_results={"refunds": some_results()}, base_ref="main")
     assert rows(report) == [("⏳ Pass rate", "72.0%", "≥ 85.0%", ""), ("⏳ Unsafe attempts", "1", "0", "")]
-    assert report.gates[0].thresholds.missed == ()
+    assert report.gates[0].missed == ()
 
 
 def test_scenarios_without_a_result_for_the_same_reason_are_not_listed() -> None:
-    assert a_report(*(replace(GONE, trace=Trace(label=name)) for name in "ab")).gates[0].found.scenarios == ()
+    assert a_report(*(replace(GONE, trace=Trace(label=name)) for name in "ab")).gates[0].scenarios == ()
 
 
 @pytest.mark.parametrize(("sandbox", "failures"), [(True, FAILURES), (True, ()), (False, FAILURES)], ids=range(3))
@@ -209,7 +207,7 @@ def test_a_drop_is_what_its_number_needs(
     result = a_result(run, gate=gate, base=Base(results=base, name="`main`"))
     report = build_report([result], a_context(base_ref="main", base_results={"refunds": base}))
     assert rows(report) == ([row] if row else [])
-    assert len(report.gates[0].thresholds.requested) == 1 + (minimum is not None)
+    assert len(report.gates[0].checked) == 1 + (minimum is not None)
 
 
 NOT_COMPARED = "Not compared: `main` has no result of these scenarios"
@@ -238,7 +236,7 @@ def test_what_failed_is_in_sections_by_whether_the_base_has_it(
         count = len(section.failures.shown) + len(section.lacking.shown)
         markers = " ".join(section.marker(n) for n in range(1, count + 1))
         more = f" ({section.failures.more} more)" if section.failures.more else ""
-        shown.append(f"{sentences.heading(MarkdownWords(view), report.gates[0], section)}: {markers}{more}")
+        shown.append(f"{sentences.heading(view, report.gates[0], section)}: {markers}{more}")
     assert shown == sections
 
 
@@ -248,7 +246,7 @@ def test_a_scenario_that_the_base_has_is_not_compared_because_not_all_its_failur
     report = a_report(found=WhatFailed(scenarios=(scenario,), failures=failures), gate=a_gate_with(), base_ref="main")
     view = View(report=report, place="comment", limits=COMMENT_LIMITS)
     [gate] = report.gates
-    headings = [sentences.heading(MarkdownWords(view), gate, each) for each in view.what_failed(gate)]
+    headings = [sentences.heading(view, gate, each) for each in view.what_failed(gate)]
     assert headings == [NOT_COMPARED, "Not compared: not all failures of these scenarios are known"]
 
 
@@ -276,7 +274,7 @@ def test_a_failure_that_is_more_often_is_new_and_no_text_is_said_to_be_on_the_ba
     comment = render_comment(report, "")
     assert f" {said}\n" in comment
     assert ("#### Not on `main`" in comment) == ("Such" not in said)
-    assert report.gates[0].found.new == ("Such" not in said)
+    assert report.gates[0].new == ("Such" not in said)
 
 
 def test_a_failure_of_several_gates_is_shown_once_with_their_names() -> None:
@@ -328,10 +326,10 @@ def test_no_command_leaves_out_what_failed(missed: dict[str, float], failing: in
 # -- sentences --------------------------------------------------------------------------------------------------------
 
 
-def words(*results: GateDecision, kind: type[Words] = Words, limits: int = 9, **context: object) -> Words:
+def words(*results: GateDecision, place: str = "log", limits: int = 9, **context: object) -> View:
     named = [replace(each, gate=replace(each.gate, name=f"g{n}")) for n, each in enumerate(results)]
     report = build_report(named, a_context(**context))
-    return kind(View(report=report, place="comment", limits={**COMMENT_LIMITS, "gates": limits}))
+    return View(report=report, place=place, limits={**COMMENT_LIMITS, "gates": limits})
 
 
 OBSERVE, SOFT = a_gate(stage=Stage.OBSERVE), a_gate(stage=Stage.SOFT)
@@ -384,8 +382,9 @@ def test_a_title_says_what_is_missed(limits: dict[str, float], numbers: dict[str
     ],
 )
 def test_the_title_of_an_error_is_its_first_clause_the_alert_has_the_rest(reason: str, title: str, alert: str) -> None:
-    [gate] = build_report([a_result(undecided(Decision.ERROR, reason))], a_context()).gates
-    assert (sentences.headline(gate), next_steps.what_happened(gate)) == (title, alert)
+    say = words(a_result(undecided(Decision.ERROR, reason)))
+    [gate] = say.report.gates
+    assert (sentences.headline(gate), next_steps.remedy(say, gate)) == (title, alert)
 
 
 def test_a_title_names_the_scenarios_below_the_lowest_rate() -> None:
@@ -407,5 +406,5 @@ def test_reasons_that_a_short_report_leaves_out_are_counted() -> None:
 
 
 def test_every_value_of_a_sentence_is_escaped() -> None:
-    assert words(a_result(), kind=MarkdownWords)("{a} <br>", a="<b> @x") == "&#60;b&#62; &#64;\u200bx <br>"
+    assert words(a_result(), place="comment")("{a} <br>", a="<b> @x") == "&#60;b&#62; &#64;\u200bx <br>"
     assert words(a_result())("{a}", a="x\x1b\u202ey") == "xy"
