@@ -54,18 +54,15 @@ class TraceFileError(Exception):
 
 
 class EvaluationError(Exception):
-    """The gate has no result, so the decision is `error`. `reason` says what happened, and `hint` what to do.
+    """A run has no result. `reason` says what happened, and `hint` what to do.
 
-    `status` is that of the response which rejected a call, if that is why.
+    The decision is `error`, or `pending` if a poll succeeded, but Sepurux had not decided within the timeout. `detail`
+    is the reason without what a title shows, '' if alike.
     """
 
-    def __init__(self, reason: str, hint: str = "", *, status: int = 0, detail: str = "") -> None:
-        self.reason, self.hint, self.status, self.detail = reason, hint, status, detail
+    def __init__(self, reason: str, hint: str = "", *, pending: bool = False, detail: str = "") -> None:
+        self.reason, self.hint, self.pending, self.detail = reason, hint, pending, detail
         super().__init__(reason)
-
-
-class StillPending(EvaluationError):
-    """A poll succeeded, but the backend had not decided within the timeout: `pending`. `detail` is why, or ''."""
 
 
 class DeadlineExceeded(Exception):

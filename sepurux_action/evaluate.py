@@ -12,9 +12,8 @@ from sepurux_action.evaluation.base_results import FILE, MAX_BYTES, compare_with
 from sepurux_action.evaluation.decision import GateDecision, decide_gate, enforce
 from sepurux_action.evaluation.gate_numbers import Base
 from sepurux_action.evaluation.published_result import Results, comparable
-from sepurux_action.evaluation.run_poller import CANCELED
 from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run
-from sepurux_action.evaluation.step_evaluation import StepEvaluation
+from sepurux_action.evaluation.step_evaluation import CANCELED, StepEvaluation
 from sepurux_action.github import statuses
 from sepurux_action.github.client import GitHubError, Kind, Operation, advice
 from sepurux_action.github.comment import read_again
@@ -156,7 +155,7 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, GateDecision]:
     evaluation = StepEvaluation(
         compared=[(gate, _base(step, gate)) for gate in gates],
         metadata=metadata,
-        calls=step.connections.calls(transport.send, step.signals),
+        engine=step.connections.engine(transport.send, step.signals),
         output=step.host,
         kept=is_kept(step),
     )

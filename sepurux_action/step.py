@@ -16,7 +16,7 @@ from sepurux_action.config.command_line import WRITE_BASELINE, CommandLine
 from sepurux_action.config.options import Layer, Stage, environment_layer, flag_layer, input_layer
 from sepurux_action.config.settings import POLICY_PATH, Gate, Settings, Trace, read_settings
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
-from sepurux_action.evaluation.api_calls import ApiCalls
+from sepurux_action.evaluation.engine import Engine
 from sepurux_action.evaluation.published_result import Results
 from sepurux_action.evaluation.trace_files import WORKING_DIRECTORY, TraceFolder, working_directory
 from sepurux_action.evaluation.transport import Transport
@@ -84,7 +84,7 @@ class Connections:
     """What makes the parts that tests replace, besides PyGithub, which has a place of its own; `now` is in UTC."""
 
     transport: Callable[..., Transport] = Transport
-    calls: Callable[..., ApiCalls] = ApiCalls
+    engine: Callable[..., Engine] = Engine
     timeouts: Callable[[Signals], Timeouts] = Timeouts
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 

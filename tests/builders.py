@@ -35,13 +35,13 @@ from sepurux_action.evaluation.decision import (
     enforce,
     of_status,
 )
+from sepurux_action.evaluation.engine import CHECK_NETWORK
 from sepurux_action.evaluation.failures import Failure, Failures, OnBase, merge_failures
 from sepurux_action.evaluation.gate_numbers import Base, Check, CheckState, Scenario, WhatFailed
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.published_result import Result, Results
-from sepurux_action.evaluation.run_poller import CANCELED
 from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run, decide, numbers_key
-from sepurux_action.evaluation.schedule import CHECK_NETWORK
+from sepurux_action.evaluation.step_evaluation import CANCELED
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import resolve_policy
 from sepurux_action.github.queries import Subject

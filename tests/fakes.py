@@ -1,19 +1,21 @@
 """Fakes: an hour passes in a millisecond, and nothing is patched."""
 
-import asyncio
+import heapq
 import itertools
-import selectors
-from collections.abc import Callable, Coroutine
+import math
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sepurux_action.errors import DeadlineExceeded
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
-from sepurux_action.evaluation.api_calls import ApiCalls
+from sepurux_action.evaluation.api import ApiRequest, Result
+from sepurux_action.evaluation.engine import Engine
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Level, Output
 
 T = TypeVar("T")
+MOST_S = 1_000_000.0  # the heartbeat goes on if nothing else does
 
 
 @dataclass
@@ -39,34 +41,15 @@ class FakeClock(Timeouts):
         self.time += seconds
 
 
-class _InstantSelector(selectors.DefaultSelector):
-    """Adds up the seconds that an event loop wants to wait, and waits for none of them."""
+class FakeEngine(Engine):
+    """An engine on a clock that starts at 1,000 and moves only when every task waits.
 
-    waited = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        assert timeout is not None, "every task waits for another one"
-        self.waited += timeout
-        return super().select(0)
-
-
-class FakeLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock starts at 1,000 and moves only when every task waits."""
-
-    def __init__(self) -> None:
-        self._instant = _InstantSelector()
-        super().__init__(self._instant)
-
-    def time(self) -> float:
-        return 1_000 + self._instant.waited
-
-
-class FakeApiCalls(ApiCalls):
-    """Calls on a fake clock. `backend` responds to a call; each response takes `takes_s` seconds."""
+    `backend` responds to a call; each response takes `takes_s` seconds.
+    """
 
     def __init__(
         self,
-        backend: Callable[[ApiRequest, float], ApiResult],
+        backend: Callable[[ApiRequest, float], Result],
         takes_s: float = 0.1,
         cancel_at: float | None = None,
         signals: Signals | None = None,
@@ -75,35 +58,38 @@ class FakeApiCalls(ApiCalls):
         super().__init__(lambda call, _: backend(call, self.time), self.signals)
         self.calls: list[tuple[float, ApiRequest]] = []
         self.max_at_once = 0
+        self.time = 1_000.0
         self._takes_s = takes_s
-        self._cancel_at = cancel_at
-        self._loop = FakeLoop()
-        self._under_way = 0
+        self._cancel_at = math.inf if cancel_at is None else cancel_at
+        self._coming: list[tuple[float, int, Future[Result], Result]] = []
 
-    @property
-    def time(self) -> float:
-        return self._loop.time()
-
-    def until_complete(self, work: Coroutine[object, object, T]) -> T:
-        if self._cancel_at is not None:
-            self._loop.call_at(self._cancel_at, self.signals.receive, 15)
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            return runner.run(work)
+    def now(self) -> float:
+        return self.time
 
     def jitter(self) -> float:
         return 1.0
 
-    async def perform(self, call: ApiRequest, seconds: float) -> ApiResult:
+    def start_call(self, call: ApiRequest, seconds: float) -> Future[Result]:
         self.calls.append((self.time, call))
-        result = self._send(call, seconds)
-        hangs = isinstance(result, TransientError) and result.reason == "hangs"
-        self._under_way += 1
-        self.max_at_once = max(self.max_at_once, self._under_way)
-        try:
-            await asyncio.sleep(seconds if hangs else self._takes_s)
-        finally:
-            self._under_way -= 1
-        return result
+        result, future = self._send(call, seconds), Future[Result]()
+        at = self.time + (seconds if result.error == "hangs" else self._takes_s)
+        heapq.heappush(self._coming, (at, len(self.calls), future, result))
+        self.max_at_once = max(self.max_at_once, len(self._coming))
+        return future
+
+    def next_event(self, until: float) -> Future[Result] | None:
+        at = self._coming[0][0] if self._coming else math.inf
+        self.time = max(self.time, min(at, until, self._cancel_at))
+        assert self.time < MOST_S, "every task waits for another one"
+        if self.time >= self._cancel_at:
+            self._cancel_at = math.inf
+            self.signals.receive(15)
+            return None
+        if self.time < at:
+            return None
+        *_, future, result = heapq.heappop(self._coming)
+        future.set_result(result)
+        return self._events.get_nowait()
 
     def paths(self, part: str = "") -> list[str]:
         return [f"{call.method} {call.path}" for _, call in self.calls if part in call.path]
@@ -128,24 +114,26 @@ class FakeOutput(Output):
 CAMPAIGN = "8c5f4f5e-0000-4000-8000-000000000001"
 
 
-def backend(poll: Callable[[float], ApiResult], **others: ApiResult) -> Callable[[ApiRequest, float], ApiResult]:
+def backend(poll: Callable[[float], Result], **others: Result) -> Callable[[ApiRequest, float], Result]:
     """Return a backend that responds to polls with `poll(time)`; responses to other calls may be replaced by name."""
     routes = {
-        "campaigns": Success([{"campaign_id": CAMPAIGN, "name": "core"}]),
-        "reliability": Success({"reliability_score": 0.9}),
-        "failures": Success([]),
+        "campaigns": Result(payload=[{"campaign_id": CAMPAIGN, "name": "core"}]),
+        "reliability": Result(payload={"reliability_score": 0.9}),
+        "failures": Result(payload=[]),
         **others,
     }
 
     made = itertools.count(1)
 
-    def answer(call: ApiRequest, time: float) -> ApiResult:
+    def answer(call: ApiRequest, time: float) -> Result:
         last = call.path.rsplit("/", 1)[-1]
         if call.method == "POST" and last not in routes:
             number = next(made)
-            return Success({"batch_id": f"batch-{number}", "run_ids": [f"run-{number}"], "trace_id": f"trace-{number}"})
+            return Result(
+                payload={"batch_id": f"batch-{number}", "run_ids": [f"run-{number}"], "trace_id": f"trace-{number}"}
+            )
         if call.method == "GET" and "/v1/ci/" in call.path:
             return poll(time)
-        return routes.get(last, PermanentError(reason=f"no route {call.path}", status=404))
+        return routes.get(last, Result(error=f"no route {call.path}", status=404))
 
     return answer

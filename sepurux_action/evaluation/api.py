@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
@@ -11,15 +11,20 @@ from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.common.wording import joined
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import API_KEY, TOKEN
+from sepurux_action.config.parsers import similar
 from sepurux_action.config.settings import Gate
+from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation.metrics import sent_limits
+from sepurux_action.evaluation.runs import OTHER_CAMPAIGN, is_about_another, parse_run
 
 CALL_S = 30.0  # the longest that a call may take
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 MAX_OBJECTS = 50_000  # objects and lists of a response: each takes much memory, and no sound response has as many
 MAX_DETAIL_LENGTH = 500  # characters of a backend's error text that a reason quotes
 FAILURES_PAGE = 200  # classified failures that a call requests; the page size of the vendor's own client
+MAX_NAMES_LISTED = 20  # campaigns that an error text lists
 CAMPAIGNS = "/v1/campaigns"
+UNUSABLE_RESPONSE = "Check that {base_url} is the API's address; if it is, ask Sepurux about this response."
 _ABOUT_SCENARIOS = re.compile("scenario|eval.?set|trace_id(: field|) (is )?required", re.IGNORECASE)
 
 
@@ -37,50 +42,33 @@ class ApiRequest:
     hint: Callable[[int, str], str] = field(default=lambda _status, _detail: "", repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Success:
-    payload: object
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Failure:
-    """`status` is that of the response of the backend, or of a proxy of it; 0 without one."""
+class Result:
+    """The result of a call: the JSON of its response, or what failed, which quotes the backend.
 
-    reason: str
+    `error` is '' after a success. `status` is that of the response of the backend, or of a proxy of it; 0 without one.
+    A `temporary` failure may pass, after `retry_after_s` if Sepurux says so; of any other, `hint` says what to change.
+    Without `sent`, the call was not sent: a wait was asked for, or no time was left.
+    """
+
+    payload: object = None
+    error: str = ""
     status: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransientError(_Failure):
-    """A failure that may pass. Without `sent`, the call was not sent: a wait was asked for, or no time was left."""
-
+    hint: str = ""
+    temporary: bool = False
     retry_after_s: float | None = None
     sent: bool = True
-
-    def unsent(self, retry_after_s: float | None) -> "TransientError":
-        """Return this failure as that of a call that was not sent because of it."""
-        return replace(self, retry_after_s=retry_after_s, sent=False)
 
     @property
     def no_time_left(self) -> bool:
         return not self.sent and self.retry_after_s is None
 
-    def because_of(self, earlier: "TransientError | None") -> "TransientError":
+    def because_of(self, earlier: "Result | None") -> "Result":
         """Return this failure; if no time was left for the call, an earlier one is why."""
-        return earlier.unsent(None) if self.no_time_left and earlier else self
+        return replace(earlier, retry_after_s=None, sent=False) if self.no_time_left and earlier else self
 
 
-NO_TIME_LEFT = TransientError(reason="no time was left for the call", sent=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PermanentError(_Failure):
-    """A failure that another try would not change. `reason` quotes the backend; `hint` says what to change, or ''."""
-
-    hint: str = ""
-
-
-ApiResult = Success | TransientError | PermanentError
+NO_TIME_LEFT = Result(error="no time was left for the call", temporary=True, sent=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +77,6 @@ class Credentials:
     api_key: Secret | None = None
     source: str = ""
     words: Callable[[str], str] = in_workflow  # names the settings that give the secrets
-
-    @property
-    def names(self) -> str:
-        given = ((TOKEN, self.token), (API_KEY, self.api_key))
-        return self.words(" and ".join(f"{{{option.name}}}" for option, secret in given if secret))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,18 +155,18 @@ def show_trace(trace_id: str, project: str) -> ApiRequest:
     return ApiRequest(path=f"/v1/traces/{quote(trace_id, safe='')}", purpose="the trace", project=project)
 
 
-def parse_response(call: ApiRequest, response: Response, credentials: Credentials, redact: Redactor) -> ApiResult:
+def parse_response(call: ApiRequest, response: Response, credentials: Credentials, redact: Redactor) -> Result:
     """Return what a response means; never raises. `redact` comes before a cut: half a secret would not be found."""
     status, body = response.status, response.body
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
         try:
-            return Success(redact.redact_json(_read_json(body, _read_object)))
+            return Result(payload=redact.redact_json(_read_json(body, once=True)))
         except ValueError as error:
-            return TransientError(reason=f"{error} (HTTP {status})", status=status)
+            return Result(error=f"{error} (HTTP {status})", status=status, temporary=True)
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirection class
         where = json_reader.shorten(redact(json_reader.printable(response.location)), MAX_DETAIL_LENGTH)
-        return PermanentError(
-            reason=f"Sepurux redirected {call.purpose} (HTTP {status}) to {where or 'no address'}",
+        return Result(
+            error=f"Sepurux redirected {call.purpose} (HTTP {status}) to {where or 'no address'}",
             status=status,
             hint="Set {base_url} to the API's own address. The gate follows no redirect, which would get the secret.",
         )
@@ -191,35 +174,35 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
     said = detail and f": {detail}"
     if status in {408, 425, 429} or status >= 500:  # noqa: PLR2004 - HTTP's server error class
         wait = response.retry_after_s
-        return TransientError(reason=f"HTTP {status}{said}", status=status, retry_after_s=wait)
+        return Result(error=f"HTTP {status}{said}", status=status, temporary=True, retry_after_s=wait)
     if status in {401, 403}:
-        refused, hint = credentials.names, _credentials_hint(status, call, credentials)
+        refused, hint = _refused_credentials(status, call, credentials)
     else:
         refused = call.purpose
         hint = f"Check that {{base_url}} is the API's address; if it is, ask Sepurux about `{call.method} {call.path}`."
         if detail:
             hint = "Correct what Sepurux names here, in the settings of the gate or at Sepurux."
         hint = call.hint(status, detail) or hint
-    return PermanentError(reason=f"Sepurux refused {refused} (HTTP {status}{said})", status=status, hint=hint)
+    return Result(error=f"Sepurux refused {refused} (HTTP {status}{said})", status=status, hint=hint)
 
 
-def _read_json(body: bytes | bytearray, read_object: Callable[..., object] | None = None) -> object:
-    """Return the JSON of a body; raises ValueError that says what it has instead."""
+def _read_json(body: bytes | bytearray, *, once: bool = False) -> object:
+    """Return the JSON of a body, in which each name must be there `once`; raises ValueError that says what it has."""
     if not body.strip():
         raise ValueError("an empty response")
     if body.count(b"{") + body.count(b"[") > MAX_OBJECTS:  # those in texts count too
         raise ValueError(f"a response with more than {MAX_OBJECTS:,} objects and lists")
+
+    def read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        fields = dict(pairs)
+        if once and len(fields) != len(pairs):
+            raise ValueError("a name is there twice")
+        return fields
+
     try:
         return json.loads(body, object_pairs_hook=read_object)
     except (ValueError, RecursionError):
         raise ValueError("a response that is not JSON") from None
-
-
-def _read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("a name is there twice")
-    return fields
 
 
 def error_detail(body: bytes | bytearray, redact: Callable[[str], str]) -> str:
@@ -237,11 +220,61 @@ def error_detail(body: bytes | bytearray, redact: Callable[[str], str]) -> str:
     return json_reader.shorten(shown, MAX_DETAIL_LENGTH)
 
 
-def _credentials_hint(status: int, call: ApiRequest, sent: Credentials) -> str:
-    project, set_project = f"project {json_reader.preview(call.project)}", ""
-    if not call.project:
-        project, set_project = "the campaign's project", "Set {project} if the secret needs it."
+def _refused_credentials(status: int, call: ApiRequest, sent: Credentials) -> tuple[str, str]:
+    """Return the settings that give the secrets, and what to do if they are refused."""
+    given = ((TOKEN, sent.token), (API_KEY, sent.api_key))
+    names = sent.words(" and ".join(f"{{{option.name}}}" for option, secret in given if secret))
     if sent.token and not sent.api_key and call.path in {CAMPAIGNS, "/v1/traces"}:
-        return "This needs {api_key}, a project API key: a CI token may be enough for CI runs only."
+        return names, "This needs {api_key}, a project API key: a CI token may be enough for CI runs only."
+    project, set_project = "the campaign's project", "Set {project} if the secret needs it."
+    if call.project:
+        project, set_project = f"project {json_reader.preview(call.project)}", ""
     valid = {401: "is valid and belongs to", 403: "may use"}[status]
-    return joined(" ", f"Check that the secret {valid} {project}.", sent.source, set_project)
+    return names, joined(" ", f"Check that the secret {valid} {project}.", sent.source, set_project)
+
+
+def find_campaign(listed: object, campaign: str, project: str) -> str:
+    """Return the id of a campaign from the response with the list of them; raises EvaluationError."""
+    if not isinstance(listed, list):
+        raise EvaluationError("Sepurux sent no list as the list of campaigns", UNUSABLE_RESPONSE)
+    entries = [*map(json_reader.as_object, listed)]
+    named = (json_reader.identifier(entry.get("campaign_id")) for entry in entries if entry.get("name") == campaign)
+    ids = sorted({*named} - {""})
+    if len(ids) == 1:
+        return ids[0]
+
+    def listing(names: Sequence[str]) -> str:
+        shown = [*map(json_reader.preview, names[:MAX_NAMES_LISTED])]
+        return ", ".join([*shown, "…"] if len(names) > MAX_NAMES_LISTED else shown)
+
+    where = project and f" in project {json_reader.preview(project)}"
+    if ids:
+        hint = f"Set {{campaign}} to the UUID of one of them: {listing(ids)}."
+        raise EvaluationError(f"{len(ids)} campaigns are named {json_reader.preview(campaign)}{where}", hint)
+    names = sorted({json_reader.text(entry.get("name")) for entry in entries} - {""})
+    hint = "Check {project} and the secret, which see no campaign, or create the campaign at Sepurux."
+    if names:
+        hint = f"Set {{campaign}} to one of these, or {{project}} to another project: {listing(names)}."
+    if meant := similar(campaign, names):
+        hint = f"Did you mean {json_reader.preview(meant)}? {hint}"
+    raise EvaluationError(f"campaign {json_reader.preview(campaign)} was not found{where}", hint)
+
+
+def uploaded(response: object, label: str) -> str:
+    """Return the id of the uploaded trace."""
+    if trace_id := json_reader.identifier(json_reader.at(response, "trace_id")):
+        return trace_id
+    reason = f"Sepurux accepted the trace {json_reader.preview(label)}, but sent no usable trace_id"
+    raise EvaluationError(reason, UNUSABLE_RESPONSE)
+
+
+def started(response: object, campaign_id: str) -> tuple[str, str, tuple[str, ...]]:
+    """Return the ids of the started run and batch, '' if unknown, and of the runs of a batch as far as known."""
+    if is_about_another(response, campaign_id):
+        raise EvaluationError(f"Sepurux started the CI run, but sent {OTHER_CAMPAIGN}", UNUSABLE_RESPONSE)
+    run_ids = parse_run(response).run_ids if isinstance(json_reader.at(response, "run_ids"), list) else ()
+    batch_id = json_reader.identifier(json_reader.at(response, "batch_id"))
+    run_id = json_reader.identifier(json_reader.at(response, "run_id")) or (run_ids[0] if len(run_ids) == 1 else "")
+    if not (batch_id or run_id):
+        raise EvaluationError("Sepurux started the CI run, but sent no usable run_id or batch_id", UNUSABLE_RESPONSE)
+    return run_id, batch_id, run_ids

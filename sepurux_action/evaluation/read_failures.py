@@ -1,36 +1,35 @@
 """Reads what failed: numbers and failures of each scenario of an evaluation (docs/configuration.md#scenarios)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.settings import Gate
-from sepurux_action.evaluation import api, schedule
-from sepurux_action.evaluation.api import Success
-from sepurux_action.evaluation.api_calls import ApiCalls, at_once
+from sepurux_action.evaluation import api
+from sepurux_action.evaluation.api import ApiRequest, Result
 from sepurux_action.evaluation.decision import GateDecision
+from sepurux_action.evaluation.engine import Engine
 from sepurux_action.evaluation.failures import merge_failures, parse_failures
 from sepurux_action.evaluation.gate_numbers import Scenario, WhatFailed, scenarios_of
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS
 from sepurux_action.evaluation.runs import Decision, Run, decide, numbers_key, parse_run, wrong_shape
 
+SCENARIOS_S = 20.0  # the numbers and failures of each scenario, for all gates together
 MAX_RUNS = 100  # of a batch whose numbers are read
 MAX_NAMES = 20  # traces of a step whose names are read
 
+Call = tuple[ApiRequest, Callable[[Result], None]]  # a call, and what reads its result
+
 
 class RunReader:
-    """Reads one CI run of an evaluation into `run`, each call once."""
+    """Reads responses about one CI run of an evaluation into `run`."""
 
-    def __init__(self, calls: ApiCalls, until: float, project: str, run: Run) -> None:
-        self.run = run
-        self._calls, self._until, self._project = calls, until, project
+    def __init__(self, project: str, run: Run) -> None:
+        self.run, self.project = run, project
 
-    async def read_numbers(self) -> None:
-        result = await self._calls.send(
-            api.poll_run(run_id=self.run.run_id, batch_id="", project=self._project), self._until
-        )
-        if not isinstance(result, Success) or wrong_shape(result.payload, self.run):
+    def read_numbers(self, result: Result) -> None:
+        if result.error or wrong_shape(result.payload, self.run):
             self.run = replace(self.run, unread=True)
             return
         trace_id = json_reader.identifier(json_reader.at(result.payload, "trace_id"))
@@ -38,16 +37,12 @@ class RunReader:
         read = replace(parse_run(result.payload, self.run), categories=None, failing_tools={})
         self.run = replace(decide(read), trace_id=trace_id, name=trace_id)
 
-    async def read_failures(self) -> None:
+    def read_failures(self, result: Result) -> None:
         """Read the first page of the classified failures. An empty one is complete only if the run reports none.
 
         Without a trace of its own, their trace is the run's.
         """
-        run, reported = self.run, self.run.value(FAILURES)
-        result = await self._calls.send(
-            api.classified_failures(run.campaign_id, run.run_id, self._project), self._until
-        )
-        payload = result.payload if isinstance(result, Success) else None
+        run, reported, payload = self.run, self.run.value(FAILURES), result.payload
         of_run = isinstance(payload, list) and all(
             isinstance(each, dict)
             and each.get("campaign_id") in {None, run.campaign_id}
@@ -62,26 +57,38 @@ class RunReader:
         failures, name = merge_failures(named), run.name or trace_id
         self.run = replace(run, trace_id=trace_id, name=name, failures=failures, unread=not complete)
 
-    async def read_name(self) -> None:
-        result = await self._calls.send(api.show_trace(self.run.trace_id, self._project), self._until)
-        if isinstance(result, Success):
-            name = json_reader.text(json_reader.at(result.payload, "task_name"))
-            self.run = replace(self.run, name=name or self.run.name)
+    def read_name(self, result: Result) -> None:
+        name = json_reader.text(json_reader.at(result.payload, "task_name"))
+        self.run = replace(self.run, name=name or self.run.name)
 
 
-async def read_scenarios(gates: Sequence[GateDecision], calls: ApiCalls, *, kept: bool) -> tuple[WhatFailed, ...]:
-    """Return the scenarios of each gate that did not pass, or is `kept`, and their failures, the worst run first."""
-    until, readers = calls.now() + schedule.SCENARIOS_S, list[list[list[RunReader]]]()  # by gate, then by its runs
+def read_scenarios(gates: Sequence[GateDecision], engine: Engine, *, kept: bool) -> tuple[WhatFailed, ...]:
+    """Return the scenarios of each gate that did not pass, or is `kept`, and their failures, the worst run first.
+
+    Raises Interrupted.
+    """
+    until, readers = engine.now() + SCENARIOS_S, list[list[list[RunReader]]]()  # by gate, then by its runs
     for decided in gates:
         runs = decided.runs if kept or decided.decision is not Decision.PASS else ()
-        reader = partial(RunReader, calls, until, decided.gate.project)
+        reader = partial(RunReader, decided.gate.project)
         readers.append([[reader(each) for each in _runs_of(run, decided.gate)] for run in runs])
     every = [each for of_gate in readers for of_run in of_gate for each in of_run]
-    await at_once(each.read_numbers for each in every if not each.run.evaluated)
+    numbers, failures, names = list[Call](), list[Call](), list[Call]()
+    for each in every:
+        if not each.run.evaluated:
+            call = api.poll_run(run_id=each.run.run_id, batch_id="", project=each.project)
+            numbers.append((call, each.read_numbers))
+    engine.send_all(numbers, until)
     every.sort(key=lambda each: numbers_key(each.run.value))
-    await at_once(each.read_failures for each in every if each.run.evaluated and each.run.reported)
-    unnamed = [each.read_name for each in every if each.run.failed and each.run.name == each.run.trace_id != ""]
-    await at_once(unnamed[:MAX_NAMES])
+    for each in every:
+        if each.run.evaluated and each.run.reported:
+            call = api.classified_failures(each.run.campaign_id, each.run.run_id, each.project)
+            failures.append((call, each.read_failures))
+    engine.send_all(failures, until)
+    for each in every:
+        if each.run.failed and each.run.name == each.run.trace_id != "":
+            names.append((api.show_trace(each.run.trace_id, each.project), each.read_name))
+    engine.send_all(names[:MAX_NAMES], until)
     return tuple(
         _what_failed(decided, [[each.run for each in of_run] for of_run in of_gate])
         for decided, of_gate in zip(gates, readers, strict=True)

@@ -1,106 +1,343 @@
-"""Evaluates all gates of a step: polls all of their runs, and decides. Source: docs/architecture.md."""
+"""Evaluates all gates of a step: starts their runs, polls them until they are decided, and reads what failed.
 
-import asyncio
+Source: docs/architecture.md#limits-and-polling.
+"""
+
+import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sepurux_action.common import number_format
-from sepurux_action.config.settings import Gate
-from sepurux_action.errors import DEFECTS, REPORT_DEFECT, describe_defect
-from sepurux_action.evaluation import schedule
-from sepurux_action.evaluation.api_calls import ApiCalls
+from sepurux_action.common.json_reader import Reading
+from sepurux_action.common.wording import capitalized, joined, optional
+from sepurux_action.config.settings import Gate, Trace
+from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Interrupted, describe_defect
+from sepurux_action.evaluation import api
+from sepurux_action.evaluation.api import Result
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
+from sepurux_action.evaluation.engine import CHECK_NETWORK, MIN_POLL_WAIT_S, Engine, Steps, asked_to_wait, retry_wait
 from sepurux_action.evaluation.gate_numbers import Base
-from sepurux_action.evaluation.read_failures import nothing_read, read_scenarios
-from sepurux_action.evaluation.run_poller import RunPoller
-from sepurux_action.evaluation.runs import Runs
-from sepurux_action.host.output import Output
+from sepurux_action.evaluation.metrics import RELIABILITY_SCORE, SCENARIOS, summary
+from sepurux_action.evaluation.read_failures import SCENARIOS_S, nothing_read, read_scenarios
+from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run, decide, parse_run, wrong_shape
+from sepurux_action.host.output import Level, Output
 
+MAX_POLL_WAIT_S = 5.0
+POLL_SHARE = 0.05  # of the time waited so far: about 180 polls in ten minutes
+SECOND_OPINION_S = 2.0  # between a finished status without a decision and the poll that confirms it
+YOUNG_RUN_S = 15.0  # a backend may not know a run yet that it created this short a time ago, and respond 404
+SCORE_S = 30.0  # for a score that decides, also after the deadline
+SHOWN_SCORE_S = 5.0  # a score that decides nothing
+MAX_SCORES = 1_000  # of runs of a batch that are read for their mean
 MOST_NAMED = 3  # runs in a line of the log
+NOT_FOUND = 404
+NOT_SHOWN = frozenset({401, 403})  # the backend shows it to another secret
+CANCELED = "The run was canceled."
 
 
-@dataclass(eq=False)
 class StepEvaluation:
-    """The evaluation of all gates. What failed is read of those that did not pass, and if results are `kept` of all."""
+    """The evaluation of all gates. What failed is read of those that did not pass, and if results are `kept` of all.
 
-    compared: Sequence[tuple[Gate, Base]]
-    metadata: Mapping[str, object]
-    calls: ApiCalls
-    output: Output
-    kept: bool = False
+    `claimed` says by the id of a trace, a run, or a batch what it is.
+    """
 
-    def __post_init__(self) -> None:
-        self.gates = {gate.name: gate for gate, _ in self.compared}
-        self._bases = {gate.name: base for gate, base in self.compared}
-        self._longest_timeout_s = max(gate.timeout_s for gate in self.gates.values())
+    def __init__(
+        self,
+        compared: Sequence[tuple[Gate, Base]],
+        metadata: Mapping[str, object],
+        engine: Engine,
+        output: Output,
+        *,
+        kept: bool = False,
+    ) -> None:
+        self.compared, self.metadata, self.engine, self.output, self._kept = compared, metadata, engine, output, kept
         self.claimed = dict[str, object]()
-        self._pollers: list[RunPoller] = []
+        self._longest_timeout_s = max(gate.timeout_s for gate, _ in compared)
+        self._runs = [_Evaluation(self, gate, trace) for gate, _ in compared for trace in gate.traces]
+        self._shown, self._noun = f"{compared[0][0].name}: ", "recordings"
+        if len(compared) > 1:
+            self._shown, self._noun = "", "runs"
+        elif len({each.run.trace.scenario for each in self._runs}) == len(self._runs):
+            self._noun = "scenarios"
 
     def evaluate(self) -> Mapping[str, GateDecision]:
         """Return the results by gate, with the runs in the order of the traces. A backend's failure is a result."""
-        return self.calls.until_complete(self._evaluate())
-
-    async def _evaluate(self) -> Mapping[str, GateDecision]:
-        self.calls.begin(self.gates.values(), self._show_progress, self.output.progress)
-        found = await self._poll()
-        decided = {name: decide_gate(self.gates[name], runs, self._bases[name]) for name, runs in found.items()}
-        return await self._with_what_failed(decided)
-
-    async def _poll(self) -> dict[str, Runs]:
-        """Return the results of the runs of each gate."""
-        self._pollers = [RunPoller(self, gate, trace) for gate in self.gates.values() for trace in gate.traces]
-        pending = {asyncio.create_task(poller.evaluate()) for poller in self._pollers}
-        self.calls.cancel_on_signal(pending)
+        self.engine.begin(len(self._runs), self._show_progress, self.output.progress)
         self._show_progress()
-        while pending:
-            done, pending = await asyncio.wait(
-                pending, timeout=schedule.HEARTBEAT_S, return_when=asyncio.FIRST_EXCEPTION
-            )
-            errors = [error for task in done if not task.cancelled() and (error := task.exception())]
-            if errors:  # of pollers that were not expected to raise one
-                raise errors[0]
-            if pending:
-                self._log_heartbeat()
-        return {name: tuple(each.run for each in self._pollers if each.gate.name == name) for name in self.gates}
-
-    async def _with_what_failed(self, decided: Mapping[str, GateDecision]) -> dict[str, GateDecision]:
-        """Return the results with what is read about the gates, or with what is known after a signal or a defect."""
-        self.output.wait("reading what failed", schedule.SCENARIOS_S)
-        reading = asyncio.create_task(read_scenarios([*decided.values()], self.calls, kept=self.kept))
-        self.calls.cancel_on_signal([reading])
-        found = tuple(map(nothing_read, decided.values()))
+        self.engine.perform((each.evaluate() for each in self._runs), self._log_heartbeat)
+        decided = []
+        for gate, base in self.compared:
+            runs = tuple(each.run for each in self._runs if each.gate is gate)
+            decided.append(decide_gate(gate, runs, base))
+        self.output.wait("reading what failed", SCENARIOS_S)
+        found = tuple(map(nothing_read, decided))  # what is known after a signal or a defect
         try:
-            with suppress(asyncio.CancelledError):
-                found = await reading
+            with suppress(Interrupted):
+                found = read_scenarios(decided, self.engine, kept=self._kept)
         except DEFECTS as defect:
             self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
-        return {
-            name: replace(each, what_failed=read) for (name, each), read in zip(decided.items(), found, strict=True)
-        }
-
-    # -- progress -----------------------------------------------------------------------------------------------------
+        read = zip(decided, found, strict=True)
+        return {each.gate.name: replace(each, what_failed=what_failed) for each, what_failed in read}
 
     def _show_progress(self) -> None:
-        pollers, error = self._pollers, self.calls.last_error
-        what = f"{pollers[0].gate.name}: {pollers[0].phase}"
-        if len(pollers) > 1:
-            done = f"{sum(each.complete for each in pollers)} of {len(pollers)}"
-            noun = "scenarios" if len({each.trace.scenario for each in pollers}) == len(pollers) else "recordings"
-            what = f"{pollers[0].gate.name}: {done} {noun} decided"
-            if any(each.gate is not pollers[0].gate for each in pollers):
-                what = f"{done} runs decided"
-        if error:
-            what = f"{error.reason}; {what}"
-        self.output.wait(what, self._left)
-
-    @property
-    def _left(self) -> float:
-        return max(0.0, self._longest_timeout_s - self.calls.elapsed())
+        runs, failed = self._runs, self.engine.last_error
+        what = f"{self._shown}{sum(each.complete for each in runs)} of {len(runs)} {self._noun} decided"
+        if len(runs) == 1:
+            what = f"{self._shown}{runs[0].phase}"
+        if failed:
+            what = f"{failed.error}; {what}"
+        self.output.wait(what, max(0.0, self._longest_timeout_s - self.engine.elapsed()))
 
     def _log_heartbeat(self) -> None:
-        elapsed, left = map(number_format.duration, (self.calls.elapsed(), self._left))
-        names = [each.label or each.gate.name for each in self._pollers if not each.complete]
+        elapsed_s = self.engine.elapsed()
+        elapsed, left = map(number_format.duration, (elapsed_s, max(0.0, self._longest_timeout_s - elapsed_s)))
+        names = [each.label or each.gate.name for each in self._runs if not each.complete]
         more = f", and {len(names) - MOST_NAMED} more" if names[MOST_NAMED:] else ""
         waiting = f"waiting for {', '.join(names[:MOST_NAMED])}{more}"
         self.output.progress(f"{waiting}: {elapsed} elapsed, at most {left} left")
+
+
+class _Evaluation:
+    """The evaluation of one trace: `run` is what is known of its run so far.
+
+    `complete`: the decision, or that there is none, is known. `label` is the gate if there are several, and the trace
+    if the gate has several; '' for the only run.
+    """
+
+    def __init__(self, step: StepEvaluation, gate: Gate, trace: Trace) -> None:
+        self.step, self.gate = step, gate
+        self._engine = step.engine
+        self.phase, self.complete = "finding the campaign", False
+        parts = (gate.name, len(step.compared) > 1), (trace.label, gate.has_several_traces)
+        self.label = " / ".join(name for name, is_needed in parts if is_needed)
+        hint = NEXT_STEPS[Rule.CANCELED]
+        self.run = Run(trace=trace, decision=Decision.ERROR, rule=Rule.CANCELED, reason=CANCELED, hint=hint)
+
+    def evaluate(self) -> Steps[None]:
+        """Evaluate the trace; after a signal, the run has what is known by then."""
+        with suppress(Interrupted):
+            try:
+                yield from self._start()
+                yield from self._poll_until_decided()
+                yield from self._read_score()
+            except EvaluationError as error:
+                self._fail(error, Rule.OUTAGE if self._engine.is_down else Rule.NOT_POLLED)
+            except DEFECTS as defect:  # the other runs go on
+                self._log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
+                self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT), Rule.NOT_POLLED)
+        self.complete = True
+        self.run = run = replace(self.run, elapsed_s=self.run.elapsed_s or self._engine.elapsed())
+        self._engine.show_progress()
+        # Of several runs, say why: the report, at the end of the log, does not say it of each.
+        waited, why = f" after {number_format.duration(run.elapsed_s)}", run.reason if self.label else ""
+        if self.label and run.decision.is_decided:
+            why = summary(run.numbers)
+        elif self.label and run.decision is Decision.PENDING:  # the reason says it
+            waited = ""
+        self._log(f"{run.decision}{waited}{why and f': {why}'}")
+
+    def _fail(self, error: EvaluationError, rule: Rule) -> None:
+        """Make the error the result, unless there is a `fail` already."""
+        if self.run.decision is Decision.FAIL:
+            return
+        reason, detail = (optional("{}.", capitalized(text.rstrip("."))) for text in (error.reason, error.detail))
+        decision = Decision.PENDING if error.pending else Decision.ERROR
+        hint = self.gate.with_timeout(error.hint)
+        self.run = replace(self.run, decision=decision, rule=rule, reason=reason, detail=detail, hint=hint)
+
+    def _enter(self, phase: str) -> None:
+        self.phase = phase
+        self._engine.show_progress()
+
+    def _log(self, text: str) -> None:
+        self.step.output.progress(f"[{self.label}] {text}" if self.label else text)
+
+    # -- start: each call is tried again while its error may pass -----------------------------------------------------
+
+    def _start(self) -> Steps[None]:
+        """Find the campaign, upload the trace, and start the run."""
+        gate, trace, given, trace_id = self.gate, self.run.trace, "", self.run.trace.trace_id
+        with suppress(ValueError):  # if it is a name
+            given = str(uuid.UUID(gate.campaign))
+        # The list is read also if the id is given: it shows whether Sepurux is up. A CI token may not see it.
+        call = api.list_campaigns(gate.project)
+        listed = yield from self._engine.shared(call, gate.timeout_s)
+        if not given or listed.status not in NOT_SHOWN:
+            payload = self._engine.payload(call, listed)
+            given = given or api.find_campaign(payload, gate.campaign, gate.project)
+        self.run = replace(self.run, campaign_id=given)
+        if trace.content is not None:
+            self._enter(f"uploading {trace.label}")
+            call = api.upload_trace(trace.content, trace.label, gate.project, str(uuid.uuid4()))
+            response = self._engine.payload(call, (yield from self._engine.retried(call, gate.timeout_s)))
+            trace_id = api.uploaded(response, trace.label)
+            self._claim("trace", trace_id)
+            named = f"{trace.label} as trace {trace_id}" if len(gate.traces) == 1 else f"as {trace_id}"
+            self._log(f"uploaded {named}")
+        self.run = replace(self.run, trace_id=trace_id)
+        self._enter("starting")
+        of_run = gate.of_flaky if trace.flaky else gate
+        call = api.create_run(of_run, given, trace_id, self.step.metadata, str(uuid.uuid4()))
+        response = self._engine.payload(call, (yield from self._engine.retried(call, gate.timeout_s)))
+        run_id, batch_id, run_ids = api.started(response, given)
+        self._claim("run", batch_id, run_id, *run_ids)
+        self.run = replace(self.run, run_id=run_id, batch_id=batch_id, run_ids=run_ids)
+        self._engine.show_progress()
+        self._log(f"started batch {batch_id}" if batch_id else f"started run {run_id}")
+
+    def _claim(self, noun: str, *ids: str) -> None:
+        """Raise EvaluationError if one of the ids is that of another gate's run or trace, or another trace's."""
+        gate, run = self.gate, self.run
+        what: object = run.trace.content
+        if noun == "run":
+            settings = gate.project, gate.mutation_pack, gate.limits, {*gate.required_mutation_categories}
+            what = run.campaign_id, run.trace_id, run.trace.content, settings
+        for each in filter(None, ids):
+            if self.step.claimed.setdefault(f"{noun} {each}", what) != what:
+                raise EvaluationError(
+                    f"Sepurux sent the same {noun} `{each}` for two gates or traces: one was not evaluated",
+                    "{Rerun}. If it happens again, ask Sepurux about this `Sepurux run`.",
+                )
+
+    # -- polls --------------------------------------------------------------------------------------------------------
+
+    def _poll_until_decided(self) -> Steps[None]:
+        """Poll until there is a final decision: a finished run without one is none until another poll confirms it.
+
+        Raises EvaluationError: a poll was rejected, or the timeout has ended.
+        """
+        engine, started, failed = self._engine, self._engine.elapsed(), 0
+        shown: Run | None = None  # by the last poll that succeeded
+        error: Result | None = None  # of the last poll
+        while True:
+            response, last = yield from self._poll(started)
+            wait = min(MAX_POLL_WAIT_S, max(MIN_POLL_WAIT_S, POLL_SHARE * (engine.elapsed() - started)))
+            left, before = engine.left(self.gate.timeout_s), error
+            if isinstance(response, Result):
+                failed, error = failed + 1, response.because_of(error)
+                backoff, asked = retry_wait(failed, error, engine.jitter()), response.retry_after_s is not None
+                wait = backoff if asked else max(wait, backoff)
+                last = last or response.no_time_left or (asked and wait > left)
+            else:
+                confirmed = last or (shown is not None and shown.rule is Rule.FINISHED_UNDECIDED)
+                if response.rule is Rule.FINISHED_UNDECIDED and not confirmed:
+                    wait = SECOND_OPINION_S
+                elif response.decision is not Decision.PENDING:
+                    return
+                shown, failed, error = response, 0, None
+            if last:
+                raise self._out_of_time(shown, error)
+            if wait > left - MIN_POLL_WAIT_S:  # the last poll is at the deadline
+                wait = max(0.0, left)
+            if error and not (before and before.error == error.error):
+                self._log(f"poll failed: {error.error}; next poll in {number_format.duration(wait)}")
+            yield engine.now() + wait
+
+    def _poll(self, started: float) -> Steps[tuple[Run | Result, bool]]:
+        """Return what one poll shows, or why it failed, and whether it was the last; raises EvaluationError."""
+        run, engine = self.run, self._engine
+        call = api.poll_run(run_id=run.run_id, batch_id=run.batch_id, project=self.gate.project)
+        result, last = yield from engine.poll(call, self.gate.timeout_s)
+        if result.temporary:
+            return result, last
+        if not result.error:
+            if problem := wrong_shape(result.payload, run):
+                return Result(error=problem, temporary=True), last
+            engine.heard_s = engine.elapsed()
+            return self._decide(result.payload), last
+        if result.status == NOT_FOUND and engine.elapsed() - started < YOUNG_RUN_S:
+            return replace(result, temporary=True), last
+        raise EvaluationError(result.error, result.hint)
+
+    def _decide(self, payload: object) -> Run:
+        """Return what Sepurux decided so far. Until the run is decided, it keeps the decision `canceled`."""
+        before, output = self.run, self.step.output
+        run = parse_run(payload, before)
+        if not run.run_ids and before.run_ids:  # maybe only the response to the start names them
+            counted = {SCENARIOS.name: Reading(float(len(before.run_ids)))}
+            run = replace(run, run_ids=before.run_ids, numbers={**counted, **run.numbers})
+        elif run.run_ids != before.run_ids:  # a backend may name a batch's runs only now
+            self._claim("run", *run.run_ids)
+        decided = decide(run)
+        is_pending = decided.decision is Decision.PENDING
+        if is_pending or run.sepurux_decision not in {"pass", "fail"}:  # they may still change
+            run = replace(run, numbers={}, categories=None, failing_tools={})
+        self.run = run
+        self._enter(run.status or "running")
+        if run.dashboard_url and not before.dashboard_url:
+            output.log(f"[{self.label}] {run.dashboard_url}" if self.label else run.dashboard_url)
+        told = f"{self.gate.name}: {decided.reason}"
+        if is_pending and self._engine.is_new(told):
+            if decided.rule is Rule.UNKNOWN_WORD:
+                output.annotate(Level.WARNING, told)
+            else:
+                output.progress(told)
+        return decided
+
+    def _out_of_time(self, shown: Run | None, error: Result | None) -> EvaluationError:
+        """Return the error of a run that was not decided in time; pending if a poll succeeded and the timeout ended.
+
+        The last poll that succeeded has `shown` a decision; `error` is that of the last poll, None if it succeeded.
+        """
+        elapsed_s, timeout_s = self._engine.elapsed(), self.gate.timeout_s
+        self.run = replace(self.run, elapsed_s=min(elapsed_s, timeout_s))  # a report shows what the reason says
+        waited = number_format.duration(self.run.elapsed_s)
+        failed = joined(", and ", error.error, asked_to_wait(error)) if error else ""
+        if shown is None or (error and timeout_s - elapsed_s >= MIN_POLL_WAIT_S):
+            told = f"No poll of the run succeeded within {waited}: {failed}"
+            if shown:
+                told = f"No decision after {waited}, and no usable response since: {failed}"
+            return EvaluationError(told, "{Rerun}." if error is None or error.status else CHECK_NETWORK)
+        if shown.rule is Rule.FINISHED_UNDECIDED:
+            return EvaluationError(shown.reason, NEXT_STEPS[shown.rule])
+        why = f": {shown.reason}" if shown.rule is Rule.UNKNOWN_WORD else ""
+        why += failed and f"; the last poll failed: {failed}"
+        told = f"No decision after {waited}{why}"
+        return EvaluationError(told, NEXT_STEPS[shown.rule], pending=True, detail=why.lstrip(":; "))
+
+    # -- scores -------------------------------------------------------------------------------------------------------
+
+    def _read_score(self) -> Steps[None]:
+        """Read a score that decides, then set the decision, then read a score that is only shown; each if missing."""
+        run, gate, decided = self.run, self.gate, decide(self.run)
+        run_ids = run.run_ids or (run.run_id or run.batch_id,)
+        missing = RELIABILITY_SCORE.reading(run.numbers).missing
+        is_limited = RELIABILITY_SCORE.threshold in gate.limits and not run.trace.flaky
+        if missing and is_limited and decided.decision is Decision.PASS:  # after a signal, it must not pass without it
+            self._enter("reading the reliability score")
+            score = yield from self._mean_score(run_ids)
+            decided, missing = replace(decided, numbers={**run.numbers, RELIABILITY_SCORE.name: score}), False
+        self.run = decided = replace(decided, hint=gate.with_timeout(NEXT_STEPS.get(decided.rule, "")))
+        self.complete = True
+        if not missing or run.sepurux_decision not in {"pass", "fail"} or len(run_ids) > 1:
+            return  # it is known, there are no numbers, or it is that of one run of many
+        call = api.reliability(run.campaign_id, run_ids[0], gate.project)
+        result = yield from self._engine.send_once(call, SHOWN_SCORE_S)
+        if result.error:
+            self.run = replace(decided, note=f"Could not read {call.purpose}: {result.error}.")
+        else:
+            score = RELIABILITY_SCORE.read(result.payload)
+            self.run = replace(decided, numbers={**decided.numbers, RELIABILITY_SCORE.name: score})
+
+    def _mean_score(self, run_ids: Sequence[str]) -> Steps[Reading]:
+        """Return the mean of the scores, which all must be usable if there are any."""
+        if len(run_ids) >= MAX_SCORES:
+            return Reading(broken=f"could not be read: the batch has {MAX_SCORES:,} or more runs")
+
+        def read_score(result: Result) -> Reading:
+            if not result.error:
+                return RELIABILITY_SCORE.read(result.payload)
+            is_hidden = result.status in {*NOT_SHOWN, NOT_FOUND}
+            return Reading() if is_hidden else Reading(broken=f"could not be read: {result.error}")
+
+        calls = [api.reliability(self.run.campaign_id, run_id, self.gate.project) for run_id in run_ids]
+        until = max(self.gate.timeout_s, self._engine.elapsed() + SCORE_S)
+        read = yield from self._engine.retried_together(calls, until, read_score)
+        if broken := next((score for score in read if score.broken), None):
+            return broken
+        values = [score.value for score in read if score.value is not None]
+        if not values:
+            return Reading()
+        reported_by = f"{len(values)} of {len(read)} runs" if len(values) < len(read) else ""
+        return Reading(RELIABILITY_SCORE.rounded(RELIABILITY_SCORE.together(values)), reported_by=reported_by)

@@ -20,7 +20,7 @@ from sepurux_action import __version__
 from sepurux_action.common.json_reader import is_loopback, preview
 from sepurux_action.common.secret import Redactor
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, TransientError
+from sepurux_action.evaluation.api import ApiRequest, Result
 
 CONNECT_S = 5.0
 READ_S = 15.0
@@ -62,14 +62,14 @@ class Transport:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter or requests.adapters.HTTPAdapter())
 
-    def send(self, call: ApiRequest, within_s: float) -> ApiResult:
+    def send(self, call: ApiRequest, within_s: float) -> Result:
         """Return the result of one call, whose body is read in time; never raises for anything that a network does."""
         try:
             return self._exchange(call, time.monotonic() + within_s)
         except TRANSPORT_ERRORS as error:
-            return TransientError(reason=failure_words(self._host, error))
+            return Result(error=failure_words(self._host, error), temporary=True)
 
-    def _exchange(self, call: ApiRequest, deadline: float) -> ApiResult:
+    def _exchange(self, call: ApiRequest, deadline: float) -> Result:
         left, data = max(0.1, deadline - time.monotonic()), None
         # requests leaves out those that are None.
         own = {"Idempotency-Key": call.idempotency_key or None, "X-Project-Id": call.project.encode() or None}
@@ -91,10 +91,10 @@ class Transport:
             try:
                 body = _read_body(response, deadline)
             except TRANSPORT_ERRORS as error:  # its status shows that Sepurux is up
-                return TransientError(reason=failure_words(self._host, error), status=response.status_code)
+                return Result(error=failure_words(self._host, error), status=response.status_code, temporary=True)
             if response.status_code < 300 and len(body) > api.MAX_RESPONSE_BYTES:  # noqa: PLR2004 - HTTP
-                return PermanentError(
-                    reason=f"Sepurux sent more than {api.MAX_RESPONSE_BYTES // 2**20} MiB for {call.purpose}",
+                return Result(
+                    error=f"Sepurux sent more than {api.MAX_RESPONSE_BYTES // 2**20} MiB for {call.purpose}",
                     status=response.status_code,
                     hint="Check that {base_url} is the API's own address.",
                 )

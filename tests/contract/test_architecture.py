@@ -15,7 +15,7 @@ PACKAGE = "sepurux_action"
 IMPURE = {
     "__main__": (),
     "evaluation.transport": ("requests", "urllib3"),
-    "evaluation.api_calls": (),
+    "evaluation.engine": (),
     "evaluation.trace_files": (),
     "config.policy": ("yaml",),
     "github.policy_source": (),

@@ -19,7 +19,7 @@ from requests.adapters import BaseAdapter
 from urllib3.util import connection
 
 from sepurux_action.common.secret import Redactor, Secret
-from sepurux_action.evaluation.api import ApiRequest, Credentials, TransientError
+from sepurux_action.evaluation.api import ApiRequest, Credentials
 from sepurux_action.evaluation.transport import TRANSPORT_ERRORS, Transport
 from sepurux_action.github.client import GitHubError
 from sepurux_action.github.connection import connect, translate_errors
@@ -77,10 +77,10 @@ def test_every_exception_of_the_network_becomes_one_of_ours_without_its_text(*, 
         network = Failing(error, in_the_body=in_the_body)
         sender = Transport("https://api.example", Credentials(token=Secret(TOKEN)), Redactor([TOKEN]), network)
         answer = sender.send(CALL, 5)
-        assert isinstance(answer, TransientError), kind
-        assert ("api.example" in answer.reason, answer.status) == (True, 200 if in_the_body else 0), kind
+        assert answer.temporary, kind
+        assert ("api.example" in answer.error, answer.status) == (True, 200 if in_the_body else 0), kind
         refused = github_error(error)
-        for text in (answer.reason, str(refused), refused.message):
+        for text in (answer.error, str(refused), refused.message):
             assert (TOKEN in text, "10.1.2.3" in text) == (False, False), kind
 
 
@@ -120,6 +120,6 @@ def test_a_problem_with_certificates_names_the_variable_for_them(
         answer = Transport("https://api.example", Credentials(token=Secret(TOKEN)), Redactor([TOKEN])).send(CALL, 5)
         with pytest.raises(GitHubError) as refused:
             connect("https://ghe.example", Secret(TOKEN), "octo/shop").send("GET", "pulls")
-    assert isinstance(answer, TransientError)
-    assert answer.reason.endswith(words)
+    assert answer.temporary
+    assert answer.error.endswith(words)
     assert str(refused.value).endswith(words)

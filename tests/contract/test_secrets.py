@@ -15,7 +15,7 @@ from sepurux_action.common.secret import MIN_REDACTED_LENGTH, Redactor
 from sepurux_action.config.options import input_layer
 from sepurux_action.config.settings import read_settings
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.api import Credentials, PermanentError, Response, list_campaigns, parse_response
+from sepurux_action.evaluation.api import Credentials, Response, list_campaigns, parse_response
 from sepurux_action.evaluation.runs import decide, parse_run
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.output import Level
@@ -40,8 +40,8 @@ fillers = st.sampled_from(["-", "- ", "-\n"])
 
 def of_the_backend(response: Response) -> str:
     answer = parse_response(list_campaigns(""), response, Credentials(), REDACTED)
-    assert isinstance(answer, PermanentError)
-    return answer.reason
+    assert not answer.temporary
+    return answer.error
 
 
 def of_settings(text: str) -> str:

@@ -7,7 +7,7 @@ from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.gate_numbers import Base
 from sepurux_action.evaluation.runs import Run
 from sepurux_action.evaluation.step_evaluation import StepEvaluation
-from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput
+from tests.fakes import CAMPAIGN, FakeEngine, FakeOutput
 
 GATE = Gate(name="core", campaign="core", traces=(Trace(label="trace-1", trace_id="trace-1"),))
 KNOWN = Gate(name="core", campaign=CAMPAIGN, timeout_s=60)  # registered scenarios of a campaign that is not looked up
@@ -18,7 +18,7 @@ def traces(count: int) -> tuple[Trace, ...]:
 
 
 def evaluate(
-    calls: FakeApiCalls,
+    calls: FakeEngine,
     *gates: Gate,
     output: FakeOutput | None = None,
     **more: Any,  # noqa: ANN401 - of many types
@@ -29,7 +29,7 @@ def evaluate(
 
 
 def runs_of(
-    calls: FakeApiCalls,
+    calls: FakeEngine,
     *gates: Gate,
     output: FakeOutput | None = None,
     kept: bool = False,
@@ -37,6 +37,6 @@ def runs_of(
     return [result for of_gate in evaluate(calls, *gates, output=output, kept=kept) for result in of_gate.runs]
 
 
-def polls(calls: FakeApiCalls) -> list[tuple[float, str]]:
+def polls(calls: FakeEngine) -> list[tuple[float, str]]:
     """Return the time since the start and the path of each poll."""
     return [(time - 1_000, call.path) for time, call in calls.calls if call.path.startswith("/v1/ci/batch/")]

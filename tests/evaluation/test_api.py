@@ -8,7 +8,7 @@ import pytest
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, Credentials, PermanentError, Response, Success
+from sepurux_action.evaluation.api import ApiRequest, Credentials, Response, Result
 from sepurux_action.evaluation.metrics import METRICS
 
 POLL = api.poll_run(run_id="run-1", batch_id="", project="shop")
@@ -18,7 +18,7 @@ OF_TRACE = api.create_run(replace(GATE, project=""), "c-1", "t-1", {}, "k-2")
 TOKEN = "sk_live_5c0ffee5c0ffee5c0ffee"
 
 
-def parsed(call: ApiRequest, status: int, body: bytes = b"", retry_after_s: float | None = None) -> ApiResult:
+def parsed(call: ApiRequest, status: int, body: bytes = b"", retry_after_s: float | None = None) -> Result:
     response = Response(status=status, body=body, retry_after_s=retry_after_s)
     return api.parse_response(call, response, Credentials(token=Secret(TOKEN)), Redactor())
 
@@ -66,7 +66,7 @@ def test_an_id_stays_one_segment_of_the_address() -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 299])
 def test_a_success_with_json_is_a_reply(status: int) -> None:
-    assert parsed(POLL, status, b'{"status": "done"}') == Success({"status": "done"})
+    assert parsed(POLL, status, b'{"status": "done"}') == Result(payload={"status": "done"})
 
 
 @pytest.mark.parametrize(
@@ -81,30 +81,31 @@ def test_a_success_with_json_is_a_reply(status: int) -> None:
     ],
 )
 def test_a_success_without_json_is_tried_again(body: bytes, what: str) -> None:
-    assert parsed(POLL, 200, body) == api.TransientError(reason=f"{what} (HTTP 200)", status=200)
+    assert parsed(POLL, 200, body) == api.Result(temporary=True, error=f"{what} (HTTP 200)", status=200)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 520, 599, 600, 999])
 def test_what_may_pass_is_tried_again_after_what_the_backend_asks_for(status: int) -> None:
-    shown = api.TransientError(reason=f"HTTP {status}: slow down", status=status, retry_after_s=7)
+    shown = api.Result(temporary=True, error=f"HTTP {status}: slow down", status=status, retry_after_s=7)
     assert parsed(POLL, status, detail("slow down"), retry_after_s=7) == shown
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 418, 422, 499])
 def test_any_other_rejection_stays_and_quotes_the_backend(status: int) -> None:
     response = parsed(POLL, status, detail("no such run"))
-    assert isinstance(response, PermanentError)
+    assert response.error
+    assert not response.temporary
     assert response.status == status
     what = "`token`" if status in {401, 403} else "the poll of the run"
-    assert response.reason == f"Sepurux refused {what} (HTTP {status}: no such run)"
+    assert response.error == f"Sepurux refused {what} (HTTP {status}: no such run)"
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
 def test_a_redirect_is_rejected_and_shown(status: int) -> None:
     redirect = Response(status=status, body=b"", location="https://evil.example/\r\n::error::x")
     response = api.parse_response(POLL, redirect, Credentials(), Redactor())
-    assert isinstance(response, PermanentError)
-    assert response.reason.endswith("to https://evil.example/ ::error::x")
+    assert not response.temporary
+    assert response.error.endswith("to https://evil.example/ ::error::x")
     assert "{base_url}" in response.hint
 
 
@@ -124,7 +125,8 @@ def test_a_redirect_is_rejected_and_shown(status: int) -> None:
 )
 def test_a_rejection_says_what_to_change(call: ApiRequest, status: int, said: str, hint: str) -> None:
     response = parsed(call, status, detail(said))
-    assert isinstance(response, PermanentError)
+    assert response.error
+    assert not response.temporary
     assert hint in response.hint
 
 
@@ -133,7 +135,8 @@ def test_a_rejection_says_what_to_change(call: ApiRequest, status: int, said: st
 def test_a_token_that_is_refused_an_upload_or_the_campaigns_needs_an_api_key(call: ApiRequest, status: int) -> None:
     def hint(sent: Credentials) -> str:
         found = api.parse_response(call, Response(status=status, body=b""), sent, Redactor())
-        assert isinstance(found, PermanentError)
+        assert found.error
+        assert not found.temporary
         return found.hint
 
     token, key = Secret("a"), Secret("b")
@@ -144,8 +147,8 @@ def test_a_token_that_is_refused_an_upload_or_the_campaigns_needs_an_api_key(cal
 
 def test_a_rejected_secret_is_named_by_its_input_and_by_where_it_is_set() -> None:
     sent = Credentials(token=Secret("a"), api_key=Secret("b"), source="Secrets are set under `Settings`.")
-    assert api.parse_response(POLL, Response(status=401, body=b""), sent, Redactor()) == PermanentError(
-        reason="Sepurux refused `token` and `api_key` (HTTP 401)",
+    assert api.parse_response(POLL, Response(status=401, body=b""), sent, Redactor()) == Result(
+        error="Sepurux refused `token` and `api_key` (HTTP 401)",
         status=401,
         hint='Check that the secret is valid and belongs to project "shop". Secrets are set under `Settings`.',
     )
@@ -173,5 +176,5 @@ def test_a_secret_at_the_end_of_what_is_repeated_is_redacted_and_not_cut_in_two(
     refused, failed = (Response(status=status, body=detail(f"{text}{'x' * 100}")) for status in (401, 500))
     for response in (refused, failed, Response(status=302, body=b"", location=text)):
         result = api.parse_response(POLL, response, Credentials(), Redactor([TOKEN]))
-        assert isinstance(result, PermanentError | api.TransientError)
-        assert TOKEN[:2] not in result.reason.removeprefix("Sepurux")
+        assert result.error
+        assert TOKEN[:2] not in result.error.removeprefix("Sepurux")

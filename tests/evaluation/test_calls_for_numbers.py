@@ -6,19 +6,19 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.evaluation.api import ApiResult, Success
+from sepurux_action.evaluation.api import Result
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
 from sepurux_action.evaluation.runs import Decision, Rule
 from tests.evaluation.responses import FAILED, NUMBERS, by_run, http, rejected, score, scored
 from tests.evaluation.step import KNOWN, evaluate, runs_of
-from tests.fakes import FakeApiCalls
+from tests.fakes import FakeEngine
 
 SCORED = replace(KNOWN, limits={"min_reliability_score": 80})
 
 
-@pytest.mark.parametrize("lost", [http(503), http(429, retry_after_s=7), Success([])])
-def test_a_request_for_the_score_is_tried_again_after_a_lost_response(lost: ApiResult) -> None:
-    calls = FakeApiCalls(scored(lost, lost, lost, score(90)))
+@pytest.mark.parametrize("lost", [http(503), http(429, retry_after_s=7), Result(payload=[])])
+def test_a_request_for_the_score_is_tried_again_after_a_lost_response(lost: Result) -> None:
+    calls = FakeEngine(scored(lost, lost, lost, score(90)))
     [result] = runs_of(calls, SCORED)
     assert (result.decision, result.value(RELIABILITY_SCORE)) == (Decision.PASS, 90)
     assert len(calls.paths("reliability")) == 4
@@ -26,7 +26,7 @@ def test_a_request_for_the_score_is_tried_again_after_a_lost_response(lost: ApiR
 
 @pytest.mark.parametrize(("timeout_s", "until"), [(60, 60), (10, 35)])
 def test_a_score_is_asked_for_until_the_deadline_or_for_30_s(timeout_s: float, until: float) -> None:
-    [result] = evaluate(FakeApiCalls(scored(http(503))), replace(SCORED, timeout_s=timeout_s))
+    [result] = evaluate(FakeEngine(scored(http(503))), replace(SCORED, timeout_s=timeout_s))
     assert (result.decision, result.rule) == (Decision.ERROR, Rule.NUMBER_UNKNOWN)
     assert "reliability score: could not be read: HTTP 503" in result.reason
     assert "{Rerun}" in result.hint
@@ -37,13 +37,13 @@ def test_a_score_is_asked_for_until_the_deadline_or_for_30_s(timeout_s: float, u
     ("response", "shown"),
     [
         *((rejected(status), Reading()) for status in (401, 403, 404)),
-        *((each, Reading()) for each in (score(None), Success({}))),
+        *((each, Reading()) for each in (score(None), Result(payload={}))),
         *((rejected(status), Reading(broken="could not be read: x")) for status in (302, 400, 413, 422)),
         (score("high"), Reading(broken='no number: "high"')),
     ],
 )
-def test_a_score_that_is_not_shown_rejected_or_no_number_is_asked_for_once(response: ApiResult, shown: Reading) -> None:
-    calls = FakeApiCalls(scored(response))
+def test_a_score_that_is_not_shown_rejected_or_no_number_is_asked_for_once(response: Result, shown: Reading) -> None:
+    calls = FakeEngine(scored(response))
     [result] = runs_of(calls, SCORED)
     assert RELIABILITY_SCORE.reading(result.numbers) == shown
     assert len(calls.paths("reliability")) == 1
@@ -57,20 +57,20 @@ def test_a_score_that_is_not_shown_rejected_or_no_number_is_asked_for_once(respo
         ([score(90), score(2), http(503)], Reading(broken="could not be read: HTTP 503")),
     ],
 )
-def test_the_score_of_each_run_of_a_batch_is_asked_for(responses: Sequence[ApiResult], shown: Reading) -> None:
-    [result] = evaluate(FakeApiCalls(by_run("/reliability", *responses)), SCORED)
+def test_the_score_of_each_run_of_a_batch_is_asked_for(responses: Sequence[Result], shown: Reading) -> None:
+    [result] = evaluate(FakeEngine(by_run("/reliability", *responses)), SCORED)
     assert RELIABILITY_SCORE.reading(result.numbers) == shown
 
 
 def test_a_batch_of_1_000_runs_is_not_asked_for_its_scores_and_no_pass() -> None:
-    calls = FakeApiCalls(by_run("/reliability", *[score(90)] * 1_000))
+    calls = FakeEngine(by_run("/reliability", *[score(90)] * 1_000))
     [result] = evaluate(calls, SCORED)
     assert (result.decision, calls.paths("reliability")) == (Decision.ERROR, [])
 
 
 @pytest.mark.parametrize("runs", [1, 3])
 def test_without_a_threshold_on_it_only_the_score_of_a_single_run_is_requested_once(runs: int) -> None:
-    calls = FakeApiCalls(by_run("/reliability", *[http(503)] * runs))
+    calls = FakeEngine(by_run("/reliability", *[http(503)] * runs))
     [result] = runs_of(calls, KNOWN)
     assert result.decision is Decision.PASS
     assert len(calls.paths("reliability")) == (runs == 1)
@@ -81,13 +81,13 @@ def test_without_a_threshold_on_it_only_the_score_of_a_single_run_is_requested_o
     ("poll", "decision", "requests"),
     [
         (FAILED, Decision.FAIL, 1),
-        (Success({"status": "failed"}), Decision.ERROR, 0),  # no number of it is shown
-        (Success({**NUMBERS, "reliability_score": 90}), Decision.PASS, 0),
+        (Result(payload={"status": "failed"}), Decision.ERROR, 0),  # no number of it is shown
+        (Result(payload={**NUMBERS, "reliability_score": 90}), Decision.PASS, 0),
     ],
 )
-def test_a_score_that_decides_nothing_is_requested_once(poll: ApiResult, decision: Decision, requests: int) -> None:
-    calls = FakeApiCalls(scored(http(503), score(99), poll=poll))
+def test_a_score_that_decides_nothing_is_requested_once(poll: Result, decision: Decision, requests: int) -> None:
+    calls = FakeEngine(scored(http(503), score(99), poll=poll))
     assert runs_of(calls, SCORED)[0].decision is decision
     assert len(calls.paths("reliability")) == requests
-    [result] = runs_of(FakeApiCalls(scored(score(99), poll=FAILED)), SCORED)
+    [result] = runs_of(FakeEngine(scored(score(99), poll=FAILED)), SCORED)
     assert (result.decision, result.value(RELIABILITY_SCORE)) == (Decision.FAIL, 99)

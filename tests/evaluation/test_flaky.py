@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sepurux_action.config.settings import Gate, Trace
-from sepurux_action.evaluation.api import Success
+from sepurux_action.evaluation.api import Result
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
 from sepurux_action.evaluation.failures import Failure, merge_failures
 from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
@@ -18,7 +18,7 @@ from sepurux_action.evaluation.runs import Decision, Rule, Run, decide
 from tests.builders import NO_BASE, a_poll, known
 from tests.evaluation.responses import NUMBERS, after, http
 from tests.evaluation.step import evaluate
-from tests.fakes import CAMPAIGN, FakeApiCalls, backend
+from tests.fakes import CAMPAIGN, FakeEngine, backend
 
 TODAY, TOMORROW, YESTERDAY = date(2027, 1, 31), date(2027, 2, 1), date(2027, 1, 30)
 TRACES = tuple(Trace(label=f"{name}.json", content=b"{}", task=name) for name in ("refund", "cancel"))
@@ -104,7 +104,7 @@ def test_after_its_last_day_it_counts_and_the_report_says_so() -> None:
 def test_its_run_is_started_for_its_unsafe_attempts_only() -> None:
     gate = replace(GATE, limits={"min_pass_rate": 0.9, "max_unsafe": 0, "max_failures": 3})
     for traces, flaky in ((gate.traces, 1), (gate.traces[1:], 0)):
-        calls = FakeApiCalls(backend(after(0, Success(NUMBERS))))
+        calls = FakeEngine(backend(after(0, Result(payload=NUMBERS))))
         evaluate(calls, replace(gate, traces=traces))
         bodies = [json.loads(call.body or b"") for _, call in calls.calls if call.path == "/v1/ci/runs"]
         sent = [body["thresholds"] for body in bodies]
@@ -118,12 +118,12 @@ def test_its_failures_come_last_and_are_not_new() -> None:
 
 
 def test_its_score_is_asked_for_once_and_its_failures_are_marked() -> None:
-    calls = FakeApiCalls(backend(after(0, Success(NUMBERS)), reliability=http(503)))
+    calls = FakeEngine(backend(after(0, Result(payload=NUMBERS)), reliability=http(503)))
     evaluate(calls, replace(GATE, limits={"min_reliability_score": 80}))
     asked = Counter(call.query for _, call in calls.calls if call.path.endswith("/reliability"))
     assert min(asked.values()) == 1 < max(asked.values())
-    failed = after(0, Success({**NUMBERS, "decision": "fail"}))
+    failed = after(0, Result(payload={**NUMBERS, "decision": "fail"}))
     gate = replace(GATE, traces=GATE.traces[::-1])
-    [found] = evaluate(FakeApiCalls(backend(failed, failures=Success([{"type": "loop"}]))), gate)
+    [found] = evaluate(FakeEngine(backend(failed, failures=Result(payload=[{"type": "loop"}]))), gate)
     scenarios = [(each.flaky, [one.flaky for one in each.failures]) for each in found.what_failed.scenarios]
     assert scenarios == [(None, [False]), (TODAY, [True])]

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.config.settings import Gate, Trace
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
+from sepurux_action.evaluation.api import ApiRequest, Result
+from sepurux_action.evaluation.engine import retry_wait
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.runs import Decision, Rule
-from sepurux_action.evaluation.schedule import retry_wait
 from tests.evaluation.responses import (
     FAILED,
     HANGS,
@@ -25,9 +25,9 @@ from tests.evaluation.responses import (
     until,
 )
 from tests.evaluation.step import GATE, evaluate, polls, runs_of, traces
-from tests.fakes import CAMPAIGN, FakeApiCalls, FakeOutput, backend
+from tests.fakes import CAMPAIGN, FakeEngine, FakeOutput, backend
 
-UNDECIDED = Success({"status": "done", "decision": "pending"})
+UNDECIDED = Result(payload={"status": "done", "decision": "pending"})
 
 
 @pytest.mark.parametrize(
@@ -41,15 +41,15 @@ UNDECIDED = Success({"status": "done", "decision": "pending"})
         (after(5, http(429, 3_600)), 600, Decision.ERROR, "asked to wait 1 h", 10),
         (after(5, http(503)), 600, Decision.ERROR, "no usable response since: HTTP 503", 70),
         (in_turn(http(429, 3_600)), 600, Decision.ERROR, "asked to wait 1 h", 10),
-        (in_turn(Success(["pass"])), 30, Decision.ERROR, "not a JSON object", 35),
-        (in_turn(Success({**NUMBERS, "batch_id": "of-another-gate"})), 30, Decision.ERROR, "another run", 35),
+        (in_turn(Result(payload=["pass"])), 30, Decision.ERROR, "not a JSON object", 35),
+        (in_turn(Result(payload={**NUMBERS, "batch_id": "of-another-gate"})), 30, Decision.ERROR, "another run", 35),
         (in_turn(UNDECIDED, http(503)), 30, Decision.ERROR, "no decision", 35),
         (in_turn(UNDECIDED), 600, Decision.ERROR, "no decision", 3),
         (in_turn(UNDECIDED, PASSED), 600, Decision.PASS, "", 3),
     ],
 )
 def test_what_polls_lead_to(poll: Poll, timeout_s: float, decision: Decision, reason: str, ends_by: float) -> None:
-    calls = FakeApiCalls(backend(poll))
+    calls = FakeEngine(backend(poll))
     [result] = runs_of(calls, replace(GATE, timeout_s=timeout_s))
     assert result.decision is decision
     assert reason in result.reason
@@ -57,7 +57,7 @@ def test_what_polls_lead_to(poll: Poll, timeout_s: float, decision: Decision, re
 
 
 def test_a_run_of_ten_minutes_is_polled_181_times_and_its_decision_is_seen_within_5_s() -> None:
-    calls = FakeApiCalls(backend(after(600)), takes_s=0.01)
+    calls = FakeEngine(backend(after(600)), takes_s=0.01)
     [result] = runs_of(calls, replace(GATE, campaign=CAMPAIGN.upper(), timeout_s=3_600))
     times = [time for time, _ in polls(calls)]
     assert result.decision is Decision.PASS
@@ -67,7 +67,7 @@ def test_a_run_of_ten_minutes_is_polled_181_times_and_its_decision_is_seen_withi
 
 
 def test_all_runs_together_make_at_most_forty_polls_a_second_and_none_is_left_out() -> None:
-    calls = FakeApiCalls(backend(after(120)))
+    calls = FakeEngine(backend(after(120)))
     results = runs_of(calls, replace(GATE, traces=traces(100)))
     assert {result.decision for result in results} == {Decision.PASS}
     times = [time for time, _ in polls(calls)]
@@ -78,9 +78,9 @@ def test_all_runs_together_make_at_most_forty_polls_a_second_and_none_is_left_ou
 
 
 def test_a_404_on_a_run_counts_only_15_s_after_its_creation() -> None:
-    gone = PermanentError(reason="Sepurux refused the poll of the run (HTTP 404)", status=404)
-    assert runs_of(FakeApiCalls(backend(after(10, before=gone))))[0].decision is Decision.PASS
-    calls = FakeApiCalls(backend(in_turn(gone)))
+    gone = Result(error="Sepurux refused the poll of the run (HTTP 404)", status=404)
+    assert runs_of(FakeEngine(backend(after(10, before=gone))))[0].decision is Decision.PASS
+    calls = FakeEngine(backend(in_turn(gone)))
     [result] = runs_of(calls)
     assert result.decision is Decision.ERROR
     assert polls(calls)[-2][0] < 15.5 < polls(calls)[-1][0]
@@ -90,18 +90,18 @@ def test_a_404_on_a_run_counts_only_15_s_after_its_creation() -> None:
 @pytest.mark.parametrize("wrong", [[], {}, 0, False, ["run-1"], "of-another"])
 @pytest.mark.parametrize("polled", ["run_id", "batch_id"])
 def test_a_poll_response_with_a_wrong_id_is_a_failed_poll(polled: str, name: str, wrong: object) -> None:
-    poll = in_turn(Success({**NUMBERS, name: wrong}), Success({**NUMBERS, "pass_rate": 0.99}))
-    [result] = runs_of(FakeApiCalls(backend(poll, runs=Success({polled: "ours"}))))
+    poll = in_turn(Result(payload={**NUMBERS, name: wrong}), Result(payload={**NUMBERS, "pass_rate": 0.99}))
+    [result] = runs_of(FakeEngine(backend(poll, runs=Result(payload={polled: "ours"}))))
     ignored = wrong == "of-another" and name != polled
     assert result.value(PASS_RATE) == (0.95 if ignored else 0.99)
 
 
 def test_the_wait_for_a_slot_is_part_of_the_time_of_a_call() -> None:
-    calls = FakeApiCalls(lambda _call, _time: HANGS)
+    calls = FakeEngine(lambda _call, _time: HANGS)
     results = runs_of(calls, replace(GATE, campaign=CAMPAIGN, traces=traces(40), timeout_s=5))
     assert {result.decision for result in results} == {Decision.ERROR}
     assert calls.time <= 1_012
-    calls = FakeApiCalls(instead("/batch-1", in_turn(http(503)), backend(in_turn(HANGS))))
+    calls = FakeEngine(instead("/batch-1", in_turn(http(503)), backend(in_turn(HANGS))))
     results = runs_of(calls, replace(GATE, campaign=CAMPAIGN, traces=traces(60), timeout_s=30))
     assert calls.time <= 1_037.1
     assert {result.reason[-9:] for result in results if result.batch_id == "batch-1"} == {"HTTP 503."}
@@ -109,7 +109,7 @@ def test_the_wait_for_a_slot_is_part_of_the_time_of_a_call() -> None:
 
 @pytest.mark.parametrize("at", [1_000, 1_000.15, 1_003, 1_030])
 def test_after_a_signal_the_open_runs_are_an_error_and_nothing_more_is_sent(at: float) -> None:
-    calls = FakeApiCalls(backend(after(5_000)), cancel_at=at)
+    calls = FakeEngine(backend(after(5_000)), cancel_at=at)
     [result] = runs_of(calls)
     assert result.decision is Decision.ERROR
     assert (result.rule, result.hint) == (Rule.CANCELED, "{Rerun}.")
@@ -118,24 +118,24 @@ def test_after_a_signal_the_open_runs_are_an_error_and_nothing_more_is_sent(at: 
 
 
 def test_after_a_signal_before_the_start_nothing_is_sent_and_a_decision_before_it_stays() -> None:
-    calls = FakeApiCalls(sound())
+    calls = FakeEngine(sound())
     calls.signals.receive(15)
     assert runs_of(calls)[0].rule is Rule.CANCELED
     assert calls.calls == []
-    assert runs_of(FakeApiCalls(sound(reliability=HANGS), cancel_at=1_001.5))[0].decision is Decision.PASS
+    assert runs_of(FakeEngine(sound(reliability=HANGS), cancel_at=1_001.5))[0].decision is Decision.PASS
 
 
 def test_an_unexpected_exception_in_one_run_ends_the_step() -> None:
-    def broken(_call: ApiRequest, _time: float) -> ApiResult:
+    def broken(_call: ApiRequest, _time: float) -> Result:
         raise OSError("a secret")
 
     with pytest.raises(OSError, match="a secret"):
-        runs_of(FakeApiCalls(broken), GATE, replace(GATE, name="other"))
+        runs_of(FakeEngine(broken), GATE, replace(GATE, name="other"))
 
 
 def test_a_defect_while_one_run_is_polled_ends_that_run_and_no_other() -> None:
     output = FakeOutput()
-    calls = FakeApiCalls(backend(in_turn(Success(Defective(NUMBERS)), PASSED)))
+    calls = FakeEngine(backend(in_turn(Result(payload=Defective(NUMBERS)), PASSED)))
     results = runs_of(calls, replace(GATE, traces=traces(3)), output=output)
     assert [result.decision for result in results] == [Decision.ERROR, Decision.PASS, Decision.PASS]
     assert results[0].reason.startswith("Internal error (KeyError at responses.py:")
@@ -146,16 +146,16 @@ def test_a_defect_while_one_run_is_polled_ends_that_run_and_no_other() -> None:
 
 def test_a_defect_after_the_decision_leaves_it() -> None:
     output = FakeOutput()
-    [result] = evaluate(FakeApiCalls(sound(failures=Success([Defective()]))), output=output, kept=True)
+    [result] = evaluate(FakeEngine(sound(failures=Result(payload=[Defective()]))), output=output, kept=True)
     assert (result.decision, result.what_failed.unread_scenarios) == (Decision.PASS, 1)
     assert any("internal error (KeyError" in line for line in output.lines)
-    [result] = evaluate(FakeApiCalls(backend(after(0, FAILED), reliability=Success(Defective()))))
+    [result] = evaluate(FakeEngine(backend(after(0, FAILED), reliability=Result(payload=Defective()))))
     assert result.decision is Decision.FAIL
 
 
 def test_a_retry_after_replaces_the_backoff_and_the_heartbeat_goes_on() -> None:
     output = FakeOutput()
-    calls = FakeApiCalls(backend(in_turn(http(429, 50), PASSED)))
+    calls = FakeEngine(backend(in_turn(http(429, 50), PASSED)))
     [result] = runs_of(calls, output=output)
     (first, _), (second, _) = polls(calls)
     assert result.decision is Decision.PASS
@@ -166,7 +166,7 @@ def test_a_retry_after_replaces_the_backoff_and_the_heartbeat_goes_on() -> None:
 
 
 def test_a_backend_that_never_responds_gets_60_seconds_of_the_timeout() -> None:
-    calls = FakeApiCalls(lambda _call, _time: HANGS)
+    calls = FakeEngine(lambda _call, _time: HANGS)
     [result] = runs_of(calls, replace(GATE, timeout_s=600))
     assert result.decision is Decision.ERROR
     assert "base_url" in result.hint
@@ -174,16 +174,16 @@ def test_a_backend_that_never_responds_gets_60_seconds_of_the_timeout() -> None:
 
 
 def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own() -> None:
-    failing = in_turn(http(503), http(503), http(503), Success({"trace_id": "t", "batch_id": "b"}))
-    calls = FakeApiCalls(instead("POST", failing))
+    failing = in_turn(http(503), http(503), http(503), Result(payload={"trace_id": "t", "batch_id": "b"}))
+    calls = FakeEngine(instead("POST", failing))
     runs_of(calls, replace(GATE, traces=(Trace(label="a.json", content=b"{}"),)))
     keys = [(call.path, call.idempotency_key) for _, call in calls.calls if call.method == "POST"]
     assert (len(keys), len(set(keys)), len({key for _, key in keys})) == (5, 2, 2)
 
 
 def test_a_backoff_longer_than_the_time_that_is_left_leaves_a_last_attempt() -> None:
-    unreachable = TransientError(reason="the connection failed")
-    soon, late = (FakeApiCalls(instead("the list of campaigns", until(seconds, unreachable))) for seconds in (8.5, 60))
+    unreachable = Result(temporary=True, error="the connection failed")
+    soon, late = (FakeEngine(instead("the list of campaigns", until(seconds, unreachable))) for seconds in (8.5, 60))
     assert runs_of(soon, replace(GATE, timeout_s=10))[0].decision is Decision.PASS
     [result] = runs_of(late, replace(GATE, timeout_s=10))
     assert (result.decision, [round(at - 1_000) for at, _ in late.calls]) == (Decision.ERROR, [0, 1, 3, 7, 9])
@@ -200,18 +200,18 @@ def of_project(project: str, count: int, **changes: object) -> list[Gate]:
 def test_projects_that_do_not_respond_delay_no_other_one(purpose: str) -> None:
     others = sound()
 
-    def respond(call: ApiRequest, time: float) -> ApiResult:
+    def respond(call: ApiRequest, time: float) -> Result:
         return HANGS if call.project != "healthy" and call.purpose == purpose else others(call, time)
 
     hanging = [gate for n in range(6) for gate in of_project(f"broken {n}", 10)]
-    *_, result = runs_of(FakeApiCalls(respond), *hanging, *of_project("healthy", 1, timeout_s=5), kept=True)
+    *_, result = runs_of(FakeEngine(respond), *hanging, *of_project("healthy", 1, timeout_s=5), kept=True)
     assert result.decision is Decision.PASS
     assert result.elapsed_s < 6
 
 
 @pytest.mark.parametrize("projects", ["a", "ab", "abcdefghij"])
 def test_each_project_has_eight_calls_at_a_time(projects: str) -> None:
-    calls = FakeApiCalls(sound())
+    calls = FakeEngine(sound())
     results = runs_of(calls, *(gate for project in projects for gate in of_project(project, 8)))
     assert {result.decision for result in results} == {Decision.PASS}
     assert calls.max_at_once == 8 * len(projects)
@@ -219,7 +219,7 @@ def test_each_project_has_eight_calls_at_a_time(projects: str) -> None:
 
 @pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the classified failures"])
 def test_a_retry_after_holds_for_every_call_of_the_step(purpose: str) -> None:
-    calls = FakeApiCalls(instead(purpose, at_first(http(503, retry_after_s=30))))
+    calls = FakeEngine(instead(purpose, at_first(http(503, retry_after_s=30))))
     results = runs_of(calls, *of_project("", 30), *of_project("other", 10), kept=True)
     assert {result.decision for result in results} == {Decision.PASS}
     held = next(time for time, call in calls.calls if call.purpose == purpose) + 0.1  # the response arrives
@@ -228,7 +228,7 @@ def test_a_retry_after_holds_for_every_call_of_the_step(purpose: str) -> None:
 
 
 def test_a_retry_after_past_the_deadline_of_a_gate_ends_that_gate_and_no_other() -> None:
-    calls = FakeApiCalls(instead("POST", at_first(http(429, retry_after_s=40)), backend(after(5))))
+    calls = FakeEngine(instead("POST", at_first(http(429, retry_after_s=40)), backend(after(5))))
     long, *short = runs_of(calls, *of_project("", 1, timeout_s=600), *of_project("short", 20, timeout_s=30))
     assert long.decision is Decision.PASS
     assert {result.decision for result in short} == {Decision.ERROR}

@@ -9,14 +9,14 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from sepurux_action.config.settings import Gate, Trace
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, Success
+from sepurux_action.evaluation.api import ApiRequest, Result
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import parse_failures
 from sepurux_action.evaluation.gate_numbers import WhatFailed
 from sepurux_action.evaluation.runs import Decision
 from tests.evaluation import step
 from tests.evaluation.responses import Respond, at_first, http, in_turn, instead, rejected
-from tests.fakes import CAMPAIGN, FakeApiCalls
+from tests.fakes import CAMPAIGN, FakeEngine
 
 GATE = Gate(name="core", campaign=CAMPAIGN)
 
@@ -46,26 +46,26 @@ class Batch:
         self._shown = {**self._started, "status": "done", **_numbers(runs), **fields}
         self._page, self._names = page, names
 
-    def __call__(self, call: ApiRequest, _time: float) -> ApiResult:
+    def __call__(self, call: ApiRequest, _time: float) -> Result:
         *_, kind, name = call.path.split("/")
         if name == "campaigns":
-            return Success([])
+            return Result(payload=[])
         if call.method == "POST":
-            return Success({"trace_id": "uploaded"} if name == "traces" else self._started)
+            return Result(payload={"trace_id": "uploaded"} if name == "traces" else self._started)
         if kind == "batch":
-            return Success(self._shown)
+            return Result(payload=self._shown)
         if kind == "traces":
-            return Success({"trace_id": name, "task_name": self._names.get(name)})
+            return Result(payload={"trace_id": name, "task_name": self._names.get(name)})
         if kind == "runs":
             run = self._runs[name]
             shown = {"run_id": name, "trace_id": run.trace_id, "status": "done", **_numbers([run]), **run.fields}
-            return Success(shown)
+            return Result(payload=shown)
         if name != "failures":
             return rejected(404)
         query = dict(call.query)
         first, size, run_id = int(query["offset"]), min(self._page, int(query["limit"])), query["run_id"]
         about = {"campaign_id": CAMPAIGN, "run_id": run_id}
-        return Success([{**about, **each} for each in self._runs[run_id].failures[first : first + size]])
+        return Result(payload=[{**about, **each} for each in self._runs[run_id].failures[first : first + size]])
 
 
 def _numbers(runs: Sequence[Run]) -> dict[str, object]:
@@ -93,12 +93,12 @@ some_runs = st.lists(failures.map(lambda each: Run(failures=each)), min_size=1, 
 TEXTS = ("severity", "type", "mutation", "description")
 
 
-def evaluate(calls: FakeApiCalls, gate: Gate = GATE) -> GateDecision:
+def evaluate(calls: FakeEngine, gate: Gate = GATE) -> GateDecision:
     return step.evaluate(calls, gate)[0]
 
 
 def what_failed(backend: Respond) -> WhatFailed:
-    return evaluate(FakeApiCalls(backend)).what_failed
+    return evaluate(FakeEngine(backend)).what_failed
 
 
 @settings(phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False)
@@ -135,7 +135,7 @@ def test_a_failure_without_a_trace_is_one_of_its_runs_trace() -> None:
 
 @pytest.mark.parametrize(("scenarios", "requests"), [(1, 1), (40, 45), (100, 105)])
 def test_a_request_for_each_scenario_and_one_for_each_that_failed(scenarios: int, requests: int) -> None:
-    calls = FakeApiCalls(Batch(*a_batch(scenarios, min(5, scenarios))), takes_s=0.05)
+    calls = FakeEngine(Batch(*a_batch(scenarios, min(5, scenarios))), takes_s=0.05)
     result = evaluate(calls)
     found = result.what_failed
     read = [call for _, call in calls.calls if "/runs/" in call.path or call.path.endswith("/failures")]
@@ -146,7 +146,7 @@ def test_a_request_for_each_scenario_and_one_for_each_that_failed(scenarios: int
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_of_a_gate_that_passed_failures_are_read_only_if_its_result_is_kept(*, kept: bool) -> None:
-    calls = FakeApiCalls(Batch(*a_batch(40, 1), fields={"decision": "pass"}))
+    calls = FakeEngine(Batch(*a_batch(40, 1), fields={"decision": "pass"}))
     [result] = step.evaluate(calls, replace(GATE, limits={}), kept=kept)
     assert (result.decision, len(result.what_failed.failures)) == (Decision.PASS, kept)
     assert (len(calls.paths("/ci/runs/")), len(calls.paths("/failures"))) == (40 * kept, kept)
@@ -154,7 +154,7 @@ def test_of_a_gate_that_passed_failures_are_read_only_if_its_result_is_kept(*, k
 
 
 def test_of_a_huge_batch_a_hundred_scenarios_are_read_and_the_others_are_counted() -> None:
-    calls = FakeApiCalls(Batch(*a_batch(600, 600)), takes_s=0.05)
+    calls = FakeEngine(Batch(*a_batch(600, 600)), takes_s=0.05)
     found = evaluate(calls).what_failed
     assert (len(calls.paths("/ci/runs/")), len(calls.paths("/failures")), len(calls.paths("/traces/"))) == (
         100,
@@ -165,7 +165,7 @@ def test_of_a_huge_batch_a_hundred_scenarios_are_read_and_the_others_are_counted
 
 
 def test_a_slow_backend_takes_twenty_seconds() -> None:
-    calls = FakeApiCalls(Batch(*a_batch(100, 100)), takes_s=2)
+    calls = FakeEngine(Batch(*a_batch(100, 100)), takes_s=2)
     result = evaluate(calls)
     started = next(time for time, call in calls.calls if "/ci/runs/" in call.path)
     assert calls.time - started <= 20 + 1e-6
@@ -173,9 +173,9 @@ def test_a_slow_backend_takes_twenty_seconds() -> None:
     assert (result.decision, result.what_failed.unread_scenarios) == (Decision.FAIL, 100)
 
 
-@pytest.mark.parametrize("error", [http(500), rejected(404), Success([{"run_id": "other"}])])
-def test_what_cannot_be_read_is_counted(error: ApiResult) -> None:
-    calls = FakeApiCalls(instead("GET /v1/ci/runs/", lambda _: error, Batch(*a_batch(40, 40))))
+@pytest.mark.parametrize("error", [http(500), rejected(404), Result(payload=[{"run_id": "other"}])])
+def test_what_cannot_be_read_is_counted(error: Result) -> None:
+    calls = FakeEngine(instead("GET /v1/ci/runs/", lambda _: error, Batch(*a_batch(40, 40))))
     result = evaluate(calls)
     assert (len(calls.paths("/ci/runs/")), calls.paths("/failures")) == (40, [])
     assert (result.decision, result.what_failed.unread_scenarios) == (Decision.FAIL, 40)
@@ -193,20 +193,20 @@ def test_what_cannot_be_read_is_counted(error: ApiResult) -> None:
     ],
 )
 def test_a_list_that_is_not_that_of_the_run_is_not_read(listed: object) -> None:
-    found = what_failed(instead("/failures", lambda _: Success(listed), Batch(failing(1))))
+    found = what_failed(instead("/failures", lambda _: Result(payload=listed), Batch(failing(1))))
     assert (found.failures, found.unread_failures, found.unread_scenarios) == ((), 1, 1)
 
 
 def test_a_wait_that_fits_is_respected_and_the_reading_goes_on() -> None:
     limited = at_first(*[http(429, retry_after_s=5)] * 8)
-    calls = FakeApiCalls(instead("GET /v1/ci/runs", limited, Batch(*a_batch(12, 12))))
+    calls = FakeEngine(instead("GET /v1/ci/runs", limited, Batch(*a_batch(12, 12))))
     found = evaluate(calls).what_failed
     assert (found.unread_scenarios, sum(each.count for each in found.failures)) == (8, 4)
     assert min(time for time, call in calls.calls if call.path.endswith("/failures")) >= 1_005
 
 
 def test_a_signal_ends_the_reading_at_once_and_keeps_the_decision() -> None:
-    calls = FakeApiCalls(Batch(*a_batch(100, 5)), cancel_at=1_001)
+    calls = FakeEngine(Batch(*a_batch(100, 5)), cancel_at=1_001)
     result = evaluate(calls)
     assert calls.time == 1_001
     assert (result.decision, result.what_failed.failures, result.what_failed.unread_scenarios) == (Decision.FAIL, (), 1)
@@ -217,10 +217,10 @@ def test_unread_scenarios_of_recordings_are_counted(cancel_at: float | None, *, 
     tasks = ("refund", "refund", "cancel")
     traces = tuple(Trace(label=f"{n}.json", content=b"{}", task=task) for n, task in enumerate(tasks))
     ids = [{"run_ids": [f"{name}-run-1"]} if run_ids else {} for name in "abc"]
-    started = in_turn(*(Success({"batch_id": name, **each}) for name, each in zip("abc", ids, strict=True)))
-    failed = Success({"status": "done", "decision": "fail", "pass_rate": 0, "failures": 1})
+    started = in_turn(*(Result(payload={"batch_id": name, **each}) for name, each in zip("abc", ids, strict=True)))
+    failed = Result(payload={"status": "done", "decision": "fail", "pass_rate": 0, "failures": 1})
     backend = instead("GET /v1/ci/batch", in_turn(failed), instead("the CI run", started, Batch()))
-    calls = FakeApiCalls(instead("/failures", in_turn(http(500)), backend), cancel_at=cancel_at)
+    calls = FakeEngine(instead("/failures", in_turn(http(500)), backend), cancel_at=cancel_at)
     found = evaluate(calls, replace(GATE, traces=traces)).what_failed
     assert (found.unread_scenarios, found.scenarios == ()) == (2, cancel_at is not None)
 
@@ -237,7 +237,7 @@ def test_unread_scenarios_of_recordings_are_counted(cancel_at: float | None, *, 
 def test_the_first_two_hundred_failures_of_a_run_are_read(
     run: Run, fields: Mapping[str, object], unread: tuple[int, int]
 ) -> None:
-    calls = FakeApiCalls(Batch(replace(run, fields=fields), fields=fields))
+    calls = FakeEngine(Batch(replace(run, fields=fields), fields=fields))
     found = evaluate(calls).what_failed
     assert [each.count for each in found.failures] == [min(200, len(run.failures))]
     assert (found.unread_failures, found.unread_scenarios) == unread
@@ -248,14 +248,14 @@ def test_a_scenario_is_named_by_its_file_or_its_task_or_its_id() -> None:
     runs, names = [failing(2, "t-1"), failing(1, "t-2"), Run(trace_id="t-3"), failing(1)], {"t-1": "refund twice"}
     found = what_failed(Batch(*runs, names={**names, "t-3": "sound"}))
     assert [each.name for each in found.scenarios] == ["refund twice", "t-2", "now-run-4", "t-3"]
-    calls = FakeApiCalls(Batch(*runs[:1], names=names))
+    calls = FakeEngine(Batch(*runs[:1], names=names))
     found = evaluate(calls, replace(GATE, traces=(Trace(label="traces/a.json", content=b"{}"),))).what_failed
     assert ([each.name for each in found.scenarios], calls.paths("/v1/traces/")) == (["traces/a.json"], [])
     assert {each.trace_id for each in found.scenarios[0].failures} == {"traces/a.json"}
 
 
 def test_the_twenty_worst_scenarios_get_a_name() -> None:
-    calls = FakeApiCalls(Batch(*(failing(number, f"t-{number}") for number in range(1, 31))))
+    calls = FakeEngine(Batch(*(failing(number, f"t-{number}") for number in range(1, 31))))
     evaluate(calls)
     assert sorted(calls.paths("/v1/traces/")) == sorted(f"GET /v1/traces/t-{number}" for number in range(11, 31))
 
@@ -273,7 +273,7 @@ def test_the_twenty_worst_scenarios_get_a_name() -> None:
 def test_scenarios_whose_runs_are_not_known_are_counted(fields: dict[str, object], unread: int) -> None:
     backend: Respond = Batch(*a_batch(2, 1), fields=fields)
     if "run_ids" in fields:
-        backend = instead("POST", in_turn(Success({"batch_id": "now"})), backend)
+        backend = instead("POST", in_turn(Result(payload={"batch_id": "now"})), backend)
     found = what_failed(backend)
     assert found.unread_scenarios == unread
 
@@ -286,7 +286,7 @@ def test_a_scenario_failed_if_one_of_its_numbers_says_so() -> None:
 def test_the_worst_runs_of_all_gates_are_read_first() -> None:
     better, worse = Batch(failing(1), failing(3)), Batch(*a_batch(100, 100), name="other", fields={"pass_rate": 0})
     gates = [replace(GATE, name="core"), replace(GATE, name="worse", project="worse")]
-    calls = FakeApiCalls(lambda call, time: (worse if call.project else better)(call, time), takes_s=0.01)
+    calls = FakeEngine(lambda call, time: (worse if call.project else better)(call, time), takes_s=0.01)
     step.evaluate(calls, *gates)
     read = [dict(call.query)["run_id"] for _, call in calls.calls if call.path.endswith("/failures")]
     assert read[0] == "now-run-2"  # the one with the most failures

@@ -8,19 +8,18 @@ import pytest
 
 from sepurux_action.config.settings import Trace
 from sepurux_action.errors import EvaluationError
-from sepurux_action.evaluation.api import ApiResult, PermanentError, Success
-from sepurux_action.evaluation.run_calls import find_campaign
+from sepurux_action.evaluation.api import Result, find_campaign
 from sepurux_action.evaluation.runs import Decision
 from tests.evaluation.responses import NUMBERS, Defective, Respond, after, http, in_turn, instead, sound, until
 from tests.evaluation.step import GATE, polls, runs_of
-from tests.fakes import CAMPAIGN, FakeApiCalls, backend
+from tests.fakes import CAMPAIGN, FakeEngine, backend
 
 OTHER = "8c5f4f5e-0000-4000-8000-000000000002"
 
 
 def test_a_rejection_ends_the_run_with_the_backends_words_and_a_hint() -> None:
     reason = "Sepurux refused the CI run (HTTP 422): thresholds.max_unsafe: no"
-    calls = FakeApiCalls(sound(runs=PermanentError(reason=reason, status=422, hint="Correct it.")))
+    calls = FakeEngine(sound(runs=Result(error=reason, status=422, hint="Correct it.")))
     [result] = runs_of(calls)
     assert (result.decision, result.reason, result.hint) == (Decision.ERROR, f"{reason}.", "Correct it.")
     assert polls(calls) == []
@@ -29,7 +28,7 @@ def test_a_rejection_ends_the_run_with_the_backends_words_and_a_hint() -> None:
 @pytest.mark.parametrize("call", ["runs", "traces"])
 @pytest.mark.parametrize("body", [{}, [], None, {"batch_id": "../../v1/evil", "trace_id": "../x"}, {"run_id": 7}])
 def test_nothing_is_evaluated_without_a_usable_id(call: str, body: object) -> None:
-    calls = FakeApiCalls(sound(**{call: Success(body)}))
+    calls = FakeEngine(sound(**{call: Result(payload=body)}))
     [result] = runs_of(calls, replace(GATE, traces=(Trace(label="a.json", content=b"{}"),)))
     assert result.decision is Decision.ERROR
     assert ("no usable run_id or batch_id" in result.reason) is (call == "runs")
@@ -37,7 +36,7 @@ def test_nothing_is_evaluated_without_a_usable_id(call: str, body: object) -> No
 
 
 def test_a_start_of_a_run_of_another_campaign_is_an_error() -> None:
-    [result] = runs_of(FakeApiCalls(sound(runs=Success({"run_id": "r", "campaign_id": OTHER}))))
+    [result] = runs_of(FakeEngine(sound(runs=Result(payload={"run_id": "r", "campaign_id": OTHER}))))
     assert result.reason == "Sepurux started the CI run, but sent a response about another campaign."
 
 
@@ -63,7 +62,7 @@ def test_a_missing_campaign_names_the_others(names: object, campaign: str, reaso
 
 
 def test_each_run_finds_its_campaign_within_its_own_timeout() -> None:
-    calls = FakeApiCalls(instead("the list of campaigns", until(30, http(503))))
+    calls = FakeEngine(instead("the list of campaigns", until(30, http(503))))
     short, long = runs_of(calls, replace(GATE, name="short", timeout_s=10), replace(GATE, name="long", timeout_s=600))
     assert (short.decision, long.decision) == (Decision.ERROR, Decision.PASS)
     assert "HTTP 503" in short.reason
@@ -73,12 +72,12 @@ def test_each_run_finds_its_campaign_within_its_own_timeout() -> None:
 @pytest.mark.parametrize(
     ("response", "reason"),
     [
-        (PermanentError(reason="no (HTTP 401)", status=401), "No (HTTP 401)."),
-        (Success([Defective(name="core")]), "Internal error (KeyError"),
+        (Result(error="no (HTTP 401)", status=401), "No (HTTP 401)."),
+        (Result(payload=[Defective(name="core")]), "Internal error (KeyError"),
     ],
 )
-def test_a_useless_list_of_campaigns_is_requested_once(response: ApiResult, reason: str) -> None:
-    calls = FakeApiCalls(sound(campaigns=response))
+def test_a_useless_list_of_campaigns_is_requested_once(response: Result, reason: str) -> None:
+    calls = FakeEngine(sound(campaigns=response))
     results = runs_of(calls, GATE, replace(GATE, name="other"))
     assert {result.decision for result in results} == {Decision.ERROR}
     assert all(result.reason.startswith(reason) for result in results)
@@ -90,8 +89,8 @@ FIRST = replace(GATE, campaign=CAMPAIGN)
 
 def started(*responses: Mapping[str, object]) -> Respond:
     """Return a backend that starts these runs, one after the other, and gives all traces one id."""
-    others = backend(after(5), traces=Success({"trace_id": "trace-1"}))
-    return instead("the CI run", in_turn(*map(Success, responses)), others)
+    others = backend(after(5), traces=Result(payload={"trace_id": "trace-1"}))
+    return instead("the CI run", in_turn(*(Result(payload=each) for each in responses)), others)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +109,7 @@ def started(*responses: Mapping[str, object]) -> Respond:
 )
 def test_one_run_is_never_accepted_for_two_different_questions(change: Mapping[str, object], second: Decision) -> None:
     other = replace(FIRST, name="other", **change)  # type: ignore[arg-type]
-    results = runs_of(FakeApiCalls(backend(after(5), runs=Success({"batch_id": "batch-1"}))), FIRST, other)
+    results = runs_of(FakeEngine(backend(after(5), runs=Result(payload={"batch_id": "batch-1"}))), FIRST, other)
     assert [result.decision for result in results] == [Decision.PASS, second]
     assert ("the same run `batch-1`" in results[1].reason) is (second is Decision.ERROR)
 
@@ -119,16 +118,16 @@ def test_one_run_is_never_accepted_for_two_different_questions(change: Mapping[s
 def test_one_trace_id_is_never_accepted_for_two_different_files(content: bytes, second: Decision) -> None:
     """Else one of them would be evaluated twice, and the other one never."""
     gate = replace(FIRST, traces=(Trace(label="a.json", content=b"{}"), Trace(label="b.json", content=content)))
-    results = runs_of(FakeApiCalls(started({"run_id": "r1"}, {"run_id": "r2"})), gate)
+    results = runs_of(FakeEngine(started({"run_id": "r1"}, {"run_id": "r2"})), gate)
     assert [result.decision for result in results] == [Decision.PASS, second]
     assert ("the same trace `trace-1`" in results[1].reason) is (second is Decision.ERROR)
 
 
 def test_a_run_that_a_batch_names_only_in_a_poll_is_not_accepted_for_another_gate() -> None:
     named = instead(
-        "/batch/", in_turn(Success({**NUMBERS, "run_ids": ["r"]})), started({"run_id": "r"}, {"batch_id": "b"})
+        "/batch/", in_turn(Result(payload={**NUMBERS, "run_ids": ["r"]})), started({"run_id": "r"}, {"batch_id": "b"})
     )
-    results = runs_of(FakeApiCalls(named), FIRST, replace(FIRST, name="b", campaign=OTHER))
+    results = runs_of(FakeEngine(named), FIRST, replace(FIRST, name="b", campaign=OTHER))
     assert Decision.ERROR in {result.decision for result in results}
 
 
@@ -145,12 +144,12 @@ def test_a_run_is_not_accepted_for_two_gates_under_another_id(
     first: Mapping[str, object], second: Mapping[str, object], pack: str, decision: Decision
 ) -> None:
     other = replace(FIRST, name="other", mutation_pack=pack)
-    results = runs_of(FakeApiCalls(started(first, second)), FIRST, other)
+    results = runs_of(FakeEngine(started(first, second)), FIRST, other)
     assert [result.decision for result in results] == [Decision.PASS, decision]
 
 
 @pytest.mark.parametrize(("text", "decision"), [(b"[]", Decision.ERROR), (b"{}", Decision.PASS)])
 def test_two_files_with_one_trace_id_need_two_runs(text: bytes, decision: Decision) -> None:
     traces = (Trace(label="a", content=b"{}"), Trace(label="b", content=text))
-    results = runs_of(FakeApiCalls(started({"batch_id": "batch-1"})), replace(FIRST, traces=traces))
+    results = runs_of(FakeEngine(started({"batch_id": "batch-1"})), replace(FIRST, traces=traces))
     assert [result.decision for result in results] == [Decision.PASS, decision]

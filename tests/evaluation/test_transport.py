@@ -17,7 +17,7 @@ import requests
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.api import ApiRequest, ApiResult, PermanentError, Success, TransientError
+from sepurux_action.evaluation.api import ApiRequest, Result
 from sepurux_action.evaluation.transport import Transport, retry_after
 from tests import backend
 from tests.backend import MIB, ScriptedBackend
@@ -36,14 +36,14 @@ def transport(url: str, *, token: str | None = TOKEN, api_key: str | None = None
     return Transport(url, credentials, Redactor(filter(None, [token, api_key])))
 
 
-def result_of(scripted: backend.Scripted, call: ApiRequest = POLL, within_s: float = 10) -> ApiResult:
+def result_of(scripted: backend.Scripted, call: ApiRequest = POLL, within_s: float = 10) -> Result:
     with ScriptedBackend({"* /*": scripted}) as server:
         return transport(server.url).send(call, within_s)
 
 
 def request_of(call: ApiRequest = POLL, *, token: str | None = TOKEN, api_key: str | None = None) -> backend.Request:
     with ScriptedBackend({"* /*": backend.json({})}) as server:
-        assert transport(server.url, token=token, api_key=api_key).send(call, 10) == Success({})
+        assert transport(server.url, token=token, api_key=api_key).send(call, 10) == Result(payload={})
         (request,) = server.requests
         return request
 
@@ -101,7 +101,7 @@ def test_a_project_of_any_script_is_sent_as_utf_8(project: str) -> None:
 def test_path_and_query_arrive_as_the_call_has_them_below_the_path_of_the_address() -> None:
     call = ApiRequest(path="/v1/campaigns/a%2Fb/failures", purpose="x", query=(("run_id", "r&1 ü"),))
     with ScriptedBackend({"GET /api/backend/v1/*": backend.json({"count": 1})}) as server:
-        assert transport(f"{server.url}/api/backend").send(call, 10) == Success({"count": 1})
+        assert transport(f"{server.url}/api/backend").send(call, 10) == Result(payload={"count": 1})
         [request] = server.requests
     assert (request.path, request.query) == ("/api/backend/v1/campaigns/a%2Fb/failures", {"run_id": "r&1 ü"})
 
@@ -133,14 +133,14 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_proxy_is_never_used_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     with a_proxy(monkeypatch) as proxy:
-        assert result_of(backend.json({"status": "direct"})) == Success({"status": "direct"})
+        assert result_of(backend.json({"status": "direct"})) == Result(payload={"status": "direct"})
     assert proxy.requests == ()
 
 
 def test_a_proxy_of_the_environment_is_asked_to_connect_and_sees_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     with a_proxy(monkeypatch) as proxy:
         response = transport("https://example.invalid", api_key=API_KEY).send(START, 10)
-    assert response == TransientError(reason="the proxy refused the connection to example.invalid")
+    assert response == Result(temporary=True, error="the proxy refused the connection to example.invalid")
     (request,) = proxy.requests
     assert (request.method, "x-api-key" in request.headers) == ("CONNECT", False)
     assert not {TOKEN, API_KEY} & {*request.headers.values()}
@@ -153,9 +153,9 @@ def test_a_proxy_of_the_environment_is_asked_to_connect_and_sees_no_secret(monke
 def test_a_proxy_setting_without_sense_is_an_error(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     response = transport("https://example.invalid").send(POLL, 2)
-    assert isinstance(response, TransientError)
-    assert "example.invalid" in response.reason
-    assert "127.0.0.1" not in response.reason
+    assert response.temporary
+    assert "example.invalid" in response.error
+    assert "127.0.0.1" not in response.error
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -163,15 +163,15 @@ def test_no_redirect_is_followed_and_its_target_gets_nothing(status: int) -> Non
     with ScriptedBackend({"* /*": backend.json({})}) as other:
         response = result_of(backend.redirect(f"{other.url}/v1/ci/runs", status), START)
         assert other.requests == ()
-        assert isinstance(response, PermanentError)
-        assert response.reason == f"Sepurux redirected the CI run (HTTP {status}) to {other.url}/v1/ci/runs"
+        assert not response.temporary
+        assert response.error == f"Sepurux redirected the CI run (HTTP {status}) to {other.url}/v1/ci/runs"
 
 
 @pytest.mark.parametrize("location", ["http://[", "//", "", "http://\xff\xfe/", "javascript:1", "http://a:b:c/", "\t"])
 def test_a_redirect_with_an_invalid_location_is_a_redirect(location: str) -> None:
     response = result_of(backend.redirect(location))
-    assert isinstance(response, PermanentError)
-    assert response.reason.startswith("Sepurux redirected the poll of the run (HTTP 307) to ")
+    assert not response.temporary
+    assert response.error.startswith("Sepurux redirected the poll of the run (HTTP 307) to ")
 
 
 IN_TIME, CUT_OFF = "127.0.0.1 did not respond in time", "the response of 127.0.0.1 was cut off"
@@ -193,20 +193,21 @@ def test_a_response_that_does_not_arrive_whole_in_time_is_a_transient_error(
     fault: backend.Answer, reason: str, status: int
 ) -> None:
     """Its status shows whether Sepurux is up, for `on_outage`."""
-    assert result_of(fault, within_s=0.3) == TransientError(reason=reason, status=status)
+    assert result_of(fault, within_s=0.3) == Result(temporary=True, error=reason, status=status)
 
 
 def test_a_connection_that_cannot_be_made_is_a_transient_error() -> None:
     hosts = ("127.0.0.1", "host.invalid")
-    failed = [TransientError(reason=f"the connection to {each} failed") for each in hosts]
+    failed = [Result(temporary=True, error=f"the connection to {each} failed") for each in hosts]
     assert [transport(f"http://{host}:1").send(POLL, 5) for host in hosts] == failed
     with ScriptedBackend({"* /*": backend.json({})}) as server:
-        assert transport(server.url.replace("http:", "https:")).send(POLL, 5) == TransientError(
-            reason="the TLS connection to 127.0.0.1 failed, for example because its certificate is not trusted"
+        assert transport(server.url.replace("http:", "https:")).send(POLL, 5) == Result(
+            temporary=True,
+            error="the TLS connection to 127.0.0.1 failed, for example because its certificate is not trusted",
         )
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert transport(f"https://127.0.0.1:{silent.getsockname()[1]}").send(POLL, 0.2) == TransientError(
-            reason="127.0.0.1 did not respond in time"
+        assert transport(f"https://127.0.0.1:{silent.getsockname()[1]}").send(POLL, 0.2) == Result(
+            temporary=True, error="127.0.0.1 did not respond in time"
         )
 
 
@@ -217,18 +218,18 @@ def test_a_call_whose_body_arrives_slowly_ends_at_its_timeout(head: bytes, piece
     pieces = iter([piece] * 1_000)
     dripped = backend.stream(lambda: chain([b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n"], pieces), 0.02)
     response = result_of(dripped, within_s=0.3)
-    assert response == TransientError(reason="127.0.0.1 did not respond in time", status=200)
+    assert response == Result(temporary=True, error="127.0.0.1 did not respond in time", status=200)
     assert len([*pieces]) > 500
 
 
 def test_a_response_of_the_largest_size_is_read_and_a_byte_more_is_rejected() -> None:
     largest = b'"' + b"a" * (api.MAX_RESPONSE_BYTES - 2) + b'"'
-    assert result_of(backend.raw(largest)) == Success("a" * (json_reader.MAX_TEXT_LENGTH - 1) + json_reader.CUT)
+    assert result_of(backend.raw(largest)) == Result(payload="a" * (json_reader.MAX_TEXT_LENGTH - 1) + json_reader.CUT)
     response = result_of(backend.raw(largest + b" "))
-    assert isinstance(response, PermanentError)
-    assert response.reason == "Sepurux sent more than 4 MiB for the poll of the run"
+    assert not response.temporary
+    assert response.error == "Sepurux sent more than 4 MiB for the poll of the run"
     # A large page of a broken server is worth another try.
-    assert result_of(backend.page("x" * (5 * MIB), 503)) == TransientError(reason="HTTP 503", status=503)
+    assert result_of(backend.page("x" * (5 * MIB), 503)) == Result(temporary=True, error="HTTP 503", status=503)
 
 
 def test_a_compressed_bomb_is_rejected_before_it_is_decompressed() -> None:
@@ -239,7 +240,8 @@ def test_a_compressed_bomb_is_rejected_before_it_is_decompressed() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert isinstance(response, PermanentError)
+    assert response.error
+    assert not response.temporary
     assert peak < 24 * MIB
 
 
@@ -258,7 +260,7 @@ def test_a_compressed_bomb_is_rejected_before_it_is_decompressed() -> None:
     ],
 )
 def test_what_is_no_http_or_has_another_encoding_is_a_transient_error(answer: backend.Answer) -> None:
-    assert isinstance(result_of(answer), TransientError)
+    assert result_of(answer).temporary
 
 
 def test_a_broken_header_writes_nothing_to_the_log(capfd: pytest.CaptureFixture[str]) -> None:
@@ -297,7 +299,7 @@ def test_a_retry_after_date_is_compared_with_the_responses_date(date: str | time
         date = format_datetime(sent, usegmt=True)
     until = format_datetime(sent + timedelta(seconds=30), usegmt=True)
     response = result_of(backend.json({"detail": "slow down"}, 429, {"Date": date, "Retry-After": until}))
-    assert isinstance(response, TransientError)
+    assert response.temporary
     assert response.retry_after_s == pytest.approx(29, abs=2)
 
 

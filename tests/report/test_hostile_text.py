@@ -17,10 +17,10 @@ from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Change, Trace
 from sepurux_action.errors import EvaluationError, Problem
 from sepurux_action.evaluation import api
+from sepurux_action.evaluation.api import find_campaign
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
 from sepurux_action.evaluation.failures import Failure
 from sepurux_action.evaluation.gate_numbers import Base, WhatFailed
-from sepurux_action.evaluation.run_calls import find_campaign
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.report.markdown import (
     ZERO_WIDTH_SPACE,
@@ -205,9 +205,9 @@ def errors(name: str) -> Iterator[GateDecision]:
         (api.poll_run(run_id=name, batch_id="", project=name), 401),
     ):
         refused = api.parse_response(call, api.Response(status=status, body=b""), api.Credentials(), Redactor())
-        assert isinstance(refused, api.PermanentError)
-        run = undecided(Decision.ERROR, refused.reason, refused.hint)
-        yield a_result(replace(run, note=f"Could not read the score: {refused.reason}."))
+        assert not refused.temporary
+        run = undecided(Decision.ERROR, refused.error, refused.hint)
+        yield a_result(replace(run, note=f"Could not read the score: {refused.error}."))
 
 
 def test_no_text_from_outside_becomes_a_link_to_a_page_that_our_sentences_name() -> None:

@@ -18,8 +18,8 @@ from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import OnBase
 from sepurux_action.evaluation.gate_numbers import Scenario, WhatFailed
-from sepurux_action.evaluation.run_poller import CANCELED
 from sepurux_action.evaluation.runs import Decision, Rule
+from sepurux_action.evaluation.step_evaluation import CANCELED
 from sepurux_action.report import rendering
 from sepurux_action.report.markdown import finish
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary

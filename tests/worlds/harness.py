@@ -28,7 +28,7 @@ from sepurux_action.evaluation.transport import Transport
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.step import Connections
 from tests import backend as be
-from tests.fakes import FakeApiCalls, FakeClock
+from tests.fakes import FakeClock, FakeEngine
 from tests.github_double import BOT, GitHub
 from tests.github_double.faults import broken, refused
 from tests.github_double.in_process import connected
@@ -123,7 +123,7 @@ def run_on(
     backend = Backend(world, github, signals, rerun=attempt > 1)
     connections = Connections(
         transport=partial(Transport, adapter=backend),
-        calls=lambda send, _: FakeApiCalls(lambda call, _now: send(call, 10.0), signals=signals),
+        engine=lambda send, _: FakeEngine(lambda call, _now: send(call, 10.0), signals=signals),
         timeouts=partial(InstantTimeouts, github=github),
         now=lambda: datetime.combine(TODAY, time(14, 2), UTC),
     )

@@ -1,0 +1,73 @@
+"""Calls in threads: they are abandoned when they take too long, and end for a signal."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from sepurux_action.errors import Interrupted
+from sepurux_action.evaluation.api import ApiRequest, Result
+from sepurux_action.evaluation.engine import GRACE_S, Engine
+from sepurux_action.host.deadlines import Signals
+
+CALL = ApiRequest(method="GET", path="/v1/ci/runs/r1", purpose="the poll of the run")
+
+
+def results_of(send: Callable[[ApiRequest, float], Result], *calls: ApiRequest, signals: Signals) -> list[Result]:
+    engine, results = Engine(send, signals), list[Result]()
+    engine.send_all([(call, results.append) for call in calls], engine.now() + 60)
+    return results
+
+
+@pytest.mark.parametrize("after_the_loop", [False, True])
+def test_a_call_that_takes_too_long_is_abandoned_and_its_late_response_is_dropped(*, after_the_loop: bool) -> None:
+    late, threads, results = threading.Event(), list[threading.Thread](), list[Result]()
+
+    def send(call: ApiRequest, _: float) -> Result:
+        if call.project:
+            time.sleep(GRACE_S + 0.2)  # so long does the loop go on
+            if not after_the_loop:
+                respond()
+            return Result()
+        threads.append(threading.current_thread())
+        late.wait()
+        return Result(payload="too late")
+
+    def respond() -> None:
+        late.set()
+        threads[0].join()  # an exception in the thread would fail the test
+
+    engine = Engine(send, Signals())
+    other = ApiRequest(path="/v1/campaigns", purpose="x", project="other")
+    engine.send_all([(CALL, results.append), (other, lambda _: None)], engine.now() + 0.05)
+    respond()
+    [result] = results
+    assert result.temporary
+    assert result.status == 0
+
+
+def test_a_defect_in_a_call_is_the_result_of_that_call_only() -> None:
+    def send(call: ApiRequest, _: float) -> Result:
+        if call is CALL:
+            raise KeyError("a secret")
+        return Result(payload=2)
+
+    other = ApiRequest(path="/v1/campaigns", purpose="x")
+    defect, sound = sorted(results_of(send, CALL, other, signals=Signals()), key=lambda result: not result.error)
+    assert sound == Result(payload=2)
+    assert not defect.temporary
+    assert defect.error.startswith("internal error (KeyError at test_engine.py:")
+
+
+def test_a_signal_that_comes_together_with_a_response_is_not_lost() -> None:
+    signals, results = Signals(), list[Result]()
+
+    def send(*_: object) -> Result:
+        signals.receive(signal.SIGTERM)
+        return Result()
+
+    with pytest.raises(Interrupted):
+        results += results_of(send, CALL, signals=signals)
+    assert results == []
