@@ -10,7 +10,7 @@ from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation.api import Credentials
 from sepurux_action.evaluation.base_results import FILE, MAX_BYTES, compare_with_base, read_results
 from sepurux_action.evaluation.decision import GateDecision, decide_gate, enforce
-from sepurux_action.evaluation.gate_numbers import Base
+from sepurux_action.evaluation.gate_numbers import Base, WhatFailed
 from sepurux_action.evaluation.published_result import Results, comparable
 from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run
 from sepurux_action.evaluation.step_evaluation import CANCELED, StepEvaluation
@@ -124,8 +124,9 @@ def _read_again(
         new, not_failed = None, [each for each in not_failed if each.decision is Decision.PASS]
     if new is not None:
         return new.results, pull
+    error, nothing = Decision.ERROR, WhatFailed()
     errors = {
-        each.gate.name: replace(each, decision=Decision.ERROR, rule=rule, reason=why, detail=why, hint=hint)
+        each.gate.name: replace(each, decision=error, rule=rule, reason=why, detail=why, hint=hint, what_failed=nothing)
         for each in not_failed
     }
     return errors, pull

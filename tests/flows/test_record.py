@@ -253,6 +253,16 @@ def test_if_the_statuses_cannot_be_read_no_gate_is_evaluated(scene: Scene) -> No
     assert [gate["decision"] for gate in gates] == ["error", "error"]
 
 
+def test_if_the_statuses_cannot_be_read_after_the_evaluation_the_gate_is_an_error_without_scenarios(
+    scene: Scene,
+) -> None:
+    scene.github.fault("repos/list-commit-statuses-for-ref", faults.refused(403, "no"), always=True)
+    scene.answers(**PASSED)
+    assert run(scene, report_dir="reports").outputs["decision"] == "error"
+    [gate] = json.loads((scene.workspace / "reports" / "report.json").read_text(encoding="utf-8"))["gates"]
+    assert (gate["rule"], gate["scenarios"]) == ("record_unread", [])
+
+
 @pytest.mark.parametrize("event", ["pull_request", "workflow_run"])
 def test_no_one_starts_another_evaluation_of_a_commit_that_failed(event: str, scene: Scene) -> None:
     scene.repository.collaborator("hubot", "write")
