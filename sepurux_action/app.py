@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TextIO
 
-from sepurux_action.common import number_format
+from sepurux_action.common import wording
 from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.settings import POLICY_PATH, gate_plans
 from sepurux_action.errors import ConfigurationError, Interrupted
@@ -100,7 +100,7 @@ def _check(files: Sequence[str], terminal: Terminal, signals: Signals) -> int:
         except Interrupted:
             break
         else:
-            lines += [f"{path}: valid, {number_format.pluralize(len(plans), 'gate')}", *(f"  {plan}" for plan in plans)]
+            lines += [f"{path}: valid, {wording.pluralize(len(plans), 'gate')}", *(f"  {plan}" for plan in plans)]
     terminal.write_result(lines)
     return signals.status(status)
 

@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from sepurux_action.common.wording import joined, location
+from sepurux_action.common.wording import joined
 
 # What a defect of this program raises when it reads data from outside. It is caught only to keep a defect in one run
 # from ending the others.
@@ -27,7 +27,7 @@ class Problem:
 
     @property
     def location(self) -> str:
-        return location(self.file, self.line)
+        return f"{self.file}:{self.line}" if self.file else ""
 
     @property
     def located(self) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from sepurux_action import __version__
-from sepurux_action.common import number_format
+from sepurux_action.common import wording
 from sepurux_action.config import options
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.options import CommentMode
@@ -87,7 +87,7 @@ def publish_problems(step: Step, error: ConfigurationError) -> Report:
     report = Report(context=_context(step)(), problems=tuple(problems))
     reason = problems[0].located
     if problems[1:]:
-        reason += f" (and {number_format.pluralize(len(problems) - 1, 'more problem')})"
+        reason += f" (and {wording.pluralize(len(problems) - 1, 'more problem')})"
     step.host.set_outputs(without_decision(reason))
     _write_report(step, report)
     return report

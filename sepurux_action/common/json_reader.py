@@ -69,7 +69,8 @@ def text(value: object) -> str:
 
 def printable(raw: str) -> str:
     """Return the visible text on one line, of at most `MAX_TEXT_LENGTH` characters, with a space for white space."""
-    return " ".join(visible(" ".join(shorten(raw, MAX_TEXT_LENGTH).split())).split())
+    words = shorten(raw, MAX_TEXT_LENGTH).split()
+    return " ".join(visible(" ".join(words)).split())
 
 
 def visible(raw: str) -> str:
@@ -84,7 +85,9 @@ def shorten(given: str, longest: int) -> str:
 
     Redact a text that may contain a secret before: half of one is not found.
     """
-    return given if len(given) <= longest else given[: longest - 1] + CUT
+    if len(given) <= longest:
+        return given
+    return given[: longest - 1] + CUT
 
 
 def in_columns(text: str) -> str:

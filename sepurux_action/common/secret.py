@@ -12,8 +12,8 @@ from sepurux_action.common import json_reader
 
 REDACTED = "***"
 MAX_DEPTH = 100  # levels of JSON that are kept, which limits the recursion; responses have far fewer
-_LIKE_A_SECRET = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w.+=~-]{20,}")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+LIKE_A_SECRET = re.compile(rf"(?!{_UUID}\Z)(?=.*[0-9])(?=.*[A-Za-z])[\w.+=~-]{{20,}}\Z")
 _PERCENT = re.compile("%[0-9A-F]{2}")
 MIN_REDACTED_LENGTH = 6  # characters; redacting "a" or "pass" everywhere would destroy the responses
 
@@ -29,10 +29,6 @@ class Secret:
 
     def __repr__(self) -> str:
         return REDACTED
-
-
-def may_be_secret(text: str) -> bool:
-    return bool(_LIKE_A_SECRET.fullmatch(text)) and not _UUID.fullmatch(text)
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -1,4 +1,45 @@
-"""Parts of sentences, and what joins them."""
+"""Formats numbers and durations for people, and parts of sentences; numbers that differ look different."""
+
+MAX_DIGITS = 10  # after the point
+
+
+def decimal(value: float) -> str:
+    """Return a decimal without exponent and trailing zeros: `0.72`, `61.5`, `3`."""
+    return f"{value:z.{MAX_DIGITS}f}".rstrip("0").rstrip(".")  # `z` turns minus zero into zero
+
+
+def percent(fraction: float, distinct_from: float | None = None) -> str:
+    """Return a fraction as `72.0%`, with more digits to differ from another. Only 0 is `0.0%`, only 1 is `100.0%`."""
+    others = (0.0, 1.0, distinct_from)
+    return max((score(fraction * 100, other * 100) for other in others if other is not None), key=len) + "%"
+
+
+def score(value: float, distinct_from: float | None = None) -> str:
+    """Return a reliability score of 0 to 100 as `61.5`, with more digits to differ from `distinct_from`."""
+    digits = 1
+    if distinct_from not in {None, value}:
+        while digits < MAX_DIGITS and f"{value:.{digits}f}" == f"{distinct_from:.{digits}f}":
+            digits += 1
+    return f"{value:.{digits}f}"
+
+
+def count(value: float) -> str:
+    return f"{int(value):,}"
+
+
+def pluralize(value: float, one: str, many: str = "") -> str:
+    noun = one if value == 1 else many or f"{one}s"
+    return f"{count(value)} {noun}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as `0.4 s`, `45 s`, `10 min`, or `1 h 30 min`."""
+    if 0 < seconds < 9.95:  # noqa: PLR2004 - what rounds to less than 10 s
+        return f"{max(seconds, 0.1):.1f} s".replace(".0 s", " s")
+    hours, rest = divmod(max(0, round(seconds)), 3600)
+    minutes, rest = divmod(rest, 60)
+    parts = [(hours, "h"), (minutes, "min"), (0 if hours else rest, "s")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
 
 
 def capitalized(text: str) -> str:
@@ -14,8 +55,3 @@ def joined(separator: str, *parts: str) -> str:
 def optional(template: str, value: object) -> str:
     """Return a template of this program with the value in place of `{}`; '' for a value that is empty, 0, or None."""
     return template.format(value) if value else ""
-
-
-def location(file: str, line: int) -> str:
-    """Return `file:line`, or '' without a file."""
-    return f"{file}:{line}" if file else ""

@@ -12,7 +12,7 @@ from typing import NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 from sepurux_action import __version__
-from sepurux_action.common import json_reader, number_format
+from sepurux_action.common import json_reader, wording
 from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import options
 from sepurux_action.config.options import OPTIONS, Option, SectionKind, Stage, flag
@@ -203,7 +203,7 @@ def command_lines(gate: Gate, host: str) -> Iterator[str]:
     given += [(options.TRACE_FILE, trace.label) for trace in gate.traces if trace.uploaded]
     given.append((options.MUTATION_PACK, gate.mutation_pack))
     limits = (each for each in options.LIMITS if each.name in gate.limits and each is not options.MAX_PASS_RATE_DROP)
-    given += [(each, number_format.decimal(gate.limits[each.name])) for each in limits]
+    given += [(each, wording.decimal(gate.limits[each.name])) for each in limits]
     given.append((options.REQUIRED_MUTATION_CATEGORIES, ",".join(gate.required_mutation_categories)))
     lines = [PROGRAM]
     for option, text in given:

@@ -12,8 +12,8 @@ from datetime import date
 from operator import attrgetter
 from typing import Annotated, NamedTuple, cast
 
-from sepurux_action.common import T, json_reader, number_format
-from sepurux_action.common.secret import Redactor, Secret, may_be_secret
+from sepurux_action.common import T, json_reader, wording
+from sepurux_action.common.secret import LIKE_A_SECRET, Redactor, Secret
 from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import options, parsers
 from sepurux_action.config.options import BY_NAME, OPTIONS, CommentMode, Given, Layer, OnOutage, Option, Source, Stage
@@ -101,7 +101,7 @@ class Gate:
 
     def with_timeout(self, hint: str) -> str:
         """Return a hint with the value of `timeout` for `{now}`."""
-        return hint.replace("{now}", number_format.duration(self.timeout_s))
+        return hint.replace("{now}", wording.duration(self.timeout_s))
 
     @property
     def names_traces(self) -> bool:
@@ -333,7 +333,7 @@ class _Reading:
     def _shown(self, option: Option[object], text: str) -> str:
         """Return a value as an error message shows it, without secrets and URLs that may contain one."""
         hidden = option.secret or (option is options.BASE_URL and any(mark in text for mark in "@?#"))
-        if hidden or may_be_secret(text):
+        if hidden or LIKE_A_SECRET.match(text):
             return "the value"
         return json_reader.preview(self._redact(json_reader.printable(text)))
 
@@ -354,7 +354,7 @@ def gate_plans(policy: Layer) -> Iterator[str]:
     if settings.problems:
         raise ConfigurationError(settings.problems)
     for gate in settings.gates:
-        limits = ", ".join(f"{name} {number_format.decimal(limit)}" for name, limit in gate.limits.items())
+        limits = ", ".join(f"{name} {wording.decimal(limit)}" for name, limit in gate.limits.items())
         required = ", ".join(gate.required_mutation_categories)
         approvers = ", ".join(gate.reviewers) or "anyone with write access"
         parts = (
@@ -366,7 +366,7 @@ def gate_plans(policy: Layer) -> Iterator[str]:
             "does not block if Sepurux is down" if gate.on_outage is OnOutage.ALLOW else "",
             optional("only for changes of {}", gate.paths),
             optional("flaky: {}", ", ".join(f"{name} until {day}" for name, day in gate.flaky)),
-            f"waits {number_format.duration(gate.timeout_s)} at most",
+            f"waits {wording.duration(gate.timeout_s)} at most",
         )
         name = "a gate without a name" if gate.name == OF_INPUT else gate.name
         yield f"{name}: {joined('; ', *parts)}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated, Self
 
-from sepurux_action.common import json_reader, number_format
+from sepurux_action.common import json_reader, wording
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.config.command_line import in_workflow
@@ -262,7 +262,7 @@ def _undecided(found: GateDecision, worst: Run) -> GateDecision:
         every = [json_reader.preview(each.name) for each in scenarios]
         names = ", ".join(every[:MAX_NAMED])
         if every[MAX_NAMED:]:
-            names += f" and {number_format.pluralize(len(every) - MAX_NAMED, 'other')}"
+            names += f" and {wording.pluralize(len(every) - MAX_NAMED, 'other')}"
     if worst.decision is not Decision.PENDING:
         detail = detail or worst.reason
     decided = _decided(found, worst.decision, worst.rule, joined(": ", names, worst.reason), worst.hint)

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
-from sepurux_action.common import T, number_format
+from sepurux_action.common import T, wording
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Interrupted, describe_defect
 from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, ApiRequest, Result
 from sepurux_action.evaluation.runs import NO_OBJECT
@@ -255,7 +255,7 @@ class Engine:
             if wait >= left or wait < 0:
                 return error
             if self.is_new(trouble := f"{call.purpose}: {error.error}"):
-                self._log(f"{trouble}; next attempt in {number_format.duration(wait)}")
+                self._log(f"{trouble}; next attempt in {wording.duration(wait)}")
             yield self.now() + wait
 
     def retried_together(
@@ -296,7 +296,7 @@ class Engine:
             return result.payload
         if not result.temporary:
             raise EvaluationError(result.error, result.hint)
-        spent = number_format.duration(self.elapsed() - self.heard_s)
+        spent = wording.duration(self.elapsed() - self.heard_s)
         why = f"{call.purpose}: {result.error}"
         if asked := asked_to_wait(result):
             raise EvaluationError(f"{asked} ({why})", "{Rerun} after that time.")
@@ -316,4 +316,4 @@ def asked_to_wait(error: Result) -> str:
     """Return a clause on a `Retry-After` that is longer than the time that is left; '' without one."""
     if error.retry_after_s is None:
         return ""
-    return f"Sepurux asked to wait {number_format.duration(retry_wait(1, error, 0))}, longer than the time that is left"
+    return f"Sepurux asked to wait {wording.duration(retry_wait(1, error, 0))}, longer than the time that is left"

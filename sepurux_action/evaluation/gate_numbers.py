@@ -9,7 +9,7 @@ from datetime import date
 from enum import StrEnum, auto
 from statistics import fmean
 
-from sepurux_action.common import grouped, json_reader, number_format
+from sepurux_action.common import grouped, json_reader, wording
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config import options
 from sepurux_action.config.settings import Gate
@@ -234,7 +234,7 @@ def check_thresholds(
             low, *others = sorted((each for each in scenarios if each.low), key=lambda each: each.rate or 0)
             sentence = f"scenario {json_reader.preview(low.name)} passed {actual}, less than the required {required}"
             if others:
-                sentence += f", and so did {number_format.pluralize(len(others), 'other')}"
+                sentence += f", and so did {wording.pluralize(len(others), 'other')}"
         elif state is CheckState.MISSED or not sentence:
             sentence = metric.sentence(value or 0, limit)
         if not metric.less_is_better:
@@ -312,10 +312,10 @@ def check_drop(gate: Gate, numbers: Numbers, base: Base) -> Check:
     """Return the check of the drop, which the gate limits. It compares numbers as a commit status has them."""
     reading, actual = PASS_RATE.reading(numbers), published_numbers(numbers, gate).get(PASS_RATE.name)
     middle, drop, value, shown = median(base.results or (), PASS_RATE), 0.0, None, metrics.NOT_KNOWN
-    limit = round(gate.limits[DROP] * 100, number_format.MAX_DIGITS)
+    limit = round(gate.limits[DROP] * 100, wording.MAX_DIGITS)
     if actual is not None and middle is not None:
-        drop, shown = round((middle - actual) * 100, number_format.MAX_DIGITS), "0"
-        value = round(drop / 100, number_format.MAX_DIGITS)
+        drop, shown = round((middle - actual) * 100, wording.MAX_DIGITS), "0"
+        value = round(drop / 100, wording.MAX_DIGITS)
         if drop > 0:
             shown = _size(drop, limit)
     state, remark, sentence = _compare(actual, drop, limit, base, broken=reading.broken)
@@ -352,7 +352,7 @@ def _compare(
         return CheckState.NOT_COMPARED, remark, f"a drop of the {PASS_RATE.noun} is {remark}"
     if drop <= limit:
         return CheckState.MET, "", f"{PASS_RATE.named(actual)} is within the allowed drop"
-    results = number_format.pluralize(len(values), "result")
+    results = wording.pluralize(len(values), "result")
     below = f"{PASS_RATE.named(actual)} is {_size(drop, limit)} points below the median of {results} on {base.name}"
     if actual < min(values):
         return CheckState.MISSED, "", f"{below}, more than the allowed {_size(limit, drop)}, and below each of them"
@@ -363,4 +363,4 @@ def _compare(
 
 def _size(points: float, distinct_from: float) -> str:
     """Return a number of points with enough digits to differ from 0 and from another number."""
-    return max((number_format.score(abs(points), other) for other in (0.0, abs(distinct_from))), key=len)
+    return max((wording.score(abs(points), other) for other in (0.0, abs(distinct_from))), key=len)

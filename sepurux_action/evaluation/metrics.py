@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import partial
 from statistics import fmean
 
-from sepurux_action.common import json_reader, number_format
+from sepurux_action.common import json_reader, wording
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config import options
 from sepurux_action.config.settings import Gate
@@ -84,7 +84,7 @@ class Metric:
         """Return the number as a part of a commit status: `1 failure`, `- failures` if it is unknown."""
         if value is None:
             return self.published.format("-")
-        number = number_format.decimal(value * 100 if self.percent else value)
+        number = wording.decimal(value * 100 if self.percent else value)
         if not self.integer and "." not in number:
             number += ".0"
         text = self.published.format(f"{number}%" if self.percent else number)
@@ -92,7 +92,7 @@ class Metric:
 
     def named(self, value: float) -> str:
         if self.integer:
-            return number_format.pluralize(value, self.noun)
+            return wording.pluralize(value, self.noun)
         return f"{self.noun} {self.write(value, None)}"
 
     def reached_by(self, value: float, limit: float | None = None) -> str:
@@ -145,11 +145,11 @@ _rate = partial(
     Metric,
     kind=Kind.MEAN,
     read_value=partial(json_reader.number, low=0, high=1, digits=RATE_DIGITS),
-    write=number_format.percent,
+    write=wording.percent,
     highest=1,
     percent=True,
 )
-_integer = partial(Metric, read_value=read_count, write=lambda value, _: number_format.count(value), integer=True)
+_integer = partial(Metric, read_value=read_count, write=lambda value, _: wording.count(value), integer=True)
 _of_hundred = partial(Metric, kind=Kind.MEAN, read_value=partial(json_reader.number, low=0, high=100), highest=100)
 
 PASS_RATE = _rate(
@@ -190,7 +190,7 @@ RELIABILITY_SCORE = _of_hundred(
     label="Reliability score",
     noun="score",
     read_value=_read_score,
-    write=number_format.score,
+    write=wording.score,
     threshold=options.MIN_RELIABILITY_SCORE.name,
     output="Reliability score, from 0 to 100.",
     published="score {}",
@@ -232,14 +232,14 @@ METRICS = (
         name="scenario_coverage",
         label="Scenario coverage",
         noun="scenario coverage",
-        write=lambda value, _: number_format.percent(value / 100),
+        write=lambda value, _: wording.percent(value / 100),
         field="scenario_coverage_pct",
     ),
     _of_hundred(
         name="mutation_coverage",
         label="Mutation coverage",
         noun="mutation coverage",
-        write=lambda value, _: f"{number_format.decimal(value)} of 100",
+        write=lambda value, _: f"{wording.decimal(value)} of 100",
         field="mutation_coverage_score",
     ),
 )

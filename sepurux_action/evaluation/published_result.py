@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sepurux_action.common import json_reader, number_format
+from sepurux_action.common import json_reader, wording
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation.failures import BaseScenario
@@ -61,9 +61,9 @@ def published_numbers(numbers: Numbers, gate: Gate) -> Mapping[str, float]:
         published[metric.name] = reading.value
         if not metric.integer:
             scale = 100 if metric.percent else 1
-            exact, other = (Decimal(number_format.decimal(each)) * scale for each in (reading.value, limit or 0))
+            exact, other = (Decimal(wording.decimal(each)) * scale for each in (reading.value, limit or 0))
             others = (other, Decimal(0), Decimal(100))
-            rounded = (round(exact, digits) for digits in range(MIN_DIGITS, number_format.MAX_DIGITS))
+            rounded = (round(exact, digits) for digits in range(MIN_DIGITS, wording.MAX_DIGITS))
             found = (each for each in rounded if all(each.compare(other) == exact.compare(other) for other in others))
             published[metric.name] = float(next(found, exact) / scale)
     return published
@@ -96,7 +96,7 @@ def parse_description(text: object) -> Result | None:
         number, value = "".join(_NUMBER.findall(part)), None
         try:
             if number != "-":
-                value = round(float(number) / (100 if metric.percent else 1), number_format.MAX_DIGITS + 2)
+                value = round(float(number) / (100 if metric.percent else 1), wording.MAX_DIGITS + 2)
         except ValueError:
             return None
         if metric.publish(value) != part or metric.read_value(value).broken:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from sepurux_action.common import number_format
+from sepurux_action.common import wording
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.common.wording import capitalized, joined, optional
 from sepurux_action.config.settings import Gate, Trace
@@ -91,7 +91,7 @@ class StepEvaluation:
 
     def _log_heartbeat(self) -> None:
         elapsed_s = self.engine.elapsed()
-        elapsed, left = map(number_format.duration, (elapsed_s, max(0.0, self._longest_timeout_s - elapsed_s)))
+        elapsed, left = map(wording.duration, (elapsed_s, max(0.0, self._longest_timeout_s - elapsed_s)))
         names = [each.label or each.gate.name for each in self._runs if not each.complete]
         more = f", and {len(names) - MOST_NAMED} more" if names[MOST_NAMED:] else ""
         waiting = f"waiting for {', '.join(names[:MOST_NAMED])}{more}"
@@ -130,7 +130,7 @@ class _Evaluation:
         self.run = run = replace(self.run, elapsed_s=self.run.elapsed_s or self._engine.elapsed())
         self._engine.show_progress()
         # Of several runs, say why: the report, at the end of the log, does not say it of each.
-        waited, why = f" after {number_format.duration(run.elapsed_s)}", run.reason if self.label else ""
+        waited, why = f" after {wording.duration(run.elapsed_s)}", run.reason if self.label else ""
         if self.label and run.decision.is_decided:
             why = summary(run.numbers)
         elif self.label and run.decision is Decision.PENDING:  # the reason says it
@@ -231,7 +231,7 @@ class _Evaluation:
             if wait > left - MIN_POLL_WAIT_S:  # the last poll is at the deadline
                 wait = max(0.0, left)
             if error and not (before and before.error == error.error):
-                self._log(f"poll failed: {error.error}; next poll in {number_format.duration(wait)}")
+                self._log(f"poll failed: {error.error}; next poll in {wording.duration(wait)}")
             yield engine.now() + wait
 
     def _poll(self, started: float) -> Steps[tuple[Run | Result, bool]]:
@@ -282,7 +282,7 @@ class _Evaluation:
         """
         elapsed_s, timeout_s = self._engine.elapsed(), self.gate.timeout_s
         self.run = replace(self.run, elapsed_s=min(elapsed_s, timeout_s))  # a report shows what the reason says
-        waited = number_format.duration(self.run.elapsed_s)
+        waited = wording.duration(self.run.elapsed_s)
         failed = joined(", and ", error.error, asked_to_wait(error)) if error else ""
         if shown is None or (error and timeout_s - elapsed_s >= MIN_POLL_WAIT_S):
             told = f"No poll of the run succeeded within {waited}: {failed}"

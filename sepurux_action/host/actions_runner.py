@@ -16,7 +16,7 @@ from typing import TextIO
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor
-from sepurux_action.common.wording import joined, location
+from sepurux_action.common.wording import joined
 from sepurux_action.host.output import Level, Output, painted, plain
 
 PREFIX = "INPUT_"
@@ -81,7 +81,7 @@ class ActionsRunner(Output):
         """
         self._annotations[level] += 1
         if self._annotations[level] > MAX_ANNOTATIONS:
-            self.log(joined(": ", level, location(file, line), text))
+            self.log(joined(": ", level, f"{file}:{line}" if file else "", text))
             return
         given = {"file": file, "line": str(line or ""), "title": title}
         properties = (f"{name}={plain(each, self.redact).translate(_PROPERTY)}" for name, each in given.items() if each)

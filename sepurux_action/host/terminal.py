@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TextIO
 
-from sepurux_action.common import json_reader, number_format
+from sepurux_action.common import json_reader, wording
 from sepurux_action.host.output import FIRST_WORD, Level, Output, painted, plain
 
 # What stands for the symbols on a stream that cannot encode them all.
@@ -37,7 +37,7 @@ def encodable(text: str, stream: TextIO) -> str:
 def waiting_line(what: str, elapsed_s: float, left_s: float, columns: int) -> str:
     """Return the line that is rewritten, which leaves FREE_COLUMNS free."""
     most = max(1, columns - FREE_COLUMNS)
-    elapsed, left = number_format.duration(math.floor(elapsed_s)), number_format.duration(math.ceil(left_s))
+    elapsed, left = wording.duration(math.floor(elapsed_s)), wording.duration(math.ceil(left_s))
     times = f", {elapsed} (gives up in {left})"
     shown = json_reader.shorten(json_reader.in_columns(what), max(1, most - len(times)))
     return (shown + times)[:most].replace("\0", "")

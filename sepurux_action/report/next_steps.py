@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from sepurux_action.common import grouped, number_format
+from sepurux_action.common import grouped, wording
 from sepurux_action.common.wording import capitalized, optional
 from sepurux_action.config.options import REVIEWERS
 from sepurux_action.evaluation.decision import Reason, Refusal
@@ -79,7 +79,7 @@ def _of_several(say: View) -> Iterator[Markdown]:
             what_to_do = say.paragraph(fixed, linked)
         yield say.paragraph(say.bold("Blocked by {gates}.", gates=say.gates(gates, names)), what_to_do)
     for gates in approvals.shown:
-        need = number_format.agree(len(gates), "{gates} needs an approval.", "{gates} need an approval.")
+        need = "{gates} needs an approval." if len(gates) == 1 else "{gates} need an approval."
         yield say.paragraph(say.bold(need, gates=say.gates(gates, names)), approvers(say, gates))
     for gates in undecided.shown:
         state = ending(say, gates[0])
@@ -90,7 +90,7 @@ def _of_several(say: View) -> Iterator[Markdown]:
         blocked = say.bold("Blocked by {gates}{state}.", gates=say.gates(gates, names), state=state)
         yield say.paragraph(blocked, remedy(say, *gates))
     if more := alike.more + approvals.more + undecided.more:
-        reasons = number_format.pluralize(more, "other reason")
+        reasons = wording.pluralize(more, "other reason")
         yield say.paragraph(say.bold("More gates block"), say("for {reasons}.", reasons=reasons))
 
 
@@ -148,7 +148,7 @@ def _explanation(say: View, gate: GateFacts) -> Markdown:
         more = evidence(say, gate)
     if gate.only_missed == REQUIRED_CATEGORIES:
         lacking = gate.missed[0].check.lacking
-        names, it = say.listed(lacking, "and"), number_format.agree(len(lacking), "it", "them")
+        names, it = say.listed(lacking, "and"), "it" if len(lacking) == 1 else "them"
         had = say("The evaluation had no mutation {names}{run}.", names=names, run=in_brackets(say, gate))
         add = "Add {it} to the campaign's mutations at Sepurux, or remove {it} from {setting}."
         more = say.paragraph(had, say(add, it=it, setting=say.prose(f"{{{REQUIRED_CATEGORIES}}}")))
@@ -224,11 +224,12 @@ def fix(say: View, gate: GateFacts, whose: str) -> Markdown:
     count, worse, what = len(gate.failures), len(gate.got_worse), _counted([gate])
     to_fix = say("Fix {whose} {what}{push}.", whose=whose, what=what or "failures")
     if gate.dropped and (worse or not count):
-        what = number_format.agree(worse, "the scenario that got worse", f"the {worse} scenarios that got worse")
+        what = "the scenario that got worse" if worse == 1 else f"the {worse} scenarios that got worse"
         to_fix = say("Fix {what}{push}.", what=what if worse else "what got worse")
     elif what and all(each.on_base and not each.is_new for each in gate.failures):
-        one = "Failures of this kind are on {base} too. Fix it{push}."
-        also = number_format.agree(count, one, "Such failures are on {base} too. Fix all {count}{push}.")
+        also = "Such failures are on {base} too. Fix all {count}{push}."
+        if count == 1:
+            also = "Failures of this kind are on {base} too. Fix it{push}."
         to_fix = say(also, count=count)
     return say.paragraph(allowed_drops(say, gate), to_fix, lacking, evidence(say, gate))
 
@@ -259,7 +260,7 @@ def _counted(gates: Sequence[GateFacts]) -> str:
     if not new and (not failures or any(gate.unlisted or gate.below for gate in gates)):
         return ""
     count, noun = new or len(failures), "new failure" if new else "failure"
-    return number_format.agree(count, noun, f"{count} {noun}s")
+    return noun if count == 1 else f"{count} {noun}s"
 
 
 def allowed_drops(say: View, gate: GateFacts) -> Markdown:

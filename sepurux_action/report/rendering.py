@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jinja2
 
-from sepurux_action.common import json_reader, number_format
+from sepurux_action.common import json_reader, wording
 from sepurux_action.config.settings import Change
 from sepurux_action.evaluation import metrics, published_result
 from sepurux_action.evaluation.metrics import BY_OPTION
@@ -129,11 +129,11 @@ def _values(change: Change) -> list[Markdown]:
 
 
 _FILTERS: dict[str, Callable[..., object]] = {
-    "plural": number_format.pluralize,
+    "plural": wording.pluralize,
     "sha": lambda commit: commit[:SHORT_SHA],
-    "whole": number_format.count,
-    "duration": number_format.duration,
-    "percent": number_format.percent,
+    "whole": wording.count,
+    "duration": wording.duration,
+    "percent": wording.percent,
     "unescaped": Markdown,
     # of Markdown
     "state": state_of,

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from sepurux_action.common import grouped, number_format
+from sepurux_action.common import grouped, wording
 from sepurux_action.config.command_line import command_lines
 from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.config.settings import Change
@@ -287,7 +287,7 @@ class GateFacts:
         failed, every, count = self.failed_scenarios, self.what_failed.scenarios, self.result.value(SCENARIOS)
         if not failed or count is None or count < max(2, len(every)):
             return ""
-        of_all = f"{len(failed)} of {number_format.pluralize(count, 'scenario')}"
+        of_all = f"{len(failed)} of {wording.pluralize(count, 'scenario')}"
         if any(each.incomplete and not each.failed for each in every):
             return f"in at least {of_all}"
         return f"in {of_all}"
@@ -316,7 +316,7 @@ class GateFacts:
         if not self.scenarios or self.result.value(SCENARIOS) != len(every):
             return ""
         passed = sum(each.read and state_of(each) is State.PASSED for each in every)
-        return f"{passed} of {number_format.pluralize(len(every), 'scenario')} passed"
+        return f"{passed} of {wording.pluralize(len(every), 'scenario')} passed"
 
     def why_undecided(self, scenario: Scenario) -> tuple[str, str]:
         """Return why a scenario has no decision or no failure, and what to do; both '' if the gate's reason says it."""
@@ -337,7 +337,7 @@ class GateFacts:
         """Return the mean pass rate on the base, `100% (4 results)`, '' if it is not known."""
         if scenario.base_rate is None:
             return ""
-        results = number_format.pluralize(len(scenario.base_rates), "result")
+        results = wording.pluralize(len(scenario.base_rates), "result")
         return f"{self.rate(PASS_RATE.rounded(scenario.base_rate))} ({results})"
 
     @property

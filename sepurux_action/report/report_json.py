@@ -13,7 +13,7 @@ from operator import itemgetter
 from types import NoneType
 from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
 
-from sepurux_action.common import json_reader, number_format
+from sepurux_action.common import json_reader, wording
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import OPTIONS, OnOutage, SectionKind, Stage
 from sepurux_action.config.settings import Change
@@ -377,7 +377,7 @@ def step_outputs(gates: Sequence[GateDecision], report: Report) -> dict[str, str
         "decision": decision.value,
         "conclusion": conclusion(any(gate.blocks for gate in gates)),
         "reason": worst.reason,
-        **{name: "" if value is None else number_format.decimal(value) for name, value in numbers.items()},
+        **{name: "" if value is None else wording.decimal(value) for name, value in numbers.items()},
         "run_id": _joined(run_ids(worst.runs)),
         "trace_id": _joined([each.trace_id for each in worst.runs]),
         "campaign_id": run.campaign_id,

@@ -6,7 +6,7 @@ Comment, summary, annotation, and log use these sentences.
 import re
 from collections.abc import Iterator, Sequence
 
-from sepurux_action.common import json_reader, number_format
+from sepurux_action.common import json_reader, wording
 from sepurux_action.common.wording import capitalized, joined, optional
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.failures import Failure
@@ -33,10 +33,10 @@ CHECK_RECORDING = ("Check what your recording contains", "record-traces.md#what-
 def ending(say: View, gate: GateFacts) -> Markdown:
     if gate.result.decision is Decision.PENDING:
         waited_s = min(gate.result.worst.elapsed_s or gate.result.gate.timeout_s, gate.result.gate.timeout_s)
-        return say(": no decision after {waited}", waited=number_format.duration(waited_s))
+        return say(": no decision after {waited}", waited=wording.duration(waited_s))
     if gate.state is State.CANCELED:
         after = gate.result.worst.elapsed_s and not say.as_markdown
-        waited = say.when(after, " after {waited}", waited=number_format.duration(gate.result.worst.elapsed_s))
+        waited = say.when(after, " after {waited}", waited=wording.duration(gate.result.worst.elapsed_s))
         return say(": {word}{waited}", word=gate.state.word, waited=waited)
     if gate.result.decision is Decision.ERROR:
         if what := headline(gate):
@@ -89,7 +89,7 @@ def _phrase(say: View, gate: GateFacts, row: Row) -> Markdown:
     if metric is metrics.LOWEST_SCENARIO and gate.below:
         lowest, *others = gate.below
         needed, name = metric.write(row.check.limit, value), say.code(lowest.name) or say("no name")
-        more = number_format.pluralize(len(others), "other scenario")
+        more = wording.pluralize(len(others), "other scenario")
         if others:
             return say("{name} and {more} passed less than {needed}", name=name, more=more, needed=needed)
         return say("{name} passed {rate}, {needed} needed", name=name, rate=row.check.actual, needed=needed)
@@ -106,7 +106,7 @@ def title(say: View) -> Markdown:
     report, gates = say.report, say.report.gates
     every, blocking, waiting = len(gates), report.blocking, report.in_state(State.NEEDS_APPROVAL)
     if report.problems:
-        return say("{problems} in the settings", problems=number_format.pluralize(len(report.problems), "problem"))
+        return say("{problems} in the settings", problems=wording.pluralize(len(report.problems), "problem"))
     if every == 1:
         return say("{name}{ending}", name=say.code(gates[0].name), ending=ending(say, gates[0]))
     counts = [(len(blocking), "blocks", "block"), (len(waiting), "needs an approval", "need an approval")]
@@ -163,7 +163,7 @@ def of_report(say: View) -> Iterator[Markdown]:
     if registered := [each for each in decided if not (each.result.gate.uploads_traces or each.name in blocking)]:
         one_of = "⚠️ {gates} evaluates stored scenarios, so it says nothing about this pull request."
         all_ = "⚠️ {gates} evaluate stored scenarios, so they say nothing about this pull request."
-        yield say(number_format.agree(len(registered), one_of, all_), gates=say("It") if one else say.gates(registered))
+        yield say(one_of if len(registered) == 1 else all_, gates=say("It") if one else say.gates(registered))
     for gate in detailed:
         of_gate, found = say.when(not one, " of {gate}", gate=say.code(gate.name)), gate.what_failed
         idle = [each for each in found.scenarios if each.idle]
@@ -172,11 +172,11 @@ def of_report(say: View) -> Iterator[Markdown]:
             called = "⚠️ {name}{of_gate} calls none of the tools that it always calls on {base}: {tools}."
             yield say(called, name=name, of_gate=of_gate, tools=tools)
         if silent := [each.name for each in idle if not each.base_tools]:
-            call, names = number_format.agree(len(silent), "calls", "call"), say.listed(silent, "and", MOST_NAMED)
+            call, names = "calls" if len(silent) == 1 else "call", say.listed(silent, "and", MOST_NAMED)
             no_tool = "⚠️ {names}{of_gate} {call} no tool, so there may be nothing to evaluate."
             yield say.paragraph(say(no_tool, names=names, of_gate=of_gate, call=call), say.page(*CHECK_RECORDING))
         if found.missing:
-            are = number_format.agree(len(found.missing), "is missing: {base} has it.", "are missing: {base} has them.")
+            are = "is missing: {base} has it." if len(found.missing) == 1 else "are missing: {base} has them."
             names = say.listed(found.missing, "and", MOST_NAMED)
             yield say("⚠️ {names}{of_gate} {are}", names=names, of_gate=of_gate, are=say(are))
 
@@ -223,7 +223,7 @@ def old_traces(say: View, gate: GateFacts) -> Markdown:
             "⚠️ {first} and {others} were recorded before commit {commit}, so they do not show what this commit's agent"
             " does."
         )
-    more, commit = number_format.pluralize(len(others), "other"), say.code(say.context.commit[:SHORT_SHA])
+    more, commit = wording.pluralize(len(others), "other"), say.code(say.context.commit[:SHORT_SHA])
     return say.paragraph(say(sentence, first=say.code(first), others=more, commit=commit), say.page(*RECORD))
 
 
@@ -238,7 +238,7 @@ def type_of_failure(say: View, gate: GateFacts, failure: Failure, *, named: bool
 
     They link their runs.
     """
-    times = "twice" if failure.count == 2 else number_format.pluralize(failure.count, "time")  # noqa: PLR2004
+    times = "twice" if failure.count == 2 else wording.pluralize(failure.count, "time")  # noqa: PLR2004
     many = say.when(failure.count > 1, ", {times}", times=times)
     under = say.when(say.code(failure.mutation), ", under {mutation}", mutation=say.code(failure.mutation))
     kind, where = say.code(failure.type) or say("no type"), ""
@@ -251,7 +251,7 @@ def type_of_failure(say: View, gate: GateFacts, failure: Failure, *, named: bool
         most = MOST_SCENARIOS if say.place == "summary" else 1
         shown = [scenario(say, gate, each) for each in scenarios[:most]]
         if scenarios[most:]:
-            shown.append(Markdown(number_format.pluralize(len(scenarios) - most, "other")))
+            shown.append(Markdown(wording.pluralize(len(scenarios) - most, "other")))
         where = optional(" in {}", joined(" and ", ", ".join(shown[:-1]), *shown[-1:]))
     return Markdown(f"{kind}{where}{under}{many}")
 
@@ -262,12 +262,12 @@ def scenario(say: View, gate: GateFacts, of: Scenario) -> Markdown:
 
 def unread(say: View, gate: GateFacts) -> Markdown:
     failures, scenarios = gate.what_failed.unread_failures, gate.what_failed.unread_scenarios
-    of_scenarios = number_format.pluralize(scenarios, "scenario")
+    of_scenarios = wording.pluralize(scenarios, "scenario")
     if not failures:
         return say.when(scenarios, "The failures of {scenarios} were not read.", scenarios=of_scenarios)
-    more = number_format.pluralize(failures, "more failure")
+    more = wording.pluralize(failures, "more failure")
     where = say.when(scenarios, " in {scenarios}", scenarios=of_scenarios)
-    were = number_format.agree(failures, "{more}{where} was not read.", "{more}{where} were not read.")
+    were = "{more}{where} was not read." if failures == 1 else "{more}{where} were not read."
     return say(were, more=more, where=where)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from sepurux_action.common import json_reader, number_format
+from sepurux_action.common import json_reader, wording
 from sepurux_action.common.wording import joined
 from sepurux_action.evaluation.decision import summarize
 from sepurux_action.evaluation.gate_numbers import Scenario
@@ -201,9 +201,9 @@ def scenario_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> list[Mar
     for each in scenarios:
         others = []
         if unsafe := each.value(UNSAFE_ATTEMPTS):
-            others.append(f"{number_format.count(unsafe)} unsafe")
+            others.append(f"{wording.count(unsafe)} unsafe")
         if each.recordings[1:]:
-            others.append(number_format.pluralize(len(each.recordings), "recording"))
+            others.append(wording.pluralize(len(each.recordings), "recording"))
         if on_base := gate.rate_on_base(each):
             others.append(f"{base_heading(gate.context.base_ref)}: {on_base}")
         rate = gate.rate(each.value(PASS_RATE))

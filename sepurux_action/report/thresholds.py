@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
-from sepurux_action.common import number_format
+from sepurux_action.common import wording
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import GateDecision
@@ -113,7 +113,7 @@ def rows_of_checks(result: GateDecision, base_results: Results) -> tuple[Row, ..
             if metric:
                 base = median(base_results, metric)
                 if base is not None and check.threshold != DROP and metric.name in now:
-                    difference = round(now[metric.name] - base, number_format.MAX_DIGITS)
+                    difference = round(now[metric.name] - base, wording.MAX_DIGITS)
         rows.append(Row(check=check, state=state, base=base, difference=difference))
     return tuple(sorted(rows, key=lambda row: row.place))
 
@@ -140,7 +140,7 @@ def rows_of_table(result: GateDecision, base_results: Results, checked: tuple[Ro
             metric=SCENARIOS.name,
             label=SCENARIOS.label,
             required=metrics.NOT_KNOWN,
-            actual=number_format.count(count),
+            actual=wording.count(count),
             state=CheckState.WITHIN_RANGE,
             limit=0,
         )

@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import Generic, NamedTuple
 
-from sepurux_action.common import T, grouped, json_reader, number_format
+from sepurux_action.common import T, grouped, json_reader, wording
 from sepurux_action.common.wording import joined
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.errors import Problem
@@ -197,7 +197,7 @@ class View:
         return self.listed((gate.name for gate in gates), "and", most)
 
     def tools(self, tools: Iterable[tuple[str, int]]) -> Markdown:
-        return Markdown(", ".join(f"{self.code(tool)} {number_format.count(count)}" for tool, count in tools))
+        return Markdown(", ".join(f"{self.code(tool)} {wording.count(count)}" for tool, count in tools))
 
     @cached_property
     def base(self) -> Markdown:

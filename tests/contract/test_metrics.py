@@ -9,7 +9,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.common import number_format
+from sepurux_action.common import wording
 from sepurux_action.config import options
 from sepurux_action.config.options import flag, flag_layer
 from sepurux_action.config.settings import REGISTERED, Gate, Trace, read_settings
@@ -56,7 +56,7 @@ class Case:
 
     @property
     def limit(self) -> float:
-        middle = number_format.decimal((self.value(self.good) + self.value(self.bad)) / 2)
+        middle = wording.decimal((self.value(self.good) + self.value(self.bad)) / 2)
         return {option.name: option for option in options.LIMITS}[self.metric.threshold].parse(middle)
 
     @property
@@ -100,7 +100,7 @@ def settings_with(option: str, text: str) -> Gate:
 
 @by_metric("threshold")
 def test_a_threshold_is_read_sent_and_decides(case: Case) -> None:
-    threshold, text = case.metric.threshold, number_format.decimal(case.limit)
+    threshold, text = case.metric.threshold, wording.decimal(case.limit)
     assert settings_with(threshold, text).limits[threshold] == case.limit
     met, missed = (a_result(a_run(case.run(raw, "pass")), gate=case.gate) for raw in (case.good, case.bad))
     assert (met.decision, missed.decision) == (Decision.PASS, Decision.FAIL)
@@ -132,7 +132,7 @@ def test_a_number_is_in_report_json_in_outputs_and_in_the_sandbox(case: Case) ->
         assert case.metric.name in OUTPUTS
         assert step_outputs([case.result], build_report([case.result], a_context()))[
             case.metric.name
-        ] == number_format.decimal(bad)
+        ] == wording.decimal(bad)
 
 
 @by_metric("published")
@@ -154,7 +154,7 @@ def test_a_threshold_is_in_every_report(case: Case) -> None:
     name, threshold, label = case.metric.name, case.metric.threshold, case.metric.label
     assert [row["metric"] for row in gate_in_json(case)["thresholds"]] == [name]
     (gate,) = case.report.gates
-    command = f"{flag(threshold)} {number_format.decimal(case.limit)}"
+    command = f"{flag(threshold)} {wording.decimal(case.limit)}"
     for text, part in (
         (render_comment(case.report, ""), f"{label} |"),
         (" ".join(render_lines(case.report, "terminal")), label),
