@@ -10,19 +10,27 @@ from sepurux_action.common import wording
 from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.settings import POLICY_PATH, gate_plans
 from sepurux_action.errors import ConfigurationError, Interrupted
-from sepurux_action.evaluate import evaluate, read_kept, read_record
 from sepurux_action.evaluation.decision import EXIT_UNDECIDED, exit_status
+from sepurux_action.flow.execution import (
+    Connections,
+    Invocation,
+    begin,
+    from_command_line,
+    from_step,
+    log_start,
+    with_settings,
+)
+from sepurux_action.flow.publish import publish, publish_problems, report_context
+from sepurux_action.flow.results import find_results, read_kept, read_record
 from sepurux_action.github.policy_source import check_file
 from sepurux_action.github.subject import read_subject, with_base
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Level, Output
 from sepurux_action.host.terminal import Terminal
-from sepurux_action.publish import publish, publish_problems, report_context
 from sepurux_action.report.rendering import render_lines
 from sepurux_action.report.report import Report, build_report, shortened
 from sepurux_action.report.report_json import json_text, without_decision
-from sepurux_action.step import Connections, Invocation, begin, from_command_line, from_step
 
 CONNECTIONS = Connections()
 UNFINISHED = "The step ended before the gate had a result. Re-run the job."
@@ -62,27 +70,25 @@ def run_gates(
     connections: Connections = CONNECTIONS,
 ) -> int:
     """Show the report; return the exit status: 0, 1 if a `fail` blocks, 2 if anything else does, or a signal's."""
-    step = begin(invocation, host, signals, connections)
-    step = replace(step, subject=read_subject(step.calls, step.event))
+    execution = begin(invocation, host, signals, connections)
+    execution = replace(execution, subject=read_subject(execution.calls, execution.event))
     try:
-        if not step.event.skip_reason:
-            step = step.with_policy_file()  # of which the report on an error below says what it knows
-        step = step.with_all_settings().with_reviews()
+        execution = with_settings(execution)
     except ConfigurationError as error:
-        show(publish_problems(step, error))
+        show(publish_problems(execution, error))
         return signals.status(EXIT_UNDECIDED)
-    step = step if step.event.by_review else read_kept(step)
-    step.log_start()
-    step = replace(step, subject=with_base(step.calls, step.subject, step.settings.gates))
-    record = read_record(step)
-    results, pull = evaluate(step, record)
-    status = exit_status(results)
-    report = build_report(results, report_context(step))
+    execution = read_kept(execution)
+    log_start(execution)
+    base = with_base(execution.calls, execution.subject, execution.settings.gates)
+    execution = replace(execution, subject=base)
+    record = read_record(execution)
+    results, pull = find_results(execution, record)
+    report = build_report(results, report_context(execution))
     if signals.received:  # 5 s are left for everything
         report = shortened(report)
-    publish(step, record, pull, results, report)
+    publish(execution, record, pull, results, report)
     show(report)
-    return signals.status(status)
+    return signals.status(exit_status(results))
 
 
 def _check(files: Sequence[str], terminal: Terminal, signals: Signals) -> int:

@@ -18,14 +18,6 @@ from sepurux_action.config.options import OnOutage, Stage, input_layer
 from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import REGISTERED, Change, Gate, Trace, read_settings
 from sepurux_action.errors import ConfigurationError, Problem
-from sepurux_action.evaluate import (
-    NO_CREDENTIALS,
-    NO_CREDENTIALS_HINT,
-    NOT_AFFECTED,
-    RECORD_HINT,
-    RECORD_UNREAD,
-    UNREAD_RESULTS_HINT,
-)
 from sepurux_action.evaluation.decision import (
     ApprovalStatus,
     GateDecision,
@@ -42,6 +34,14 @@ from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.published_result import Result, Results
 from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run, decide, numbers_key
 from sepurux_action.evaluation.step_evaluation import CANCELED
+from sepurux_action.flow.results import (
+    NO_CREDENTIALS,
+    NO_CREDENTIALS_HINT,
+    NOT_AFFECTED,
+    RECORD_HINT,
+    RECORD_UNREAD,
+    UNREAD_RESULTS_HINT,
+)
 from sepurux_action.github.event import Event
 from sepurux_action.github.policy_source import resolve_policy
 from sepurux_action.github.queries import Subject

@@ -25,7 +25,7 @@ IMPURE = {
     "host.output": (),
     "host.terminal": (),
     "report.rendering": ("jinja2",),
-    "step": (),
+    "flow.execution": (),
 }
 OUTSIDE = {"os", "sys", "time", "threading", "pathlib", "socket", "subprocess", "signal", "random"}
 
@@ -35,16 +35,14 @@ LEVELS = (
     ("config",),
     ("evaluation",),
     ("github", "report"),
-    ("step",),
-    ("evaluate",),
-    ("publish",),
+    ("flow",),
     ("app",),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 EVERYONE = {"errors", "common"}  # errors.py uses common, and host uses both
 
 # Each sends a secret to the host that it belongs to.
-REVEALERS = {"step", "evaluation.transport", "github.connection"}
+REVEALERS = {"flow.execution", "evaluation.transport", "github.connection"}
 
 
 def name_of(path: Path) -> str:

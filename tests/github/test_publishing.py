@@ -13,8 +13,9 @@ from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH, Gate, Settings
 from sepurux_action.errors import Interrupted, Problem
-from sepurux_action.evaluate import evaluate, read_record
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
+from sepurux_action.flow.execution import Connections, Execution, from_command_line
+from sepurux_action.flow.results import find_results, read_record
 from sepurux_action.github.client import FIRST_READ_S, MAX_PAGES, PAGE, READS_S
 from sepurux_action.github.comment import read_again
 from sepurux_action.github.event import Head
@@ -23,7 +24,6 @@ from sepurux_action.github.reviews import request_reviews
 from sepurux_action.github.statuses import STATUSES_S, publish_pending
 from sepurux_action.github.subject import changes_policy, is_skipped
 from sepurux_action.host.deadlines import Signals
-from sepurux_action.step import Connections, Step, from_command_line
 from tests import backend
 from tests.builders import PASSING, a_gate, a_result, a_run
 from tests.fakes import FakeClock
@@ -159,8 +159,8 @@ def test_a_github_that_hangs_ends_each_part_at_its_deadline(scene: Scene) -> Non
 def run_gates(scene: Scene, *gates: Gate) -> PullRequest | None:
     """Evaluate without a secret, so that nothing is asked of the backend; return the pull request that was read."""
     invocation, now, settings = from_command_line(parse_command_line([]), {}), datetime.now(UTC), Settings(gates=gates)
-    step = Step(invocation, scene.output, Signals(), Connections(), scene.calls, scene.subject, now, settings)
-    return evaluate(step, read_record(step))[1]
+    execution = Execution(invocation, scene.output, Signals(), Connections(), scene.calls, scene.subject, now, settings)
+    return find_results(execution, read_record(execution))[1]
 
 
 def publish(scene: Scene, decided: Sequence[GateDecision], text: str = "Report") -> str:

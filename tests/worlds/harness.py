@@ -25,8 +25,8 @@ from sepurux_action.evaluation.failures import BaseScenario
 from sepurux_action.evaluation.published_result import Result
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.evaluation.transport import Transport
+from sepurux_action.flow.execution import Connections
 from sepurux_action.host.deadlines import Signals, Timeouts
-from sepurux_action.step import Connections
 from tests import backend as be
 from tests.fakes import FakeClock, FakeEngine
 from tests.github_double import BOT, GitHub

@@ -14,6 +14,7 @@ from sepurux_action.evaluation.gate_numbers import Base, WhatFailed
 from sepurux_action.evaluation.published_result import Results, comparable
 from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run
 from sepurux_action.evaluation.step_evaluation import CANCELED, StepEvaluation
+from sepurux_action.flow.execution import Execution
 from sepurux_action.github import statuses
 from sepurux_action.github.client import GitHubError, Kind, Operation, advice
 from sepurux_action.github.comment import read_again
@@ -23,7 +24,6 @@ from sepurux_action.github.reviews import approval
 from sepurux_action.github.statuses import Record
 from sepurux_action.github.subject import operation_on_base
 from sepurux_action.host.output import Level, read_file
-from sepurux_action.step import Step
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."
 UNDECIDED = "A review evaluates nothing, and no run has decided on this commit yet."
@@ -41,73 +41,80 @@ UNREAD_RESULTS_HINT = (
 ON_BRANCH = frozenset({"push", "schedule", "workflow_dispatch"})  # events that evaluate the branch of GITHUB_REF
 
 
-def read_kept(step: Step) -> Step:
-    """Return the run with the results in its folder. Any other content counts as none, with a note."""
-    folder, content, problem = step.settings.baseline_dir and step.folder(step.settings.baseline_dir), None, ""
-    if not (folder and step.signing_key):
-        return step
+def read_kept(execution: Execution) -> Execution:
+    """Return the execution with the results in its folder. Any other content counts as none, with a note."""
+    settings, event, key = execution.settings, execution.event, execution.signing_key
+    folder = execution.folder(settings.baseline_dir) if settings.baseline_dir else None
+    if folder is None or not key or event.by_review:
+        return execution
+    content, problem = None, ""
     try:
         content = read_file(folder / FILE, MAX_BYTES)
     except OSError as error:
         problem = f"{FILE} could not be read: {error.strerror}."
-    results, note = read_results(content, step.signing_key, step.event.repository)
+    results, note = read_results(content, key, event.repository)
     note = problem or note
-    if note and not step.event.name:  # a terminal shows no notes, and drops are compared with these results there
-        step.host.annotate(Level.WARNING, note)
-    return replace(step, kept=results, kept_note=note)
+    if note and not event.name:  # a terminal shows no notes, and drops are compared with these results there
+        execution.host.annotate(Level.WARNING, note)
+    return replace(execution, kept=results, kept_note=note)
 
 
-def read_record(step: Step) -> Record:
+def read_record(execution: Execution) -> Record:
     """Return the record with the `fail` of each gate that an earlier run found at this commit; make others pending.
 
     A gate whose `fail` stays is not evaluated, whatever its other settings are (docs/configuration.md#re-runs). If it
     cannot be read, each gate is an error, unless the token may not set statuses: then there is no record. A review
     evaluates nothing: every gate has its newest decision, or is skipped.
     """
-    gates = step.settings.gates
-    if step.event.skip_reason:
+    gates = execution.settings.gates
+    if execution.event.skip_reason:
         return Record()
-    record = statuses.read_record(step.calls, step.subject, gates)
-    if step.event.by_review and record is not None:
+    record = statuses.read_record(execution.calls, execution.subject, gates)
+    if execution.event.by_review and record is not None:
         undecided = {gate.name: _not_run(gate, Decision.SKIPPED, UNDECIDED) for gate in gates}
         return replace(record, results={**undecided, **record.results})
     decided = record.results if record else {}
     fails = {name: each for name, each in decided.items() if each.decision is Decision.FAIL}
-    if not step.event.by_review:
+    if not execution.event.by_review:
         pending = [gate.name for gate in gates if gate.name not in fails]
-        statuses.publish_pending(step.calls, step.subject, pending)
-    if Operation.STATUS in step.calls.forbidden:
-        step.host.log(NO_RECORD)
+        statuses.publish_pending(execution.calls, execution.subject, pending)
+    if Operation.STATUS in execution.calls.forbidden:
+        execution.host.log(NO_RECORD)
     elif record is None:
         unread = Decision.ERROR, RECORD_UNREAD, RECORD_HINT, Rule.RECORD_UNREAD
         return Record(results={gate.name: _not_run(gate, *unread) for gate in gates})
     for name in fails:
-        step.host.progress(f"gate {name} failed at this commit already, so it is not evaluated again")
+        execution.host.progress(f"gate {name} failed at this commit already, so it is not evaluated again")
     return replace(record or Record(), results=fails)
 
 
-def evaluate(step: Step, record: Record) -> tuple[tuple[GateDecision, ...], PullRequest | None]:
+def find_results(execution: Execution, record: Record) -> tuple[tuple[GateDecision, ...], PullRequest | None]:
     """Return the result of each gate, and the pull request as it was afterwards, if the comment needs it.
 
     `record` has the results of gates that are not evaluated.
     """
-    gates = step.settings.gates
-    found = {**record.results, **_skipped(step, [gate for gate in gates if gate.name not in record.results])}
+    gates, skip_reason, found = execution.settings.gates, execution.event.skip_reason, dict(record.results)
+    for gate in gates:
+        if gate.name not in found and (skip_reason or gate.skipped):
+            why = f"{skip_reason}." if skip_reason else NOT_AFFECTED
+            found[gate.name] = _not_run(gate, Decision.SKIPPED, why)
     to_evaluate, names = [gate for gate in gates if gate.name not in found], [gate.name for gate in gates]
-    advised = {gate.name: (*statuses.advise(step.calls, step.subject, gate, names),) for gate in to_evaluate}
-    found |= _evaluate(step, to_evaluate)
-    results = {gate.name: _result(step, gate, found[gate.name], advised.get(gate.name, ())) for gate in gates}
-    if step.event.by_review or all(each.recorded for each in results.values()):
+    advised = {
+        gate.name: tuple(statuses.advise(execution.calls, execution.subject, gate, names)) for gate in to_evaluate
+    }
+    found |= _evaluate(execution, to_evaluate)
+    results = {gate.name: _enforced(execution, found[gate.name], advised.get(gate.name, ())) for gate in gates}
+    if execution.event.by_review or all(each.recorded for each in results.values()):
         return tuple(results.values()), None
-    changed, pull = _read_again(step, record, [*results.values()])
-    for name, each in changed.items():
-        results[name] = _result(step, results[name].gate, each)
+    changed, pull = _read_again(execution, record, [*results.values()])
+    for each in changed:
+        results[each.gate.name] = _enforced(execution, each)
     return tuple(results.values()), pull
 
 
 def _read_again(
-    step: Step, record: Record, results: Sequence[GateDecision]
-) -> tuple[Mapping[str, GateDecision], PullRequest | None]:
+    execution: Execution, record: Record, results: Sequence[GateDecision]
+) -> tuple[Sequence[GateDecision], PullRequest | None]:
     """Return what becomes of gates that did not fail, because another run published a `fail` in the meantime.
 
     If that cannot be read, they become errors. After a signal nothing is read, and no gate passes. If every gate has a
@@ -115,32 +122,26 @@ def _read_again(
     """
     known = (each for each in results if each.rule is not Rule.RECORD_UNREAD)
     not_failed = [each for each in known if each.decision is not Decision.FAIL]
-    new, pull, rule, why, hint = None, None, Rule.RECORD_UNREAD, RECORD_UNREAD, RECORD_HINT
-    if not step.signals.received:
-        pull = read_again(step.calls, step.event, step.settings)
-        new = statuses.read_new_fails(step.calls, step.subject, record, [each.gate for each in not_failed])
-    if step.signals.received:
+    found, pull, rule, why, hint = None, None, Rule.RECORD_UNREAD, RECORD_UNREAD, RECORD_HINT
+    if not execution.signals.received:
+        pull = read_again(execution.calls, execution.event, execution.settings)
+        gates = [each.gate for each in not_failed]
+        found = statuses.read_new_fails(execution.calls, execution.subject, record, gates)
+    if execution.signals.received:
         rule, why, hint = Rule.CANCELED, CANCELED, NEXT_STEPS[Rule.CANCELED]
-        new, not_failed = None, [each for each in not_failed if each.decision is Decision.PASS]
-    if new is not None:
-        return new.results, pull
+        found, not_failed = None, [each for each in not_failed if each.decision is Decision.PASS]
+    if found is not None:
+        return tuple(found.results.values()), pull
     error, nothing = Decision.ERROR, WhatFailed()
-    errors = {
-        each.gate.name: replace(each, decision=error, rule=rule, reason=why, detail=why, hint=hint, what_failed=nothing)
+    errors = (
+        replace(each, decision=error, rule=rule, reason=why, detail=why, hint=hint, what_failed=nothing)
         for each in not_failed
-    }
-    return errors, pull
+    )
+    return tuple(errors), pull
 
 
-def _skipped(step: Step, gates: Sequence[Gate]) -> dict[str, GateDecision]:
-    """Return the results of gates that are not evaluated: all, or those whose `paths` match no changed file."""
-    if why := step.event.skip_reason:
-        return {gate.name: _not_run(gate, Decision.SKIPPED, f"{why}.") for gate in gates}
-    return {gate.name: _not_run(gate, Decision.SKIPPED, NOT_AFFECTED) for gate in gates if gate.skipped}
-
-
-def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, GateDecision]:
-    settings, event = step.settings, step.event
+def _evaluate(execution: Execution, gates: Sequence[Gate]) -> Mapping[str, GateDecision]:
+    settings, event = execution.settings, execution.event
     if not gates:
         return {}
     if not (settings.token or settings.api_key):
@@ -151,82 +152,85 @@ def _evaluate(step: Step, gates: Sequence[Gate]) -> Mapping[str, GateDecision]:
         source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
     words = in_workflow if event.name else on_command_line
     credentials = Credentials(token=settings.token, api_key=settings.api_key, source=source, words=words)
-    transport = step.connections.transport(settings.base_url, credentials, step.host.redact)
+    transport = execution.connections.transport(settings.base_url, credentials, execution.host.redact)
     metadata = {"repo": event.repository or None, "pull_request_number": event.pull_request}
     evaluation = StepEvaluation(
-        compared=[(gate, _base(step, gate)) for gate in gates],
+        compared=[(gate, _base(execution, gate)) for gate in gates],
         metadata=metadata,
-        engine=step.connections.engine(transport.send, step.signals),
-        output=step.host,
-        kept=is_kept(step),
+        engine=execution.connections.engine(transport.send, execution.signals),
+        output=execution.host,
+        kept=is_kept(execution),
     )
     evaluated = dict(evaluation.evaluate())
     for gate in gates:
         found = evaluated[gate.name]
-        compared = compare_with_base(gate, found.what_failed, base_results(step, gate))
+        compared = compare_with_base(gate, found.what_failed, base_results(execution, gate))
         evaluated[gate.name] = replace(found, what_failed=compared)
     return evaluated
 
 
-def _result(step: Step, gate: Gate, found: GateDecision, advised: Sequence[str] = ()) -> GateDecision:
-    decision, reviewed = found.decision, None
-    if decision is Decision.FAIL and gate.stage is Stage.SOFT and not step.signals.received:
-        reviewed = approval(step.calls, step.event, gate.reviewers)
-    flaky = gate.remarks_on_flaky(step.today) if any(run.evaluated for run in found.runs) else ()
+def _enforced(execution: Execution, found: GateDecision, advised: Sequence[str] = ()) -> GateDecision:
+    """Return a decision with what follows from it: whether the gate blocks, its approval, and remarks."""
+    gate, interrupted, approved = found.gate, execution.signals.received, None
+    if found.decision is Decision.FAIL and gate.stage is Stage.SOFT and not interrupted:
+        approved = approval(execution.calls, execution.event, gate.reviewers)
+    notes = [*advised]
+    if gate.names_traces and execution.kept_note:
+        notes.append(execution.kept_note)
+    if any(run.evaluated for run in found.runs):
+        notes += gate.remarks_on_flaky(execution.started.date())
     # Anyone who may cancel a run must not get past a gate with it, so nothing is allowed after a signal.
-    allowed = found.rule is Rule.OUTAGE and gate.on_outage is OnOutage.ALLOW and not step.signals.received
-    return replace(
-        found,
-        blocks=enforce(decision, gate.stage, approved=bool(reviewed and reviewed.approved_by)) and not allowed,
-        approval=reviewed,
-        notes=(*advised, *filter(None, [step.kept_note if gate.names_traces else ""]), *flaky),
+    allowed = found.rule is Rule.OUTAGE and gate.on_outage is OnOutage.ALLOW and not interrupted
+    blocks = enforce(found.decision, gate.stage, approved=bool(approved and approved.approved_by)) and not allowed
+    return replace(found, blocks=blocks, approval=approved, notes=tuple(notes))
+
+
+def _base(execution: Execution, gate: Gate) -> Base:
+    event, found = execution.event, execution.subject.results
+    error, why, name = (
+        found if isinstance(found, GitHubError) else None,
+        "",
+        "this branch" if event.name else "the base",
     )
-
-
-def _base(step: Step, gate: Gate) -> Base:
-    event = step.event
-    error = step.subject.results if isinstance(step.subject.results, GitHubError) else None
-    if not step.calls.connected:
+    if not execution.calls.connected:
         hint = "Comparing with the base branch needs `github_token`: leave that input at its default."
-    elif (
-        error is None or Kind.FORBIDDEN in error.kinds
-    ):  # GitHub may return null without an error for what the token may not see
-        hint = UNREAD_RESULTS_HINT
-    else:
+    elif error and Kind.FORBIDDEN not in error.kinds:
         hint = advice(operation_on_base(error), error, event)
-    why = ""
+    else:  # GitHub may return null without an error for what the token may not see
+        hint = UNREAD_RESULTS_HINT
     if error and error.too_large:
         why = "GitHub's limit on one query" + optional(", HTTP {}", error.status)
-    name = "this branch" if event.name else "the base"
     if event.base_ref:
         name = f"`{event.base_ref}`"
-    return Base(results=baseline_of(step, gate), name=name, hint=hint, why=why)
+    elif event.name:
+        name = "this branch"
+    return Base(results=baseline_of(execution, gate), name=name, hint=hint, why=why)
 
 
-def base_results(step: Step, gate: Gate) -> Results:
+def base_results(execution: Execution, gate: Gate) -> Results:
     """Return the results by scenario that a gate is compared with, without those of the evaluated commit itself."""
-    event = step.event
+    event = execution.event
     branch, own = event.base_ref or event.head_branch, event.commit
     if event.name and not branch:
         return ()
     origin = gate.name, gate.campaign, gate.project, gate.mutation_pack, branch
-    return tuple(each for each in step.kept or () if each.origin == origin and (not own or each.commit != own))
+    return tuple(each for each in execution.kept or () if each.origin == origin and (not own or each.commit != own))
 
 
-def baseline_of(step: Step, gate: Gate) -> Results | None:
+def baseline_of(execution: Execution, gate: Gate) -> Results | None:
     """Return the results that a gate's numbers are compared with, None if they could not be read."""
-    if step.event.name:
-        return step.subject.baseline(gate)
-    return comparable((replace(each, stage=gate.stage) for each in base_results(step, gate)), gate)
+    if execution.event.name:
+        return execution.subject.baseline(gate)
+    return comparable((replace(each, stage=gate.stage) for each in base_results(execution, gate)), gate)
 
 
-def is_kept(step: Step) -> bool:
+def is_kept(execution: Execution) -> bool:
     """Return whether the results of this run are added to the file."""
-    if step.kept is None:
+    if execution.kept is None:
         return False
-    if not step.event.name:
-        return step.invocation.write_baseline
-    return step.event.name in ON_BRANCH and bool(step.event.head_branch)
+    if not execution.event.name:
+        return execution.invocation.write_baseline
+    return execution.event.name in ON_BRANCH and bool(execution.event.head_branch)
 
 
 def no_credentials_hint(event: Event) -> str:

@@ -1,0 +1,224 @@
+"""One execution of the gate, by a step of a workflow or on a command line: what it is given, and its settings."""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+from sepurux_action.common import json_reader
+from sepurux_action.common.secret import Redactor
+from sepurux_action.config import options
+from sepurux_action.config.command_line import WRITE_BASELINE, CommandLine
+from sepurux_action.config.options import Layer, Stage, environment_layer, flag_layer, input_layer
+from sepurux_action.config.settings import POLICY_PATH, Gate, Settings, Trace, read_settings
+from sepurux_action.errors import ConfigurationError, Interrupted, Problem
+from sepurux_action.evaluation.engine import Engine
+from sepurux_action.evaluation.published_result import Results
+from sepurux_action.evaluation.trace_files import WORKING_DIRECTORY, TraceFolder, working_directory
+from sepurux_action.evaluation.transport import Transport
+from sepurux_action.github.client import Calls
+from sepurux_action.github.event import Event, parse_event
+from sepurux_action.github.policy_source import ResolvedPolicy, read_checkout, resolve_policy
+from sepurux_action.github.queries import Subject
+from sepurux_action.github.subject import changes_policy, is_skipped
+from sepurux_action.host.deadlines import Signals, Timeouts
+from sepurux_action.host.output import Output
+
+SOFT_AS_HARD = "Without a pull request that can be read, a soft gate acts as a hard gate."
+NO_FOLDER = "it needs the folder for the result; accepted: with `--baseline-dir`"
+CANCELED = "The run was canceled before all settings were read."
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What a step, or a command line, is given. The first layer overrides the others.
+
+    `traces` makes a folder to read from. A command line may have a policy file `config`, '' for the usual one, and
+    `write_baseline`, which adds its results to those that were kept.
+    """
+
+    layers: tuple[Layer, ...]
+    event: Event
+    traces: Callable[[], TraceFolder]
+    write_baseline: bool = False
+    config: str = ""
+
+
+def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: object) -> Invocation:
+    """Return the invocation by a step of a workflow; traces are in the workspace or the runner's temporary folder.
+
+    No environment variable is a setting here, because an earlier step can set it for this one.
+    """
+    workspace, temporary = (environ.get(name, "") for name in ("GITHUB_WORKSPACE", "RUNNER_TEMP"))
+    base, temp = Path(workspace or working_directory()), Path(temporary) if temporary else None
+    return Invocation(
+        layers=(input_layer(inputs),),
+        event=parse_event(environ.get("GITHUB_EVENT_NAME", ""), payload, environ),
+        traces=partial(TraceFolder, base, [*filter(None, [temp])]),
+    )
+
+
+def from_command_line(command: CommandLine, environ: Mapping[str, str]) -> Invocation:
+    """Return the invocation by these flags. GITHUB_REPO and PR_NUMBER are the vendor's names."""
+    number = environ.get("PR_NUMBER", "").strip()
+    valid = re.fullmatch(r"[1-9][0-9]{0,9}", number)
+    wrong = f"`PR_NUMBER`: {json_reader.preview(number)} is not accepted; accepted: the number of a pull request"
+    return Invocation(
+        layers=(flag_layer(command.texts), environment_layer(environ)),
+        event=Event(
+            repository=environ.get("GITHUB_REPO", "").strip(),
+            pull_request=int(number) if valid else None,
+            problem="" if valid or not number else wrong,
+        ),
+        traces=partial(TraceFolder, working_directory(), name=WORKING_DIRECTORY),
+        write_baseline=command.write_baseline,
+        config=command.config,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connections:
+    """What makes the parts that tests replace, besides PyGithub, which has a place of its own; `now` is in UTC."""
+
+    transport: Callable[..., Transport] = Transport
+    engine: Callable[..., Engine] = Engine
+    timeouts: Callable[[Signals], Timeouts] = Timeouts
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One execution of the gate, which has `started` at a time of UTC.
+
+    `settings` are those of `read_settings`, at first without a policy. `kept` are the base's results by scenario, None
+    without a file that can be used; `kept_note` says that it was ignored.
+    """
+
+    invocation: Invocation
+    host: Output
+    signals: Signals
+    connections: Connections
+    calls: Calls
+    subject: Subject
+    started: datetime
+    settings: Settings
+    policy: ResolvedPolicy = field(default_factory=ResolvedPolicy)
+    kept: Results | None = None
+    kept_note: str = ""
+
+    @property
+    def event(self) -> Event:
+        return self.subject.event
+
+    @property
+    def signing_key(self) -> str:
+        """Return what signs the base's results by scenario; '' without a secret."""
+        secret = self.settings.token or self.settings.api_key
+        return secret.reveal() if secret else ""
+
+    def folder(self, path: str) -> Path | None:
+        """Return the folder for files without links, or None if it leads outside."""
+        allowed = self.invocation.traces()
+        return allowed.resolved(allowed.base / path)
+
+
+def begin(invocation: Invocation, host: Output, signals: Signals, connections: Connections) -> Execution:
+    """Return an execution before anything of GitHub is read. From here on, the host redacts the secrets."""
+    settings, event = replace(read_settings(invocation.layers), config=invocation.config), invocation.event
+    redact = Redactor(secret.reveal() for secret in (settings.github_token, settings.token, settings.api_key) if secret)
+    host.mask_secrets(redact)
+    client = None
+    if settings.github_token and event.repository and event.api_url:
+        from sepurux_action.github.connection import connect  # noqa: PLC0415 - takes 0.2 s, so only when needed
+
+        client = connect(event.api_url, settings.github_token, event.repository, redact)
+    calls = Calls(client, connections.timeouts(signals), host, event)
+    started = connections.now()
+    return Execution(invocation, host, signals, connections, calls, Subject(event=event), started, settings)
+
+
+def with_settings(execution: Execution) -> Execution:
+    """Return the execution with the policy and all settings; raises ConfigurationError with every problem.
+
+    If no pull request can be reviewed, a soft gate acts as a hard one.
+    """
+    calls, subject, event = execution.calls, execution.subject, execution.event
+    if event.skip_reason:
+        name = execution.settings.gates[0].name or "Sepurux gate"
+        return replace(execution, settings=replace(execution.settings, gates=(Gate(name=name, campaign=name),)))
+    read_file = None if calls.connected else partial(read_checkout, execution.invocation.traces())
+    check = partial(_read_settings, execution) if changes_policy(calls, subject) else None
+    timeouts = Timeouts(execution.signals)
+    try:  # each may take seconds
+        policy = timeouts.run(math.inf, partial(resolve_policy, execution.settings, subject, read_file, check))
+        settings = timeouts.run(math.inf, partial(_read_settings, execution, policy.policy))
+    except Interrupted:
+        raise ConfigurationError([Problem("", CANCELED)]) from None
+    if problems := [*settings.problems, *_folder_problems(execution)]:
+        raise ConfigurationError(problems)
+    gates = [gate.on_day(execution.started.date()) for gate in settings.gates]
+    if not (calls.connected and event.pull_request is not None):
+        if any(gate.stage is Stage.SOFT for gate in gates):
+            execution.host.log(SOFT_AS_HARD)
+        gates = [replace(gate, stage=Stage.HARD) if gate.stage is Stage.SOFT else gate for gate in gates]
+    return replace(execution, settings=replace(settings, gates=tuple(gates)), policy=policy)
+
+
+def _read_settings(execution: Execution, policy: Layer | None) -> Settings:
+    """Return all settings with a policy; the limit on trace files is that of one reading. A review needs none."""
+    invocation, subject = execution.invocation, execution.subject
+    find = invocation.traces().find
+    if subject.event.by_review:
+        find = _unread_traces
+    skip = partial(is_skipped, execution.calls, subject)
+    return read_settings(invocation.layers, find, policy, subject.suffix, skip)
+
+
+def _unread_traces(pattern: str) -> tuple[Trace, ...]:
+    return (Trace(label=pattern, content=b""),)
+
+
+def _folder_problems(execution: Execution) -> Iterator[Problem]:
+    invocation = execution.invocation
+    layers, where = invocation.layers, invocation.traces().where
+    for option, layer in product((options.REPORT_DIR, options.BASELINE_DIR), layers):
+        if execution.folder(path := layer.text(option)) is None:
+            yield layer.problem(option, f"{json_reader.preview(path)} leads outside {where}")
+    folder, is_written = layers[0].text(options.BASELINE_DIR), invocation.write_baseline
+    if is_written and not folder:
+        yield Problem(where=WRITE_BASELINE, message=NO_FOLDER)
+    read = folder and not (execution.event.name or is_written) and execution.folder(folder)
+    if read and not read.is_dir():
+        message = f"{json_reader.preview(folder)} is no folder; accepted: one that exists, or {WRITE_BASELINE}"
+        yield layers[0].problem(options.BASELINE_DIR, message)
+
+
+def log_start(execution: Execution) -> None:
+    """Log which settings apply, and what is evaluated."""
+    event, settings, host, policy = execution.event, execution.settings, execution.host, execution.policy
+    if not execution.calls.connected and event.name:
+        why = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
+        if event.repository and not settings.github_token:
+            why = "there is no `github_token`"
+        host.log(f"no comment and no status: {why}")
+    if event.by_review:
+        host.progress("a review evaluates nothing: the statuses of the commit decide")
+        return
+    if policy.policy:
+        host.log(f"policy file: {policy.policy.file} in {policy.place}")
+    elif policy.place:
+        host.progress(f"no policy file: {policy.place} has no {POLICY_PATH}")
+    if settings.overridden:
+        what = "the policy file overrides" if event.name else "flags override"
+        host.log(f"{what}: {', '.join(settings.overridden)}")
+    line = "evaluating gate {} ({}) at {}"
+    if len(settings.gates) > 1:
+        host.progress(f"evaluating {len(settings.gates)} gates at {settings.base_url}")
+        line = "gate {}: {}"
+    for gate in settings.gates:
+        what = str(gate.stage) if gate.name == gate.campaign else f"campaign {gate.campaign}, {gate.stage}"
+        host.progress(line.format(gate.name, what, settings.base_url))

@@ -1,0 +1,136 @@
+"""Publishes what a step found: its outputs, summary, and report files, the statuses, and the comment."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from urllib.parse import urlsplit
+
+from sepurux_action import __version__
+from sepurux_action.common import wording
+from sepurux_action.config import options
+from sepurux_action.config.command_line import in_workflow, on_command_line
+from sepurux_action.config.options import CommentMode
+from sepurux_action.errors import ConfigurationError, Interrupted
+from sepurux_action.evaluation.base_results import FILE, result_to_keep, write_results
+from sepurux_action.evaluation.decision import GateDecision
+from sepurux_action.evaluation.runs import Decision
+from sepurux_action.flow.execution import Execution
+from sepurux_action.flow.results import baseline_of, is_kept, no_credentials_hint
+from sepurux_action.github.comment import marker_of, publish_comment
+from sepurux_action.github.queries import PullRequest, Status
+from sepurux_action.github.reviews import request_reviews
+from sepurux_action.github.statuses import Record, publish_results
+from sepurux_action.host.deadlines import Timeouts
+from sepurux_action.host.output import write_files
+from sepurux_action.report.junit import junit_xml
+from sepurux_action.report.rendering import render_comment, render_summary
+from sepurux_action.report.report import Context, Report, shortened
+from sepurux_action.report.report_json import json_text, step_outputs, without_decision
+
+
+def publish(
+    execution: Execution, record: Record, pull: PullRequest | None, results: Sequence[GateDecision], report: Report
+) -> None:
+    """Write outputs, summary, and report files, set the statuses, and write the comment; no comment after a signal.
+
+    A review changes the statuses of gates that it approved, or that lost their approval, which `record` has. `pull` is
+    the pull request as it was after the evaluation.
+    """
+    host, signals, calls, event = execution.host, execution.signals, execution.calls, execution.event
+    host.set_outputs(step_outputs(results, report))
+    _write_report(execution, report)
+    _write_base_results(execution, results)
+    changed, done = results, dict[str, Status]()
+    if event.by_review:
+        fails = [each for each in results if each.decision is Decision.FAIL]
+        approved = {each.gate.name for each in fails if each.approval and each.approval.approved_by}
+        changed = [each for each in fails if (each.gate.name in approved) is not (each.gate.name in record.approved)]
+    if not signals.received:
+        publish_results(calls, execution.subject, changed, done)
+    if signals.received:  # it may have interrupted this, and some time is left
+        calls.enter_shutdown(Timeouts())
+        publish_results(calls, execution.subject, [each for each in changed if each.blocks], done)
+    if signals.received or event.by_review:
+        return
+    comment_url = ""
+    if pull:
+        text = render_comment(report, marker_of(execution.settings))
+        passed = all(result.decision in {Decision.PASS, Decision.SKIPPED} for result in results)
+        create = not passed or execution.settings.comment is not CommentMode.ON_FAILURE
+        comment_url = publish_comment(calls, event, pull, text, create=create)
+    request_reviews(calls, event, results)
+    if comment_url:
+        host.set_outputs({"comment_url": comment_url})
+
+
+def publish_problems(execution: Execution, error: ConfigurationError) -> Report:
+    """Write outputs, summary, and report files; return the report of the problems. No status is set."""
+    host, event, layers = execution.host, execution.event, execution.invocation.layers
+    problems = [each.redacted(host.redact) for each in error.problems]
+    has_secret = any(layer.text(option) for layer in layers for option in (options.TOKEN, options.API_KEY))
+    if not has_secret and not event.by_review:  # which needs none
+        # alone it is no problem; beside others, users can correct all at once
+        words = in_workflow if event.name else on_command_line
+        message = words(f"it is empty, and so is {{api_key}}. {no_credentials_hint(event)}")
+        problems.append(layers[0].problem(options.TOKEN, message))
+    report = Report(context=report_context(execution), problems=tuple(problems))
+    reason = problems[0].located
+    if problems[1:]:
+        reason += f" (and {wording.pluralize(len(problems) - 1, 'more problem')})"
+    host.set_outputs(without_decision(reason))
+    _write_report(execution, report)
+    return report
+
+
+def _write_report(execution: Execution, report: Report) -> None:
+    """Write the summary and the files of `report_dir`; the short ones if a signal ends the rendering."""
+    report_dir = execution.settings.report_dir
+
+    def render(shown: Report) -> tuple[str, Mapping[str, str]]:
+        summary = render_summary(shown)
+        if not report_dir:
+            return summary, {}
+        return summary, {"report.json": json_text(shown), "junit.xml": junit_xml(shown).decode()}
+
+    try:
+        summary, files = Timeouts(execution.signals).run(math.inf, partial(render, report))
+    except Interrupted:
+        summary, files = render(shortened(report))
+    execution.host.write_summary(summary)
+    if files and (folder := execution.folder(report_dir)):
+        write_files(folder, files, execution.host)
+
+
+def _write_base_results(execution: Execution, results: Sequence[GateDecision]) -> None:
+    """Add the results of gates that this run evaluated to the file; nothing after a signal."""
+    if execution.signals.received or not is_kept(execution):
+        return
+    event, host, at = execution.event, execution.host, execution.started.timestamp()
+    decided = [each for each in results if each.decision.is_decided]
+    new = [result_to_keep(each, branch=event.head_branch, commit=event.commit, at=at) for each in decided]
+    folder = execution.folder(execution.settings.baseline_dir)
+    if new and folder:
+        kept = [*(execution.kept or ()), *new]
+        write_files(folder, {FILE: write_results(kept, execution.signing_key, event.repository, host.redact)}, host)
+
+
+def report_context(execution: Execution) -> Context:
+    """Return what a report says about the commit, the workflow run, and the policy."""
+    event, subject, settings, policy = execution.event, execution.subject, execution.settings, execution.policy
+    return Context(
+        repository=event.repository,
+        commit=event.commit,
+        commit_url=event.url("commit", event.commit),
+        run_url=event.run_url,
+        base_url_host=urlsplit(settings.base_url).hostname or "",
+        pull_request=event.pull_request,
+        pull_request_url=event.url("pull", event.pull_request),
+        version=__version__,
+        policy_path=policy.policy.file if policy.policy else "",
+        policy_changes=policy.changes,
+        base_results={gate.name: baseline_of(execution, gate) or () for gate in settings.gates},
+        base_ref=event.base_ref,
+        committed=subject.committed,
+        policy_ref=subject.base if subject.policy and isinstance(subject.policy, str) else event.commit,
+        on_command_line=not event.name,
+    )
