@@ -79,15 +79,19 @@ def prose(value: str, *, longest: int = MAX_SENTENCE_LENGTH, pages: Mapping[str,
 
     `pages` are the links in place of the code that is their key.
     """
-
-    def quoted(piece: str) -> str:
-        inner = piece[1:-1]
-        if piece[0] == "`":
-            return pages.get(inner) or _quoted(inner)
-        return _quoted(inner) if ORDINARY.match(inner) else _escape(piece)
-
-    pieces = _QUOTED.split(_plain(value, longest))
-    return Markdown("".join(quoted(piece) if n % 2 else _escape(piece) for n, piece in enumerate(pieces)))
+    written, text = list[str](), ""  # a text is escaped as a whole, because two parts of it may form an emoji
+    for number, piece in enumerate(_QUOTED.split(_plain(value, longest))):
+        inner, quoted = piece[1:-1], ""
+        if number % 2 and piece[0] == "`":
+            quoted, piece = pages.get(inner) or _as_code(inner), inner  # noqa: PLW2901 - without backticks
+        elif number % 2 and ORDINARY.match(inner):
+            quoted = _as_code(inner)
+        if quoted:
+            written += [_escape(text), quoted]
+            text = ""
+        else:
+            text += piece
+    return Markdown("".join([*written, _escape(text)]))
 
 
 def code(value: str, *, longest: int = MAX_CODE_LENGTH) -> Markdown:
@@ -101,7 +105,8 @@ def code(value: str, *, longest: int = MAX_CODE_LENGTH) -> Markdown:
 
 def value(given: str, *, longest: int) -> Markdown:
     """Return a value of a setting, which may be a list or a pattern, as code if it is ASCII, or as escaped text."""
-    return Markdown(_quoted(_plain(given, longest)))
+    plain = _plain(given, longest)
+    return Markdown(_as_code(plain) or _escape(plain))
 
 
 def html_code(value: str, *, longest: int = MAX_CODE_LENGTH) -> Markdown:
@@ -176,6 +181,6 @@ def _broken(linked: re.Match[str]) -> str:
     return ZERO_WIDTH_SPACE.join(word[at : at + _HEX_RUN] for at in range(0, len(word), _HEX_RUN))
 
 
-def _quoted(plain: str) -> str:
+def _as_code(plain: str) -> str:
     quotable = _QUOTABLE.match(plain) and not _MARKUP.search(plain) and plain.strip(" ")
-    return f"`{plain}`" if quotable else _escape(plain)
+    return f"`{plain}`" if quotable else ""

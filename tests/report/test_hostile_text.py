@@ -115,6 +115,7 @@ def test_no_text_of_a_run_breaks_the_structure_of_a_report(render: Render, said:
 @in_comment_and_summary
 @given(said=foreign)
 @example(said=HOSTILE)
+@example(said="`é:`")  # and a digit after it
 def test_no_text_of_a_problem_in_the_settings_breaks_the_structure_of_a_report(render: Render, said: str) -> None:
     def page(word: str) -> gfm.Page:
         problems = [Problem(where=f"{word}{n}", message=f"{word}{n}") for n in range(2)]
