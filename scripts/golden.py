@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Report
-from sepurux_action.report.report_json import report_json
+from sepurux_action.report.report_json import json_text
 from tests.builders import commented, reports
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -30,7 +30,7 @@ def files() -> dict[str, str]:
 
 
 def _json(report: Report) -> str:
-    return json.dumps(report_json(report), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(json.loads(json_text(report)), indent=2, ensure_ascii=False) + "\n"
 
 
 def _plain(report: Report) -> str:

@@ -50,7 +50,7 @@ def consequence(say: View) -> list[Markdown]:
     no_run = gate.result.decision is Decision.ERROR and gate.result.rule in {Rule.OUTAGE, Rule.NOT_POLLED}
     if no_run and not (uploads and gate.result.worst.campaign_id):  # the first call has nothing of a trace
         but = ", but not by your agent"
-    if gate.failed and not uploads and say.context.pull_request is not None:
+    if gate.failed and not uploads and say.report.context.pull_request is not None:
         but = ", but not by this pull request"
     return [say.paragraph(say.bold("Blocked{but}.", but=but), _what_to_do(say, gate))]
 
@@ -147,9 +147,10 @@ def _explanation(say: View, gate: GateFacts) -> Markdown:
     if gate.only_missed == SCENARIOS.threshold:
         more = evidence(say, gate)
     if gate.only_missed == REQUIRED_CATEGORIES:
-        lacking = gate.missed[0].check.lacking
+        lacking = gate.missed[0].lacking
         names, it = say.listed(lacking, "and"), "it" if len(lacking) == 1 else "them"
-        had = say("The evaluation had no mutation {names}{run}.", names=names, run=in_brackets(say, gate))
+        run = say.when(say.as_markdown and gate.dashboard, " ({run})", run=say.run(gate))
+        had = say("The evaluation had no mutation {names}{run}.", names=names, run=run)
         add = "Add {it} to the campaign's mutations at Sepurux, or remove {it} from {setting}."
         more = say.paragraph(had, say(add, it=it, setting=say.prose(f"{{{REQUIRED_CATEGORIES}}}")))
     return say.paragraph(earlier, say.prose(reason, gate), more)
@@ -164,7 +165,7 @@ def reported_pass(gate: GateFacts) -> str:
             return ""
         return "Sepurux reported a pass for each trace alone."
     sent = sent_limits(gate.result.gate)
-    if any(row.check.threshold in sent for row in gate.missed):
+    if any(check.threshold in sent for check in gate.missed):
         return "Sepurux itself reported a pass, although this number misses the threshold."
     return "Sepurux itself reported a pass: it does not know this threshold."
 
@@ -193,10 +194,6 @@ def remedy(say: View, gate: GateFacts, *others: GateFacts) -> Markdown:
 
 
 # -- what to fix -------------------------------------------------------------------------------------------------------
-
-
-def in_brackets(say: View, gate: GateFacts) -> Markdown:
-    return say.when(say.as_markdown and gate.dashboard, " ({run})", run=say.run(gate))
 
 
 def evidence(say: View, gate: GateFacts) -> Markdown:
@@ -245,10 +242,10 @@ def without_failures(say: View, gate: GateFacts) -> Markdown:
     if not explained_by_failures(gate) or gate.dropped or gate.failures or gate.unlisted or gate.short:
         return NOTHING
     if not gate.dashboard:
-        comma = say.when(not say.context.on_command_line, ",")
+        comma = say.when(not say.report.context.on_command_line, ",")
         return say("Sepurux names no failure. Fix what made the agent fail{comma}{push}.", comma=comma)
     look = "Sepurux names no failure, so look at the attempts in the {run}, fix what they show, and push."
-    if say.context.on_command_line:
+    if say.report.context.on_command_line:
         look = "Sepurux names no failure, so look at the attempts in the {run}, and fix what they show."
     return say(look, run=say.run(gate))
 
@@ -297,10 +294,12 @@ def approvers(say: View, gates: Sequence[GateFacts]) -> Markdown:
     if looked:
         runs = [tables.link_to_run(say.code(gate.name), gate.dashboard, gate) for gate in gates if gate.dashboard]
         run = say.when(say.as_markdown and runs, " ({runs})", runs=Markdown(", ".join(runs[:MOST_NAMED])))
+        if not gates[1:]:
+            run = say.when(say.as_markdown and runs, " ({run})", run=say.run(gates[0]))
         what = optional("the {}", _counted(gates)) or "what failed"
-        look = say("Look at {what}{run}. Then ", what=what, run=run if gates[1:] else in_brackets(say, gates[0]))
-    files = say.link("review", f"{say.context.pull_request_url}/files")
-    review = say.when(say.context.pull_request_url and say.as_markdown, " ({files})", files=files)
+        look = say("Look at {what}{run}. Then ", what=what, run=run)
+    files = say.link("review", f"{say.report.context.pull_request_url}/files")
+    review = say.when(say.report.context.pull_request_url and say.as_markdown, " ({files})", files=files)
     fix, commit = say.when(pushed, ", or you can push a fix"), say.code(approval.commit[:SHORT_SHA])
     can = "{look}{who} can approve commit {commit}{review}{fix}."
     sentences = [say(can, look=look, who=who, commit=commit, review=review, fix=fix)]

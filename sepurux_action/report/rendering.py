@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
-from itertools import takewhile
+from itertools import groupby, takewhile
 from pathlib import Path
 
 import jinja2
@@ -48,12 +48,14 @@ def render_lines(report: Report, name: str) -> list[str]:
 
 def _rendered(report: Report, place: str, fullest: view.Limits, size: Callable[[str], int], *rooms: int) -> str:
     """Return the fullest version that fits into the first room, or else into the next one."""
-
-    def render(limits: view.Limits) -> str:
-        return finish(_render(View(report=report, place=place, limits=limits), "report.md.j2"))
-
-    texts = (text for room in rooms for text in map(render, view.shorter(fullest)) if size(text) <= room)
-    return next(texts, "") or finish(markdown.escaped(_one_line(report), longest=MAX_LINE_LENGTH))
+    lower = ({name: min(most, version[name]) for name, most in fullest.items()} for version in view.SHORTER_LIMITS)
+    versions = [limits for limits, _ in groupby([fullest, *lower])]
+    for room in rooms:
+        for limits in versions:
+            text = finish(_render(View(report=report, place=place, limits=limits), "report.md.j2"))
+            if size(text) <= room:
+                return text
+    return finish(markdown.escaped(_one_line(report), longest=MAX_LINE_LENGTH))
 
 
 def _one_line(report: Report) -> str:
@@ -68,9 +70,10 @@ def _one_line(report: Report) -> str:
 
 def _render(say: View, name: str) -> str:
     """Return what a template renders; of one that cannot be used one line, because it must not hide the result."""
+    many = len(say.report.gates) > view.MANY_GATES
     try:
         template = _environment(TEMPLATES, as_markdown=say.as_markdown).get_template(name)
-        return template.render(report=say.report, place=say.place, say=say)
+        return template.render(report=say.report, place=say.place, say=say, many=many)
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         line = _one_line(say.report)
         return markdown.escaped(line, longest=MAX_LINE_LENGTH) if say.as_markdown else line

@@ -16,7 +16,7 @@ from sepurux_action.config.settings import Change
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import GateDecision, enforce
 from sepurux_action.evaluation.failures import Failure, Failures, merge_failures
-from sepurux_action.evaluation.gate_numbers import DROP, Scenario, WhatFailed
+from sepurux_action.evaluation.gate_numbers import DROP, Check, Scenario, WhatFailed
 from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import Results
 from sepurux_action.evaluation.runs import Decision, Rule, Run, worst_of
@@ -25,7 +25,6 @@ from sepurux_action.report.thresholds import (
     Row,
     State,
     is_final,
-    rows_of_checks,
     rows_of_table,
     written,
 )
@@ -147,7 +146,7 @@ class GateFacts:
         """
         if not self.detailed:
             return ()
-        failed = {run.path for each in self.failed_scenarios for run in each.recordings}
+        failed = {run.path for each in self.what_failed.scenarios if each.failed for run in each.recordings}
         traces = tuple(trace for trace in self.result.gate.traces if trace.label in failed) or self.result.gate.traces
         gate, left_out = self.result.gate, {DROP}
         if len(traces) < len(gate.traces):  # these are fewer scenarios, whose mean is another one
@@ -165,12 +164,8 @@ class GateFacts:
         return self.context.base_results.get(self.name, ())
 
     @cached_property
-    def checked(self) -> tuple[Row, ...]:
-        return rows_of_checks(self.result, self.base_results)
-
-    @cached_property
     def rows(self) -> tuple[Row, ...]:
-        return rows_of_table(self.result, self.base_results, self.checked)
+        return rows_of_table(self.result, self.base_results)
 
     @property
     def shown_rows(self) -> tuple[Row, ...]:
@@ -179,18 +174,17 @@ class GateFacts:
         return self.rows if there else ()
 
     @property
-    def missed(self) -> tuple[Row, ...]:
-        return tuple(row for row in self.checked if row.state is State.FAILED)
-
-    @property
-    def missed_rows(self) -> tuple[Row, ...]:
-        """Return what a title names: unsafe attempts are among the first two, because of their place in METRICS."""
-        return tuple(row for row in self.rows if row.state is State.FAILED)
+    def missed(self) -> tuple[Check, ...]:
+        if not is_final(self.result):
+            return ()
+        return self.result.missed
 
     @property
     def only_missed(self) -> str:
         """Return the setting of the only threshold that is missed, '' if none is, or several are."""
-        return self.missed[0].check.threshold if len(self.missed) == 1 else ""
+        if len(self.missed) != 1:
+            return ""
+        return self.missed[0].threshold
 
     @property
     def needed_rate(self) -> float | None:
@@ -201,7 +195,9 @@ class GateFacts:
     @property
     def lacking(self) -> tuple[str, ...]:
         """Return the required mutation categories that are missing besides other things."""
-        return tuple(name for row in self.checked for name in row.check.lacking) if self.missed[1:] else ()
+        if not self.missed[1:]:
+            return ()
+        return tuple(name for check in self.result.checks for name in check.lacking)
 
     @property
     def dropped(self) -> bool:
@@ -217,7 +213,9 @@ class GateFacts:
     @property
     def what_failed(self) -> WhatFailed:
         """Return what further calls found: groups of failures, new ones first, then the most severe."""
-        return self.result.what_failed if self.detailed else WhatFailed()
+        if not self.detailed:
+            return WhatFailed()
+        return self.result.what_failed
 
     @cached_property
     def failures(self) -> Failures:
@@ -230,11 +228,6 @@ class GateFacts:
         return sum(each.is_new for each in self.failures) if any(compared) else None
 
     @property
-    def by_sandbox(self) -> bool:
-        """Return whether the failures are by the rules of the sandbox (docs/platforms.md#the-rules-of-the-sandbox)."""
-        return bool(self.failures) and self.result.worst.sandbox
-
-    @property
     def unlisted(self) -> bool:
         """Return whether there may be failures that the report does not list."""
         found = self.what_failed
@@ -242,7 +235,9 @@ class GateFacts:
 
     @property
     def tools(self) -> tuple[tuple[str, int], ...]:
-        return tuple(self.result.failing_tools.items()) if self.detailed else ()
+        if not self.detailed:
+            return ()
+        return tuple(self.result.failing_tools.items())
 
     @property
     def categories(self) -> tuple[tuple[str, bool, bool], ...]:
@@ -272,19 +267,17 @@ class GateFacts:
         return grouped((name, {replace(each, trace_id="").alike for each in failures}) for name, failures in every)
 
     @cached_property
-    def failed_scenarios(self) -> tuple[Scenario, ...]:
-        return tuple(each for each in self.what_failed.scenarios if each.failed)
-
-    @cached_property
     def scenarios_by_failure(self) -> Mapping[object, Sequence[Scenario]]:
         """Return the scenarios that failed, the worst first, by what their failures have in common."""
-        failed = [(each, {replace(one, trace_id="").alike for one in each.failures}) for each in self.failed_scenarios]
-        return grouped((alike, each) for each, failures in failed for alike in failures)
+        failed = [each for each in self.what_failed.scenarios if each.failed]
+        alike = ((each, {replace(one, trace_id="").alike for one in each.failures}) for each in failed)
+        return grouped((key, each) for each, keys in alike for key in keys)
 
-    @property
+    @cached_property
     def in_scenarios(self) -> str:
         """Return in how many of several scenarios something failed, '' if it is not known."""
-        failed, every, count = self.failed_scenarios, self.what_failed.scenarios, self.result.value(SCENARIOS)
+        every, count = self.what_failed.scenarios, self.result.value(SCENARIOS)
+        failed = [each for each in every if each.failed]
         if not failed or count is None or count < max(2, len(every)):
             return ""
         of_all = f"{len(failed)} of {wording.pluralize(count, 'scenario')}"
@@ -367,7 +360,9 @@ def state_of(scenario: Scenario) -> State:
 
 def page_of(scenario: Scenario) -> str:
     """Return the address of a scenario's run at Sepurux: of several recordings the worst one's; '' if unknown."""
-    return worst_of(scenario.recordings).dashboard_url if scenario.recordings else ""
+    if not scenario.recordings:
+        return ""
+    return worst_of(scenario.recordings).dashboard_url
 
 
 def _undecided(scenario: Scenario) -> Run | None:
@@ -402,20 +397,12 @@ class Report:
         return tuple(gate for gate in self.gates if gate.result.blocks)
 
     @property
-    def failed(self) -> tuple[GateFacts, ...]:
-        return tuple(gate for gate in self.gates if gate.failed)
-
-    @property
     def blocking(self) -> tuple[GateFacts, ...]:
         """Return the gates that block, and that no approval can help."""
         return tuple(gate for gate in self.acting if not gate.result.needs_approval)
 
     def in_state(self, state: str) -> tuple[GateFacts, ...]:
         return tuple(gate for gate in self.gates if gate.state == state)
-
-    @property
-    def passed(self) -> tuple[GateFacts, ...]:
-        return tuple(gate for gate in self.gates if gate.passed)
 
     @property
     def not_passed(self) -> tuple[GateFacts, ...]:

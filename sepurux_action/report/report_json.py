@@ -24,7 +24,7 @@ from sepurux_action.evaluation.metrics import METRICS, PASS_RATE, PUBLISHED, Met
 from sepurux_action.evaluation.published_result import Result, median
 from sepurux_action.evaluation.runs import Decision, Rule, Run
 from sepurux_action.report.report import Note, Report
-from sepurux_action.report.thresholds import State
+from sepurux_action.report.thresholds import State, rows_of_checks
 
 SCHEMA = "sepurux-gate/report@2"
 # All outputs of a job together may have 1 MB of UTF-16: 524,288 characters.
@@ -62,7 +62,9 @@ def _numbers(metrics: tuple[Metric, ...], read: Callable[..., float | None]) -> 
 
 
 def conclusion(blocks: object) -> str:
-    return "failure" if blocks else "success"
+    if blocks:
+        return "failure"
+    return "success"
 
 
 def run_ids(runs: Sequence[Run]) -> tuple[str, ...]:
@@ -199,7 +201,11 @@ class _Gate(Shape):
         _Seconds, "Seconds of the longest run.", lambda gate: round(max(run.elapsed_s for run in gate.result.runs), 3)
     ]
     metrics: Annotated[_Metrics, "The numbers, those of all runs together.", of("result.numbers")]
-    thresholds: Annotated[tuple[_Threshold, ...], "The thresholds that are set, missed ones first.", of("checked")]
+    thresholds: Annotated[
+        tuple[_Threshold, ...],
+        "The thresholds that are set, missed ones first.",
+        lambda gate: rows_of_checks(gate.result, gate.base_results),
+    ]
     failures: Annotated[
         tuple[_Failure, ...],
         "The classified failures by severity, type, mutation, and trace: new ones first, then the most severe.",
@@ -286,13 +292,8 @@ class ReportJson(Shape):
 
 
 def json_text(report: Report) -> str:
-    return json.dumps(report_json(report), indent=2, allow_nan=False) + "\n"
-
-
-def report_json(report: Report) -> dict[str, Any]:
     """Return everything that the report contains, in printable texts; an empty text is unknown, so it is null."""
-    cleaned: dict[str, Any] = _clean(_dump(ReportJson, report))
-    return cleaned
+    return json.dumps(_clean(_dump(ReportJson, report)), indent=2, allow_nan=False) + "\n"
 
 
 def described_fields(kind: type) -> Mapping[str, Any]:

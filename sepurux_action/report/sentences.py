@@ -16,7 +16,7 @@ from sepurux_action.evaluation.published_result import values_of
 from sepurux_action.evaluation.runs import Decision, Rule
 from sepurux_action.report import tables
 from sepurux_action.report.markdown import Markdown
-from sepurux_action.report.report import SHORT_SHA, GateFacts, Report
+from sepurux_action.report.report import SHORT_SHA, GateFacts, Report, page_of
 from sepurux_action.report.thresholds import Row, State
 from sepurux_action.report.view import Origin, Section, View
 
@@ -64,8 +64,11 @@ def headline(gate: GateFacts) -> str:
 
 
 def missed(say: View, gate: GateFacts) -> Markdown:
-    """Return what a gate misses, for a title: the first two thresholds, and how many others."""
-    phrases = [_phrase(say, gate, row) for row in gate.missed_rows]
+    """Return what a gate misses, for a title: the first two thresholds, and how many others.
+
+    Unsafe attempts are among the first two, because of their place in METRICS.
+    """
+    phrases = [_phrase(say, gate, row) for row in gate.rows if row.state is State.FAILED]
     if not phrases:
         return say.value(metrics.summary(gate.result.numbers) if gate.result.recorded else "")
     if len(phrases) > MOST_NAMED:
@@ -111,7 +114,8 @@ def title(say: View) -> Markdown:
         return say("{name}{ending}", name=say.code(gates[0].name), ending=ending(say, gates[0]))
     counts = [(len(blocking), "blocks", "block"), (len(waiting), "needs an approval", "need an approval")]
     if not report.acting:
-        failed, passed, skipped = report.failed, report.in_state(State.PASSED), report.in_state(State.SKIPPED)
+        failed = [gate for gate in gates if gate.failed]
+        passed, skipped = report.in_state(State.PASSED), report.in_state(State.SKIPPED)
         unfinished = len(report.not_passed) - len(failed)
         counts = [
             (len(failed), "failed and does not block", "failed and do not block"),
@@ -144,12 +148,13 @@ def symbol(say: View) -> Markdown:
     report = say.report
     if report.problems:
         return Markdown("❗")
-    return Markdown((report.blocking or report.acting or report.failed or report.gates)[0].state.symbol)
+    failed = [gate for gate in report.gates if gate.failed]
+    return Markdown((report.blocking or report.acting or failed or report.gates)[0].state.symbol)
 
 
 def heading(say: View, gate: GateFacts, section: Section) -> Markdown:
     scenarios = say.when(section.origin is Origin.ALL, gate.in_scenarios)
-    return say.paragraph(say(section.origin.value[bool(say.context.base_ref)]), scenarios)
+    return say.paragraph(say(section.origin.value[bool(say.report.context.base_ref)]), scenarios)
 
 
 # -- remarks ----------------------------------------------------------------------------------------------------------
@@ -158,9 +163,10 @@ def heading(say: View, gate: GateFacts, section: Section) -> Markdown:
 def of_report(say: View) -> Iterator[Markdown]:
     """Yield which gates evaluate what a push does not change, and which scenarios do nothing or are missing."""
     one, detailed = len(say.report.gates) == 1, [gate for gate in say.report.gates if gate.detailed]
-    decided = [gate for gate in detailed if gate.result.decision.is_decided and say.context.pull_request is not None]
+    decided = [gate for gate in detailed if gate.result.decision.is_decided]
     blocking = {gate.name for gate in say.report.blocking}  # which say so where they say what to do
-    if registered := [each for each in decided if not (each.result.gate.uploads_traces or each.name in blocking)]:
+    registered = [each for each in decided if not (each.result.gate.uploads_traces or each.name in blocking)]
+    if registered and say.report.context.pull_request is not None:
         one_of = "⚠️ {gates} evaluates stored scenarios, so it says nothing about this pull request."
         all_ = "⚠️ {gates} evaluate stored scenarios, so they say nothing about this pull request."
         yield say(one_of if len(registered) == 1 else all_, gates=say("It") if one else say.gates(registered))
@@ -198,7 +204,7 @@ def of_numbers(say: View, gate: GateFacts) -> Iterator[Markdown]:
         few = "⏳ The drop is not compared yet: {base} has {results} of the {least} results that this needs."
         run = say("Run the gate on pushes to {base}")
         page = say.page(run, "noisy-agents.md#blocking-only-what-gets-worse")
-        folder = say.when(say.context.on_command_line, "They are kept in `--baseline-dir`.")
+        folder = say.when(say.report.context.on_command_line, "They are kept in `--baseline-dir`.")
         yield say.paragraph(say(few, results=results, least=MIN_RESULTS), folder, page)
 
 
@@ -223,7 +229,7 @@ def old_traces(say: View, gate: GateFacts) -> Markdown:
             "⚠️ {first} and {others} were recorded before commit {commit}, so they do not show what this commit's agent"
             " does."
         )
-    more, commit = wording.pluralize(len(others), "other"), say.code(say.context.commit[:SHORT_SHA])
+    more, commit = wording.pluralize(len(others), "other"), say.code(say.report.context.commit[:SHORT_SHA])
     return say.paragraph(say(sentence, first=say.code(first), others=more, commit=commit), say.page(*RECORD))
 
 
@@ -257,7 +263,11 @@ def type_of_failure(say: View, gate: GateFacts, failure: Failure, *, named: bool
 
 
 def scenario(say: View, gate: GateFacts, of: Scenario) -> Markdown:
-    return tables.scenario(of, gate) if say.as_markdown else say.code(of.name) or say("no name")
+    """Return the name of a scenario, which links its run."""
+    name, page = say.code(of.name) or Markdown("no name"), page_of(of)
+    if page and say.as_markdown:
+        return tables.link_to_run(name, page, gate)
+    return name
 
 
 def unread(say: View, gate: GateFacts) -> Markdown:
@@ -278,7 +288,7 @@ def compared(say: View, gate: GateFacts, failure: Failure) -> Markdown:
         failed = sum(failure.alike in each for each in recordings)
         clauses.append(f"in {failed} of {len(recordings)} recordings")
     if of := failure.on_base:
-        on_base = say.when(say.context.base_ref, "on {base}")
+        on_base = say.when(say.report.context.base_ref, "on {base}")
         last, some = f"the last {of.results} results", f"{of.having} of the last {of.results} results"
         if of.results == 1:
             last = some = "the last result"

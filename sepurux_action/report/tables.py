@@ -26,7 +26,7 @@ from sepurux_action.evaluation.metrics import (
 )
 from sepurux_action.evaluation.published_result import Result, median
 from sepurux_action.report.markdown import NBSP, Markdown, as_markdown, code, escaped, link, strong
-from sepurux_action.report.report import SHORT_SHA, GateFacts, page_of, state_of
+from sepurux_action.report.report import SHORT_SHA, GateFacts, state_of
 from sepurux_action.report.thresholds import BY_DECISION, State, written
 
 _DELIMITERS = {"<": "---", ">": "---:"}
@@ -132,7 +132,8 @@ def gates(every: Sequence[GateFacts], *, linked: bool) -> Markdown:
 def _numbers(gate: GateFacts) -> str:
     """Return the pass rate, and the first number that misses another threshold: `72.0%, 1 unsafe`."""
     numbers = [gate.rate(gate.result.value(PASS_RATE))]
-    for row in [row for row in gate.missed_rows if row.metric is not PASS_RATE][:1]:
+    missed = [row for row in gate.rows if row.state is State.FAILED and row.metric is not PASS_RATE]
+    for row in missed[:1]:
         if row.metric is None or row.check.value is None:
             numbers.append(f"{len(row.check.lacking)} not covered")
         elif row.metric.published:
@@ -171,20 +172,6 @@ def other_numbers(gate: GateFacts) -> Sequence[str]:
 # -- scenarios --------------------------------------------------------------------------------------------
 
 
-def scenario(of: Scenario, gate: GateFacts) -> Markdown:
-    """Return the name of a scenario, which links its run."""
-    name, page = code(of.name) or Markdown("no name"), page_of(of)
-    return link_to_run(name, page, gate) if page else name
-
-
-def worse_scenarios(scenarios: Iterable[Scenario], gate: GateFacts) -> Markdown:
-    rows = []
-    for each in scenarios:
-        name = Markdown(f"❌{NBSP}{scenario(each, gate)}")
-        rows.append((name, gate.rate(each.rate), gate.rate_on_base(each)))
-    return _table("<>>", ("Scenario", "Result", base(gate.context.base_ref)), rows)
-
-
 def worse_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> list[Markdown]:
     """Return the scenarios that got worse and are not listed with their failures."""
     heading = base_heading(gate.context.base_ref)
@@ -221,10 +208,6 @@ class Past(NamedTuple):
     result: Result
     here: bool = False
     base: int = 0
-
-    @property
-    def rate(self) -> float | None:
-        return self.result.value(PASS_RATE)
 
 
 def history(gate: GateFacts) -> list[Past]:
@@ -266,7 +249,8 @@ def chart(gate: GateFacts) -> Markdown:
     The results of the base come first, then those of the commits, the oldest first.
     """
     rows = sorted((row for row in reversed(history(gate)) if row.commit), key=lambda row: not row.base)
-    points = [(row.commit[:SHORT_SHA], row.rate * 100) for row in rows if row.rate is not None]
+    rates = [(row.commit[:SHORT_SHA], row.result.value(PASS_RATE)) for row in rows]
+    points = [(commit, rate * 100) for commit, rate in rates if rate is not None]
     if len(points) < MIN_CHART_POINTS:
         return Markdown("")
     drawn = [[value for _, value in points]]

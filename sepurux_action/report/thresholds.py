@@ -62,11 +62,14 @@ BY_CHECK = {  # in the order of the rows of a table
     CheckState.NOT_COMPARED: State.NO_DECISION,
     CheckState.MET: State.PASSED,
 }
+_ORDER = list(BY_CHECK)
 
 
 def written(gate: Gate, metric: Metric, value: float | None) -> str:
     """Return a number with enough digits to differ from its threshold, '' if it is unknown."""
-    return "" if value is None else metric.write(value, gate.limits.get(metric.threshold))
+    if value is None:
+        return ""
+    return metric.write(value, gate.limits.get(metric.threshold))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +92,9 @@ class Row:
 
     @property
     def base_cell(self) -> str:
-        return "" if self.base is None else (self.metric or SCENARIOS).write(self.base, self.check.limit)
-
-    @property
-    def place(self) -> int:
-        """Return the place in a table, 0 for the first one."""
-        return list(BY_CHECK).index(self.check.state)
+        if self.base is None:
+            return ""
+        return (self.metric or SCENARIOS).write(self.base, self.check.limit)
 
 
 def is_final(result: GateDecision) -> bool:
@@ -115,15 +115,16 @@ def rows_of_checks(result: GateDecision, base_results: Results) -> tuple[Row, ..
                 if base is not None and check.threshold != DROP and metric.name in now:
                     difference = round(now[metric.name] - base, wording.MAX_DIGITS)
         rows.append(Row(check=check, state=state, base=base, difference=difference))
-    return tuple(sorted(rows, key=lambda row: row.place))
+    return tuple(sorted(rows, key=lambda row: _ORDER.index(row.check.state)))
 
 
-def rows_of_table(result: GateDecision, base_results: Results, checked: tuple[Row, ...]) -> tuple[Row, ...]:
+def rows_of_table(result: GateDecision, base_results: Results) -> tuple[Row, ...]:
     """Return the rows of a table, in which a drop is what the pass rate needs, missed ones first.
 
     Without a threshold for scenarios, there is a row for their number if it is smaller than that of the base.
     """
-    rows, drop = list[Row](), next((row for row in checked if row.check.threshold == DROP), None)
+    rows, checked = list[Row](), rows_of_checks(result, base_results)
+    drop = next((row for row in checked if row.check.threshold == DROP), None)
     for row in checked:
         if drop and row.metric is PASS_RATE and row is not drop:
             rows.append(_with_drop(result, base_results, row, drop.check))
@@ -145,7 +146,7 @@ def rows_of_table(result: GateDecision, base_results: Results, checked: tuple[Ro
             limit=0,
         )
         rows.append(Row(check=fewer, state=State.NOT_BLOCKING, base=base))
-    return tuple(sorted(rows, key=lambda row: row.place))
+    return tuple(sorted(rows, key=lambda row: _ORDER.index(row.check.state)))
 
 
 def _with_drop(result: GateDecision, base_results: Results, row: Row, drop: Check) -> Row:
@@ -170,6 +171,6 @@ def _with_drop(result: GateDecision, base_results: Results, row: Row, drop: Chec
         if value is not None:
             actual = PASS_RATE.write(value, needed)
     if drop.state is not CheckState.WITHIN_RANGE:  # which shows in what is needed
-        state = min((state, drop.state), key=list(BY_CHECK).index)
+        state = min((state, drop.state), key=_ORDER.index)
     check = replace(check, required=required, actual=actual, limit=limit, state=state)
     return replace(row, check=check, state=BY_CHECK[state], drop=drop if drop.state is CheckState.MISSED else None)

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
-from itertools import groupby
 from typing import Generic, NamedTuple
 
-from sepurux_action.common import T, grouped, json_reader, wording
+from sepurux_action.common import T, grouped, json_reader
 from sepurux_action.common.wording import joined
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.errors import Problem
@@ -22,7 +21,7 @@ from sepurux_action.evaluation.gate_numbers import Scenario
 from sepurux_action.evaluation.runs import Rule
 from sepurux_action.report import markdown
 from sepurux_action.report.markdown import Markdown
-from sepurux_action.report.report import Context, GateFacts, Report, page_of
+from sepurux_action.report.report import GateFacts, Report, page_of
 from sepurux_action.report.thresholds import State
 
 Limits = Mapping[str, int]
@@ -60,13 +59,7 @@ _LIMITS = {
     "problems": (50, 1_000, 1_000, 1_000, 20, 3),
 }
 _COLUMNS: Iterable[Limits] = (dict(zip(_LIMITS, each, strict=True)) for each in zip(*_LIMITS.values(), strict=True))
-COMMENT_LIMITS, SUMMARY_LIMITS, *_SHORTER = _COLUMNS
-
-
-def shorter(limits: Limits) -> Iterable[Limits]:
-    """Return the limits, then those of each version that is shorter."""
-    lower = ({name: min(most, version[name]) for name, most in limits.items()} for version in _SHORTER)
-    return (each for each, _ in groupby([limits, *lower]))
+COMMENT_LIMITS, SUMMARY_LIMITS, *SHORTER_LIMITS = _COLUMNS
 
 
 class Origin(Enum):
@@ -96,10 +89,6 @@ class Section(NamedTuple):
     failures: Part[Failure]
     lacking: Part[str]
 
-    @property
-    def has_items(self) -> bool:
-        return bool(self.low or self.failures.shown or self.lacking.shown)
-
     def marker(self, number: int) -> str:
         return f"{number}." if self.origin in {Origin.NEW, Origin.ALL} else "-"
 
@@ -120,10 +109,6 @@ class View:
     place: str
     limits: Limits
 
-    @property
-    def context(self) -> Context:
-        return self.report.context
-
     @cached_property
     def as_markdown(self) -> bool:
         return self.place in {"comment", "summary"}
@@ -131,34 +116,42 @@ class View:
     # -- names, links, and sentences ----------------------------------------------------------------------------------
 
     def value(self, value: object) -> Markdown:
-        return markdown.as_markdown(value) if self.as_markdown else plain(value)
+        if self.as_markdown:
+            return markdown.as_markdown(value)
+        return plain(value)
 
     def code(self, name: str) -> Markdown:
-        return markdown.code(name) if self.as_markdown else plain(name)
+        if self.as_markdown:
+            return markdown.code(name)
+        return plain(name)
 
     def bold(self, sentence: str, **values: object) -> Markdown:
         said = self(sentence, **values)
         return markdown.strong(said) if self.as_markdown else said
 
     def link(self, label: str, url: str) -> Markdown:
-        return markdown.link(Markdown(label), url) if self.as_markdown else Markdown(label)
+        if self.as_markdown:
+            return markdown.link(Markdown(label), url)
+        return Markdown(label)
 
     def page(self, label: str, page: str) -> Markdown:
         """Return a sentence that links a page of the documentation; '' in plain text."""
-        return Markdown(f"{self.link(label, DOCS + page)}." if self.as_markdown else "")
+        if self.as_markdown:
+            return Markdown(f"{self.link(label, DOCS + page)}.")
+        return Markdown("")
 
     def run(self, gate: GateFacts) -> Markdown:
         """Return the link to a gate's run in Sepurux, with the name of a host that is not that of `base_url`."""
         if not (gate.dashboard and self.as_markdown):
             return Markdown("Sepurux run")
-        host = self.context.other_host(gate.dashboard)
+        host = self.report.context.other_host(gate.dashboard)
         return markdown.link(f"Sepurux run on {host}" if host else "Sepurux run", gate.dashboard)
 
     def prose(self, text: str, gate: GateFacts | None = None) -> Markdown:
         """Return a text of this program, with links to the pages that it names: settings, and the run of the gate."""
         if not self.as_markdown:
             return plain(self.worded(text))
-        urls = {title: self.context.page(path) for title, path in SETTINGS_PAGES.items()}
+        urls = {title: self.report.context.page(path) for title, path in SETTINGS_PAGES.items()}
         pages = {title: self.link(title, url) for title, url in urls.items() if url}
         if gate and gate.dashboard:
             pages["Sepurux run"] = self.run(gate)
@@ -175,7 +168,7 @@ class View:
 
     def __call__(self, sentence: str, **values: object) -> Markdown:
         """Return a sentence of this program with every value in braces escaped; it knows `base` and `push` itself."""
-        push = "" if self.context.on_command_line else " and push"
+        push = "" if self.report.context.on_command_line else " and push"
         known = {"base": self.base, "push": Markdown(push), **values}
         return Markdown(sentence.format(**{name: self.value(each) for name, each in known.items()}))
 
@@ -196,16 +189,13 @@ class View:
     def gates(self, gates: Iterable[GateFacts], most: int = 3) -> Markdown:
         return self.listed((gate.name for gate in gates), "and", most)
 
-    def tools(self, tools: Iterable[tuple[str, int]]) -> Markdown:
-        return Markdown(", ".join(f"{self.code(tool)} {wording.count(count)}" for tool, count in tools))
-
     @cached_property
     def base(self) -> Markdown:
-        unnamed = "the base" if self.context.on_command_line else "this branch"
-        return self.code(self.context.base_ref) or Markdown(unnamed)
+        unnamed = "the base" if self.report.context.on_command_line else "this branch"
+        return self.code(self.report.context.base_ref) or Markdown(unnamed)
 
     def worded(self, text: str) -> str:
-        if self.place == "terminal" or self.context.on_command_line:
+        if self.place == "terminal" or self.report.context.on_command_line:
             return on_command_line(json_reader.printable(text))
         return in_workflow(text)
 
@@ -235,20 +225,12 @@ class View:
         return Part(shown, len(left) - len(shown))
 
     @property
-    def many(self) -> bool:
-        return len(self.report.gates) > MANY_GATES
-
-    @property
     def linked(self) -> bool:
         return self.limits["sections"] > MANY_GATES
 
     @cached_property
     def sections(self) -> Part[GateFacts]:
-        return self.first([gate for gate in self.report.failed if gate.result.blocks], "sections")
-
-    @cached_property
-    def not_acting(self) -> Sequence[GateFacts]:
-        return self.first([gate for gate in self.report.not_passed if not gate.result.blocks], "sections").shown
+        return self.first([gate for gate in self.report.acting if gate.failed], "sections")
 
     @property
     def details(self) -> Part[GateFacts]:
@@ -307,12 +289,15 @@ class View:
 
     @cached_property
     def _shared(self) -> Mapping[tuple[object, ...], Sequence[str]]:
-        gates = (*self.sections.shown, *self.not_acting)
-        return grouped(dict.fromkeys((_alike(each), gate.name) for gate in gates for each in gate.failures))
+        """Return the names of the gates with a section by what their failures are alike in, apart from their bases."""
+        not_acting = [gate for gate in self.report.not_passed if not gate.result.blocks]
+        gates = (*self.sections.shown, *self.first(not_acting, "sections").shown)
+        named = ((replace(each, on_base=None).alike, gate.name) for gate in gates for each in gate.failures)
+        return grouped(dict.fromkeys(named))
 
     def gates_with(self, gate: GateFacts, failure: Failure) -> Sequence[str]:
         """Return the names of the gates with a section that have a failure, which the first one's section shows."""
-        return self._shared.get(_alike(failure), [gate.name])
+        return self._shared.get(replace(failure, on_base=None).alike, [gate.name])
 
     def shown_before(self, gate: GateFacts) -> Mapping[str, int]:
         """Return how many failures of a gate are in the section of an earlier one, by its name."""
@@ -332,8 +317,3 @@ class View:
         if self.place == "comment":
             return Part(found.shown[:MOST_WORSE], found.more + len(found.shown[MOST_WORSE:]))
         return found
-
-
-def _alike(failure: Failure) -> tuple[object, ...]:
-    """Return what the same failures of several gates have in common, whatever their bases have."""
-    return replace(failure, on_base=None).alike

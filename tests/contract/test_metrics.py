@@ -31,7 +31,8 @@ from sepurux_action.evaluation.published_result import format_description, parse
 from sepurux_action.evaluation.runs import Decision, Run, parse_run
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import Report, build_report
-from sepurux_action.report.report_json import OUTPUTS, report_json, step_outputs
+from sepurux_action.report.report_json import OUTPUTS, json_text, step_outputs
+from sepurux_action.report.thresholds import rows_of_checks
 from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, campaign_id
 from tests.builders import a_context, a_gate, a_past_result, a_result, a_run, some_results
 
@@ -76,7 +77,7 @@ class Case:
 
 
 def gate_in_json(case: Case) -> dict[str, Any]:
-    (gate,) = json.loads(json.dumps(report_json(case.report)))["gates"]
+    (gate,) = json.loads(json_text(case.report))["gates"]
     return dict(gate)
 
 
@@ -143,7 +144,7 @@ def test_a_published_number_is_in_the_status_and_compared_with_the_base(case: Ca
     assert found.value(case.metric) == bad
     assert gate_in_json(case)["baseline"][case.metric.name] == good
     (gate,) = case.report.gates
-    (row,) = gate.checked
+    (row,) = rows_of_checks(gate.result, gate.base_results)
     assert row.base_cell == case.metric.write(good, case.limit)
     header = next(line for line in render_summary(case.report).split("\n") if line.startswith("| Commit |"))
     assert header.count("|") == len(PUBLISHED) + 1

@@ -12,7 +12,7 @@ from sepurux_action.config.options import Stage
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.report.report import build_report
-from sepurux_action.report.report_json import OUTPUTS, report_json, step_outputs, without_decision
+from sepurux_action.report.report_json import OUTPUTS, json_text, step_outputs, without_decision
 from tests.builders import (
     CAMPAIGN_ID,
     DASHBOARD,
@@ -62,7 +62,7 @@ def test_every_output_is_written_on_every_path() -> None:
 
 def test_gates_are_those_of_report_json_in_their_order_without_scenarios() -> None:
     for results, _ in states().values():
-        report = report_json(build_report(results, a_context()))
+        report = json.loads(json_text(build_report(results, a_context())))
         expected = {gate.pop("name"): gate for gate in report["gates"]}
         assert all(gate.pop("scenarios") is not None for gate in expected.values())
         listed = json.loads(outputs_of(results)["gates"])

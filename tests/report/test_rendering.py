@@ -205,7 +205,7 @@ def test_a_comment_on_many_gates_is_short_unless_many_need_someone_to_act() -> N
         build_report([a_result(gate=a_gate(name=f"gate {n} {'x' * 70}")) for n in range(count)], a_context())
         for count in (8, MAX_GATES_IN_STEP)
     )
-    passed = reports()["most-gates"].passed
+    passed = tuple(gate for gate in reports()["most-gates"].gates if gate.passed)
     short = render_comment(replace(few, gates=(*few.gates, *passed)), "")
     assert len(short) <= 8_000
     assert all(f"`{gate.name}`" in short for gate in (*few.gates, *passed))

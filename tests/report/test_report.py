@@ -60,7 +60,7 @@ def test_fewer_scenarios_than_on_the_base_are_a_row_and_no_threshold_of_their_ow
     needed = f"≥ {limit}" if limit else "–"
     found = [each for each in rows(report) if "Scenarios" in each[0]]
     assert found == ([(f"{state} Scenarios", str(count), needed, "40")] if state else [])
-    assert len(report.gates[0].checked) == 1 + bool(limit)
+    assert len(report.gates[0].result.checks) == 1 + bool(limit)
     assert len(report.gates[0].missed) == (state == "❌")
 
 
@@ -207,7 +207,7 @@ def test_a_drop_is_what_its_number_needs(
     result = a_result(run, gate=gate, base=Base(results=base, name="`main`"))
     report = build_report([result], a_context(base_ref="main", base_results={"refunds": base}))
     assert rows(report) == ([row] if row else [])
-    assert len(report.gates[0].checked) == 1 + (minimum is not None)
+    assert len(report.gates[0].result.checks) == 1 + (minimum is not None)
 
 
 NOT_COMPARED = "Not compared: `main` has no result of these scenarios"

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from sepurux_action.errors import Problem
 from sepurux_action.report.report import Report, build_report, shortened
-from sepurux_action.report.report_json import report_json
+from sepurux_action.report.report_json import json_text
 from tests.builders import (
     FAILING,
     HOSTILE,
@@ -38,7 +38,7 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 
 def written(report: Report) -> dict[str, Any]:
     """Return what a reader of the file gets."""
-    read: dict[str, Any] = json.loads(json.dumps(report_json(report), allow_nan=False))
+    read: dict[str, Any] = json.loads(json_text(report))
     return read
 
 
