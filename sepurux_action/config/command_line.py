@@ -16,16 +16,15 @@ from sepurux_action.common import json_reader, wording
 from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import options
 from sepurux_action.config.options import OPTIONS, Option, SectionKind, Stage, flag
-from sepurux_action.config.parsers import did_you_mean
+from sepurux_action.config.parsers import similar
 from sepurux_action.config.settings import POLICY_PATH, Gate
 
 PROGRAM = "sepurux-gate"
-USAGE = f"{PROGRAM} --campaign NAME [options]\n       {PROGRAM} --check [FILE ...]"
 WRITE_BASELINE = "--write-baseline"
 WIDTH = 100  # columns of the help at most
 COMMAND_WIDTH = 78  # characters of a line of a command, without the backslash at its end
 HELP_COLUMN = 26  # where the text on a flag begins
-FLAGS = tuple(option for option in OPTIONS if option.is_flag)
+FLAGS = tuple(option for option in OPTIONS if option.placeholder)
 NAME_OF_FLAG = re.compile(r"--?[A-Za-z][A-Za-z_-]{0,40}")  # what an error quotes; anything else may be a secret
 
 
@@ -65,7 +64,14 @@ Exit status: 0 if nothing blocks, 1 if a fail blocks, 2 if a gate without a
 result blocks or a setting is wrong, 130 after Ctrl+C, 129 after SIGHUP, 143
 after SIGTERM.
 """
-_LATER_GROUPS: dict[str, tuple[Option[object], ...]] = {
+_GROUPS: dict[str, tuple[Option[object], ...]] = {
+    "What to evaluate": (
+        options.PROJECT,
+        options.CAMPAIGN,
+        options.TRACE_ID,
+        options.TRACE_FILE,
+        options.MUTATION_PACK,
+    ),
     "Thresholds and stage": (
         *(option for option in FLAGS if option.allowed_in == (SectionKind.THRESHOLDS,)),
         options.ENFORCEMENT,
@@ -73,8 +79,6 @@ _LATER_GROUPS: dict[str, tuple[Option[object], ...]] = {
     "Connection": (options.API_KEY, options.TOKEN, options.BASE_URL, options.TIMEOUT),
     "Output": (options.NAME, options.REPORT_DIR, options.BASELINE_DIR),
 }
-_GROUPED = {option for listed in _LATER_GROUPS.values() for option in listed}
-_GROUPS = {"What to evaluate": tuple(option for option in FLAGS if option not in _GROUPED), **_LATER_GROUPS}
 # What the help says in place of what is true only in a workflow.
 _HELP: dict[Option[object], str] = {
     options.TRACE_FILE: "Trace files to upload and evaluate, in the working directory.",
@@ -111,7 +115,7 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
         quotes = "; put quotes around globs" if getattr(known, options.TRACE_FILE.name) else ""
         flags = [each for action in made._actions for each in action.option_strings]  # noqa: SLF001 - no public name
         named = [each for each in (each.partition("=")[0] for each in unknown) if NAME_OF_FLAG.fullmatch(each)]
-        problems = [f"{each} is not known{did_you_mean(each, flags)}".replace("`", "") for each in named]
+        problems = [f"{each} is not known{optional('; did you mean {}?', similar(each, flags))}" for each in named]
         _reject(made, *(problems or [f"an argument belongs to no flag{quotes}"]))
     given = vars(known)
     own = {name: given.pop(name) for name in ("config", "report_format", "quiet", "write_baseline", "check")}
@@ -128,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     width = min(shutil.get_terminal_size().columns - 2, WIDTH)
     made = argparse.ArgumentParser(
         prog=PROGRAM,
-        usage=USAGE,
+        usage=f"{PROGRAM} --campaign NAME [options]\n       {PROGRAM} --check [FILE ...]",
         description="Evaluate an agent at Sepurux, and compare the result with thresholds.",
         epilog=EPILOG,
         formatter_class=partial(_Formatter, max_help_position=HELP_COLUMN, width=width),
@@ -174,7 +178,9 @@ def _reject(made: argparse.ArgumentParser, *problems: str) -> NoReturn:
 _OF_WORKFLOW = {"rerun": "re-run the job", "Rerun": "Re-run the job"}
 _OF_WORKFLOW |= {option.name: f"`{option.name}`" for option in OPTIONS}
 _OF_COMMAND_LINE = {**_OF_WORKFLOW, "rerun": "run the command again", "Rerun": "Run the command again"}
-_OF_COMMAND_LINE |= {option.name: option.environment if option.secret else flag(option.name) for option in FLAGS}
+_OF_COMMAND_LINE |= {
+    option.name: option.environment if option in options.SECRETS else flag(option.name) for option in FLAGS
+}
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -198,9 +204,9 @@ def command_lines(gate: Gate, host: str) -> Iterator[str]:
         options.NAME.read(json_reader.printable(gate.campaign))
     except ValueError:  # so it cannot be the gate's name too
         given.append((options.NAME, gate.name))
-    ids = ",".join(trace.trace_id for trace in gate.traces if not trace.uploaded)
+    ids = ",".join(trace.trace_id for trace in gate.traces if trace.content is None)
     given += [(options.PROJECT, gate.project), (options.TRACE_ID, ids)]
-    given += [(options.TRACE_FILE, trace.label) for trace in gate.traces if trace.uploaded]
+    given += [(options.TRACE_FILE, trace.label) for trace in gate.traces if trace.content is not None]
     given.append((options.MUTATION_PACK, gate.mutation_pack))
     limits = (each for each in options.LIMITS if each.name in gate.limits and each is not options.MAX_PASS_RATE_DROP)
     given += [(each, wording.decimal(gate.limits[each.name])) for each in limits]

@@ -44,28 +44,25 @@ class SectionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Option(Generic[T_co]):
-    """One option. `accepts` follows "accepted: ", `placeholder` is for the help of the command line.
+    """One option. `accepts` follows "accepted: ". Without a `placeholder`, it is no flag of the command line.
 
     `default` is the text that applies if nothing is given, '' for none; `default_note` is on it. In `help` and
     `default_note`, names of options are in braces, for `in_workflow` and `on_command_line`. The policy file may have a
     list for an option whose `form` is `list`, and needs a mapping for `dict`; their texts have a line for each entry.
-    An option is an input of the action and a flag of the command line, unless it says otherwise.
     """
 
     name: str
     help: str
     accepts: str
     parse: Callable[[str], T_co]
-    placeholder: str = "NAME"
+    placeholder: str = ""
     form: type[object] = str
     environment: str = ""
     aliases: tuple[str, ...] = ()
     allowed_in: tuple[SectionKind, ...] = ()
     default: str = ""
     default_note: str = ""
-    secret: bool = False
     is_input: bool = True
-    is_flag: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -91,11 +88,11 @@ class Option(Generic[T_co]):
         return f"{shown} is not accepted{optional(' ({})', hint)}; accepted: {self.accepts}"
 
 
-_secret = partial(Option, parse=parsers.parse_secret, placeholder="SECRET", secret=True)
+_secret = partial(Option, parse=parsers.parse_secret)
 _folder = partial(Option, accepts="the path of a folder", parse=parsers.parse_line, placeholder="FOLDER")
 _of_gate = partial(Option, allowed_in=(SectionKind.TOP, SectionKind.GATE))
 _line = partial(_of_gate, parse=parsers.parse_line)
-_of_file = partial(_of_gate, is_input=False, is_flag=False)
+_of_file = partial(_of_gate, is_input=False)
 _threshold = partial(Option, allowed_in=(SectionKind.THRESHOLDS,))
 _count = partial(
     _threshold, accepts="a whole number from 0 to 999,999,999", parse=parsers.parse_whole_number, placeholder="N"
@@ -106,12 +103,14 @@ TOKEN = _secret(
     "token",
     "Sepurux CI token, sent as `X-Sepurux-Token`. Without {api_key}, it is also sent as `X-API-Key`.",
     "a CI token",
+    placeholder="SECRET",
     environment="SEPURUX_CI_TOKEN",
 )
 API_KEY = _secret(
     "api_key",
     "Sepurux project API key, sent as `X-API-Key`.",
     "a project API key",
+    placeholder="SECRET",
     environment="SEPURUX_API_KEY",
 )
 BASE_URL = Option(
@@ -127,6 +126,7 @@ PROJECT = _line(
     "project",
     "Name or UUID of the Sepurux project, sent as `X-Project-Id`.",
     "a project's name or UUID",
+    placeholder="NAME",
     environment="SEPURUX_PROJECT_ID",
     aliases=("project_id",),
 )
@@ -134,6 +134,7 @@ CAMPAIGN = _line(
     "campaign",
     "Name or UUID of the campaign to evaluate. Required.",
     "a campaign's name or UUID",
+    placeholder="NAME",
     aliases=("campaign_id", "campaign_name"),
 )
 NAME = Option(
@@ -141,6 +142,7 @@ NAME = Option(
     "Name of the gate in reports. If the policy file has `gates:`, it selects one of them.",
     f"1 to {parsers.MAX_NAME_LENGTH} characters on one line, the last one no `)`",
     parsers.parse_name,
+    "NAME",
     allowed_in=(SectionKind.GATE,),
     default_note="the campaign as given",
 )
@@ -269,7 +271,6 @@ GITHUB_TOKEN = _secret(
     "Token for the GitHub API. If it is set to an empty string, the gate does not use GitHub.",
     "a token for this repository",
     default_note="the job's own token",
-    is_flag=False,
 )
 COMMENT = Option(
     "comment",
@@ -278,7 +279,6 @@ COMMENT = Option(
     partial(parsers.parse_word, CommentMode),
     default="always",
     allowed_in=(SectionKind.TOP,),
-    is_flag=False,
 )
 BASELINE_DIR = _folder(
     "baseline_dir",
@@ -294,6 +294,7 @@ REPORT_DIR = _folder(
 
 # All of the above, in their order.
 OPTIONS: tuple[Option[object], ...] = tuple(each for each in [*vars().values()] if isinstance(each, Option))
+SECRETS = tuple(option for option in OPTIONS if option.parse is parsers.parse_secret)
 INPUTS = tuple(option for option in OPTIONS if option.is_input)
 BY_NAME = {spelling: option for option in OPTIONS for spelling in option.names}
 _NUMBERS = (each for each in OPTIONS if each.allowed_in == (SectionKind.THRESHOLDS,) and each.form is str)
@@ -377,10 +378,8 @@ def _layer(source: Source, accepted: Sequence[Option[object]], texts: Mapping[st
         if not spelled:
             continue
         (first, text), *_ = spelled.items()
-        found = Given(text, source.label(first))
-        if len({*spelled.values()}) > 1:
-            named = ((source.label(name).removeprefix("input "), each) for name, each in spelled.items())
-            found = found._replace(differing=tuple(named))
+        named = tuple((source.label(name).removeprefix("input "), each) for name, each in spelled.items())
+        found = Given(text, source.label(first), differing=named if len({*spelled.values()}) > 1 else ())
         try:
             given[option.name] = found._replace(value=option.read(text))
         except ValueError as error:

@@ -169,16 +169,12 @@ def similar(spelling: str, known: Iterable[str]) -> str:
     return "".join(names[each] for each in found)
 
 
-def did_you_mean(spelling: str, known: Iterable[str]) -> str:
-    return optional("; did you mean `{}`?", similar(spelling, known))
-
-
 def parse_word(words: type[E], text: str) -> E:
     """Return one of these words, whatever its case. The hint of an error is the most similar word."""
     try:
         return words(text.lower())
     except ValueError:
-        raise ValueError(did_you_mean(text, words).removeprefix("; ")) from None
+        raise ValueError(optional("did you mean `{}`?", similar(text, words))) from None
 
 
 parse_lines = partial(parse_names, separators="\n")

@@ -11,7 +11,7 @@ Expression Matching, 2014).
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,18 +19,10 @@ from sepurux_action.common import json_reader
 
 MAX_PATTERN_LENGTH = 500  # characters; limits the work for each character of a name
 MAX_PATTERNS = 100  # of one list
-MAX_FILES = 300  # GitHub lists no more files of a comparison, so a list of this length may be incomplete
 
 _RANGES = (("a", "z"), ("A", "Z"), ("0", "9"))
 _PART = re.compile(r"\*\*/|\*\*|\*|\[[^\]]*\]|\\.|.")
 _UNREPEATABLE = frozenset({"", "*", "**", "**/", "?", "+"})
-
-
-class ChangedFile(NamedTuple):
-    """A file of a pull request; `previous` is its old name if it was renamed."""
-
-    name: str
-    previous: str = ""
 
 
 class _Element(NamedTuple):
@@ -64,15 +56,13 @@ def _repeated(starts: int, takes: int) -> int:
 
 
 _SLASH = _Element(frozenset("/"))
-_ANY_IN_FOLDER = _Element(frozenset("/"), excluded=True, repeat="*")
 _ANY = _Element(frozenset(), excluded=True, repeat="*")
-_STARS = {"*": _ANY_IN_FOLDER, "**": _ANY}
+_STARS = {"*": _Element(frozenset("/"), excluded=True, repeat="*"), "**": _ANY}
 _FOLDERS = _Element(frozenset(), excluded=True, repeat="**/")
 
 
 class Pattern(NamedTuple):
-    text: str
-    negative: bool
+    text: str  # matching files are left out if it begins with `!`
     elements: tuple[_Element, ...]
 
 
@@ -91,18 +81,11 @@ class Filter:
             for element in pattern.elements:
                 ends = element.ends(ends, bits, (1 << len(name)) - 1)
             if ends >> len(name):
-                return not pattern.negative
+                return not pattern.text.startswith("!")
         return False
 
     def __str__(self) -> str:
         return ", ".join(pattern.text for pattern in self.patterns)
-
-
-def affects(matches: Callable[[str], bool], changed: Sequence[ChangedFile] | None) -> bool:
-    """Return whether the name of a changed file matches, also if not all names are known, as with None."""
-    if changed is None or len(changed) >= MAX_FILES:
-        return True
-    return any(matches(name) for file in changed for name in (file.name, file.previous) if name)
 
 
 def parse_paths(text: str) -> Filter:
@@ -113,7 +96,7 @@ def parse_paths(text: str) -> Filter:
             patterns.append(_pattern(line))
         except ValueError as problem:
             problems.append(f"{json_reader.preview(line)}: {problem}")
-    if not problems and all(pattern.negative for pattern in patterns):
+    if not problems and all(pattern.text.startswith("!") for pattern in patterns):
         problems = ["all patterns begin with `!`; add one without it, which says what to include"]
     if len(patterns) > MAX_PATTERNS:
         problems.append(f"it has {len(patterns)} patterns; accepted: at most {MAX_PATTERNS}")
@@ -127,14 +110,13 @@ def _pattern(text: str) -> Pattern:
         raise ValueError(f"it has {len(text)} characters; accepted: at most {MAX_PATTERN_LENGTH}")
     if not text.isprintable():
         raise ValueError("it must be one line without control characters")
-    negative, body = text.startswith("!"), text.removeprefix("!")
-    if not body:
+    if not (body := text.removeprefix("!")):
         raise ValueError("it is empty")
     if body.startswith(("/", "./", "../")):
         raise ValueError("write it from the repository's root, without `/` or `./` before it")
     if body.endswith("/"):
         raise ValueError("add `**` after the slash to match the files of a folder")
-    return Pattern(text, negative, tuple(_elements(body)))
+    return Pattern(text, tuple(_elements(body)))
 
 
 def _elements(body: str) -> list[_Element]:

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from sepurux_action.common import json_reader
+from sepurux_action.common.wording import optional
 from sepurux_action.config import options, parsers
 from sepurux_action.config.options import BY_NAME, OPTIONS, Given, Layer, Option, SectionKind, Source
 from sepurux_action.config.settings import MAX_FILE_BYTES
@@ -57,12 +58,16 @@ _OF_ONE_GATE = (options.PATHS, options.FLAKY)  # on the top level only without `
 
 def read_policy(raw: bytes, path: str) -> Layer:
     """Return the policy in a file; raises ConfigurationError with its problems, in their order, at most 100."""
-    root = compose(raw, path)
+    try:
+        root = compose(raw)
+    except UnreadableError as error:
+        message, line = error.args
+        raise ConfigurationError([Problem("", message, path, line)]) from None
     if _is_empty(root):
         root = yaml.MappingNode("", [])
     if not isinstance(root, yaml.MappingNode):
         message = f"the file holds {_described(root)}; accepted: keys with values, as `campaign: refunds`"
-        raise _error(path, _line(root.start_mark), message)
+        raise ConfigurationError([Problem("", message, path, _line(root.start_mark))])
     parser = _Parser(path)
     policy = parser.policy(root)
     if parser.problems:
@@ -70,42 +75,46 @@ def read_policy(raw: bytes, path: str) -> Layer:
     return policy
 
 
-def compose(raw: bytes, path: str) -> yaml.Node:
-    """Return the root node, an empty text for an empty file; raises ConfigurationError for invalid YAML."""
+class UnreadableError(Exception):
+    """A file is not a YAML document that the gate reads: what is wrong, and its line."""
+
+
+def compose(raw: bytes) -> yaml.Node:
+    """Return the root node, an empty text for an empty file; raises UnreadableError for invalid YAML."""
     if len(raw) > MAX_FILE_BYTES:
-        raise _error(path, 1, f"the file has more than {MAX_FILE_BYTES:,} bytes")
+        raise UnreadableError(f"the file has more than {MAX_FILE_BYTES:,} bytes", 1)
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        raise _error(path, raw.count(b"\n", 0, error.start) + 1, "the file is not UTF-8") from None
+        raise UnreadableError("the file is not UTF-8", raw.count(b"\n", 0, error.start) + 1) from None
     try:
-        loader = _Loader(text, path)
+        loader = _Loader(text)
     except yaml.reader.ReaderError as error:  # it counts characters, not lines
         before, character = text[: error.position], ord(text[error.position])
-        raise _error(path, before.count("\n") + 1, f"YAML does not allow the character U+{character:04X}") from None
+        message = f"YAML does not allow the character U+{character:04X}"
+        raise UnreadableError(message, before.count("\n") + 1) from None
     try:
         root = loader.get_node() if loader.check_node() else None
         if loader.check_node():
             second = loader.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
-            raise _error(path, _line(second.start_mark), "a second YAML document begins; accepted: one")
+            raise UnreadableError("a second YAML document begins; accepted: one", _line(second.start_mark))
     except yaml.MarkedYAMLError as error:
         problem = json_reader.printable(str(error.problem))
         hint = _HINTS.get(str(error.context)) or _HINTS.get(problem, "")
         if bad := _BAD_START.fullmatch(problem):
             problem, hint = (_TAB, "") if bad[1] == r"\t" else (problem, _IN_QUOTES.format(bad[1]))
         message = f"this is not valid YAML: {problem}{hint.format(line=_line(error.context_mark))}"
-        raise _error(path, _line(error.problem_mark or error.context_mark), message) from None
+        raise UnreadableError(message, _line(error.problem_mark or error.context_mark)) from None
     except (yaml.YAMLError, ValueError, OverflowError):  # also those of Python for a number out of range
-        raise _error(path, loader.line + 1, "this is not valid YAML: a number in it is out of range") from None
+        raise UnreadableError("this is not valid YAML: a number in it is out of range", loader.line + 1) from None
     return root or _EMPTY
 
 
 class _Loader(yaml.SafeLoader):
     """Composes nodes, with null as an empty text. It rejects aliases, anchors, tags, and duplicate keys."""
 
-    def __init__(self, text: str, path: str) -> None:
+    def __init__(self, text: str) -> None:
         super().__init__(text)
-        self._path = path
         self._level = 0
         self._keys: dict[tuple[yaml.MappingNode, str], yaml.Node] = {}
 
@@ -114,11 +123,11 @@ class _Loader(yaml.SafeLoader):
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
         at = _line(event.start_mark)
         if self._level == MAX_NESTING:
-            raise _error(self._path, at, f"the file is nested deeper than {MAX_NESTING} levels")
+            raise UnreadableError(f"the file is nested deeper than {MAX_NESTING} levels", at)
         anchor = ("an alias", "*") if isinstance(event, yaml.AliasEvent) else ("an anchor", "&")
         for attribute, (name, sign) in {"anchor": anchor, "tag": ("a tag", "!")}.items():
             if getattr(event, attribute, None) is not None:
-                raise _error(self._path, at, f"{name} is not accepted{_IN_QUOTES.format(sign)}")
+                raise UnreadableError(f"{name} is not accepted{_IN_QUOTES.format(sign)}", at)
         self._level += 1
         node: yaml.Node = super().compose_node(parent, index)  # type: ignore[arg-type, assignment]  # wrong stubs
         self._level -= 1
@@ -126,11 +135,11 @@ class _Loader(yaml.SafeLoader):
             node.value = ""
         if index is None and isinstance(parent, yaml.MappingNode):
             if not isinstance(node, yaml.ScalarNode):
-                raise _error(self._path, at, "a key must be a text")
+                raise UnreadableError("a key must be a text", at)
             first = self._keys.setdefault((parent, node.value), node)
             if first is not node:
                 shown, line = json_reader.preview(node.value), _line(first.start_mark)
-                raise _error(self._path, at, f"the key {shown} is on line {line} already; remove one")
+                raise UnreadableError(f"the key {shown} is on line {line} already; remove one", at)
         return node
 
 
@@ -198,14 +207,22 @@ class _Parser:
         for key, value in node.value:
             shown = json_reader.printable(key.value).replace("`", "'")
             where = f"{prefix}`{json_reader.shorten(shown, json_reader.MAX_QUOTE_LENGTH)}`"
-            if section not in _ALLOWED.get(key.value, ()):
-                self._add(key, where, _why_not_here(key.value, section))
+            allowed, option = _ALLOWED.get(key.value), BY_NAME.get(key.value)
+            if allowed is None:
+                names = [*(each.name for each in OPTIONS), VERSION_KEY, THRESHOLDS, GATES]
+                listed = ", ".join(f"`{name}`" for name in names if section in _ALLOWED[name])
+                meant = optional("did you mean `{}`?", parsers.similar(key.value, _ALLOWED))
+                self._add(key, where, f"it is not known; {meant or f'accepted: {listed}'}")
+            elif section not in allowed:
+                why = f"it belongs {' or '.join(allowed)}"
+                if not allowed:
+                    why = "it is not accepted in the file: use the input"
+                if option in options.SECRETS:
+                    why = "it is a secret, which is not accepted in a file: use the input"
+                self._add(key, where, why)
+            elif option is None:
                 continue
-            option = BY_NAME.get(key.value)
-            if option is None:
-                continue
-            first = spellings.setdefault(option.name, key.value)
-            if first != key.value:
+            elif (first := spellings.setdefault(option.name, key.value)) != key.value:
                 self._add(key, where, f"it is the same setting as `{first}`; set one of them")
             elif not _is_empty(value) and (text := self._text(option, value, where)):
                 try:
@@ -240,10 +257,6 @@ class _Parser:
             raise ConfigurationError(sorted(self.problems, key=attrgetter("line")))
 
 
-def _error(path: str, line: int, message: str) -> ConfigurationError:
-    return ConfigurationError([Problem("", message, path, line)])
-
-
 def _line(mark: Any) -> int:  # noqa: ANN401 - a mark of YAML, whose type has no public name
     return mark.line + 1 if mark else 1
 
@@ -258,16 +271,3 @@ def _described(node: yaml.Node) -> str:
     if isinstance(node, yaml.SequenceNode):
         return "a list" if node.value else "an empty list"
     return "a group of keys"
-
-
-def _why_not_here(spelling: str, section: SectionKind) -> str:
-    allowed, option = _ALLOWED.get(spelling), BY_NAME.get(spelling)
-    if allowed:
-        return f"it belongs {' or '.join(allowed)}"
-    if option and option.secret:
-        return "it is a secret, which is not accepted in a file: use the input"
-    if option:
-        return "it is not accepted in the file: use the input"
-    names = [*(option.name for option in OPTIONS), VERSION_KEY, THRESHOLDS, GATES]
-    listed = ", ".join(f"`{name}`" for name in names if section in _ALLOWED[name])
-    return f"it is not known{parsers.did_you_mean(spelling, _ALLOWED) or f'; accepted: {listed}'}"

@@ -178,7 +178,7 @@ def _compared(scenario: Scenario, results: Results) -> Scenario:
         recordings=tuple(replace(run, failures=tuple(map(mark, run.failures))) for run in scenario.recordings),
         base_rates=tuple(each.pass_rate for each in of_base if each.failures is not None),
         base_tools=expected,
-        idle=all(trace.uploaded for trace in traces) and not (called & {*expected} if expected else called),
+        idle=all(trace.content is not None for trace in traces) and not (called & {*expected} if expected else called),
     )
 
 

@@ -116,7 +116,7 @@ class Run:
     @property
     def path(self) -> str:
         """Return the path of an uploaded trace, else ''. It stands for the id, which is another one in each run."""
-        return self.trace.label if self.trace.uploaded else ""
+        return "" if self.trace.content is None else self.trace.label
 
     @property
     def evaluated(self) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from sepurux_action.common import wording
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.common.wording import capitalized, joined, optional
+from sepurux_action.config.options import MAX_FAILURES
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Interrupted, describe_defect
 from sepurux_action.evaluation import api
@@ -177,7 +178,10 @@ class _Evaluation:
             self._log(f"uploaded {named}")
         self.run = replace(self.run, trace_id=trace_id)
         self._enter("starting")
-        of_run = gate.of_flaky if trace.flaky else gate
+        of_run = gate
+        if trace.flaky:  # its failures do not count
+            limits = {name: limit for name, limit in gate.limits.items() if name != MAX_FAILURES.name}
+            of_run = replace(gate, limits=limits)
         call = api.create_run(of_run, given, trace_id, self.step.metadata, str(uuid.uuid4()))
         response = self._engine.payload(call, (yield from self._engine.retried(call, gate.timeout_s)))
         run_id, batch_id, run_ids = api.started(response, given)

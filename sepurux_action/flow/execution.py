@@ -128,7 +128,7 @@ class Execution:
 
 def begin(invocation: Invocation, host: Output, signals: Signals, connections: Connections) -> Execution:
     """Return an execution before anything of GitHub is read. From here on, the host redacts the secrets."""
-    settings, event = replace(read_settings(invocation.layers), config=invocation.config), invocation.event
+    settings, event = read_settings(invocation.layers), invocation.event
     redact = Redactor(secret.reveal() for secret in (settings.github_token, settings.token, settings.api_key) if secret)
     host.mask_secrets(redact)
     client = None
@@ -152,15 +152,20 @@ def with_settings(execution: Execution) -> Execution:
         return replace(execution, settings=replace(execution.settings, gates=(Gate(name=name, campaign=name),)))
     read_file = None if calls.connected else partial(read_checkout, execution.invocation.traces())
     check = partial(_read_settings, execution) if changes_policy(calls, subject) else None
+    find = partial(resolve_policy, execution.settings, subject, read_file, check, execution.invocation.config)
     timeouts = Timeouts(execution.signals)
     try:  # each may take seconds
-        policy = timeouts.run(math.inf, partial(resolve_policy, execution.settings, subject, read_file, check))
+        policy = timeouts.run(math.inf, find)
         settings = timeouts.run(math.inf, partial(_read_settings, execution, policy.policy))
     except Interrupted:
         raise ConfigurationError([Problem("", CANCELED)]) from None
     if problems := [*settings.problems, *_folder_problems(execution)]:
         raise ConfigurationError(problems)
-    gates = [gate.on_day(execution.started.date()) for gate in settings.gates]
+    gates = list[Gate]()
+    for gate in settings.gates:
+        days = {name: day for name, day in gate.flaky if day >= execution.started.date()}
+        traces = tuple(replace(trace, flaky=days.get(trace.scenario[1])) for trace in gate.traces)
+        gates.append(replace(gate, traces=traces))
     if not (calls.connected and event.pull_request is not None):
         if any(gate.stage is Stage.SOFT for gate in gates):
             execution.host.log(SOFT_AS_HARD)

@@ -24,6 +24,7 @@ from sepurux_action.github.event import Event
 from sepurux_action.github.queries import Comment, PullRequest, oldest_first, read_pull_request
 
 MARKER = "sepurux-gate"
+SEVERAL_GATES = "gates"  # what the marker has for a step with several gates
 UNKNOWN_COMMENTS = (
     f"not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
     "and one of them may be its own"
@@ -39,8 +40,9 @@ def read_again(calls: Calls, event: Event, settings: Settings) -> PullRequest | 
 
 
 def marker_of(settings: Settings) -> str:
-    """Return the first line of the comment, by which it is found."""
-    return f"<!-- {MARKER}:{quote(settings.key, safe='', errors='surrogatepass')} -->"
+    """Return the first line of the comment, by which it is found: only the gate's name differs from other steps."""
+    key = settings.gates[0].name if len(settings.gates) == 1 else SEVERAL_GATES
+    return f"<!-- {MARKER}:{quote(key, safe='', errors='surrogatepass')} -->"
 
 
 def publish_comment(calls: Calls, event: Event, pull: PullRequest, text: str, *, create: bool) -> str:

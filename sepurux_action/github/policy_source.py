@@ -39,13 +39,17 @@ class OutsideError(PermissionError):
 
 
 def resolve_policy(
-    settings: Settings, subject: Subject, read_file: ReadFile | None, check: Check | None = None
+    settings: Settings,
+    subject: Subject,
+    read_file: ReadFile | None,
+    check: Check | None = None,
+    config: str = "",
 ) -> ResolvedPolicy:
     """Return the policy that applies to an event; raises ConfigurationError with its problems and the `settings`'.
 
-    `read_file` is given if GitHub is not used, and reads the file from the workspace. `check` is given if the pull
-    request or merge group changes the file. It returns the settings of this run with that policy, in which inputs and
-    trace files may be a problem.
+    `read_file` is given if GitHub is not used, and reads the file `config`, by default the usual one. `check` is given
+    if the pull request or merge group changes the file. It returns the settings of this run with that policy, in which
+    inputs and trace files may be a problem.
     """
     event = subject.event
     try:
@@ -54,7 +58,7 @@ def resolve_policy(
         if read_file and settings.github_token and event.name:
             raise _invalid(unreadable("GitHub's address is not known", "Set `GITHUB_API_URL` to an https address."))
         if read_file:
-            return _of_checkout(settings.config, read_file)
+            return _of_checkout(config, read_file)
         policy = _policy(subject.policy)
         if policy is None and event.name in FIRST_FILE_EVENTS and not event.fork and not settings.gates[0].campaign:
             return ResolvedPolicy(policy=_policy(subject.head_policy), place="this pull request")

@@ -6,7 +6,7 @@ from functools import partial
 
 from sepurux_action.common import json_reader
 from sepurux_action.config import options
-from sepurux_action.config.path_filter import ChangedFile, Filter, affects
+from sepurux_action.config.path_filter import Filter
 from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH, Gate
 from sepurux_action.errors import Problem
 from sepurux_action.github import queries
@@ -21,6 +21,8 @@ from sepurux_action.github.client import (
 )
 from sepurux_action.github.event import Event, with_pull_request
 from sepurux_action.github.queries import Subject
+
+MAX_FILES = 300  # GitHub lists no more files of a comparison, so a list of this length may be incomplete
 
 
 def read_subject(calls: Calls, event: Event) -> Subject:
@@ -79,7 +81,8 @@ def changes_policy(calls: Calls, subject: Subject) -> bool:
     is_unread = isinstance(policy, Problem) and policy.file != MISNAMED_PATH
     if is_unread or subject.head_policy == policy:
         return False
-    return affects({POLICY_PATH, MISNAMED_PATH}.__contains__, _changed_files(calls, subject))
+    names = _changed_names(calls, subject)
+    return names is None or not names.isdisjoint({POLICY_PATH, MISNAMED_PATH})
 
 
 def is_skipped(calls: Calls, subject: Subject, paths: Filter) -> bool:
@@ -88,21 +91,23 @@ def is_skipped(calls: Calls, subject: Subject, paths: Filter) -> bool:
     is_pull = event.pull_request is not None and event.name != "merge_group"
     if not calls.connected or not is_pull or event.by_review:
         return False
-    return not affects(paths.matches, _changed_files(calls, subject))
+    names = _changed_names(calls, subject)
+    return names is not None and not any(map(paths.matches, names))
 
 
-def _changed_files(calls: Calls, subject: Subject) -> tuple[ChangedFile, ...] | None:
-    """Return the files of GitHub's comparison with the commit whose policy applies, None if they cannot be read.
+def _changed_names(calls: Calls, subject: Subject) -> frozenset[str] | None:
+    """Return the old and new names in GitHub's comparison with the policy's commit, None if one may be missing.
 
-    They are those that the head changes since it left the base, with old and new name. GitHub lists at most 300. They
-    are on the first page, which has one commit then.
+    The files are those that the head changes since it left the base. They are on the first page, which has one commit
+    then.
     """
 
-    def read(client: Client) -> tuple[ChangedFile, ...]:
+    def read(client: Client) -> frozenset[str] | None:
         path = f"compare/{subject.base}...{subject.event.commit}"
         files = json_reader.at(client.send("GET", path, query={"per_page": "1"}), "files")
         if not isinstance(files, list) or not all(json_reader.text(json_reader.at(each, "filename")) for each in files):
             raise GitHubError(UNEXPECTED_SHAPE)
-        return tuple(ChangedFile(each["filename"], str(each.get("previous_filename") or "")) for each in files)
+        names = (name for each in files for name in (each["filename"], each.get("previous_filename")))
+        return frozenset(map(str, filter(None, names))) if len(files) < MAX_FILES else None
 
     return calls.once("files", lambda: calls.try_call(Operation.FILES, read, decides=True))

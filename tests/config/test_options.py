@@ -3,11 +3,11 @@
 import pytest
 
 from sepurux_action.config import options
-from sepurux_action.config.options import OPTIONS, Option, Stage
+from sepurux_action.config.options import Option, Stage
 
 
 def test_only_credentials_are_secret_and_not_accepted_in_the_file() -> None:
-    secret = {each.name: each.allowed_in for each in OPTIONS if each.secret}
+    secret = {each.name: each.allowed_in for each in options.SECRETS}
     assert secret == dict.fromkeys(("token", "api_key", "github_token"), ())
 
 

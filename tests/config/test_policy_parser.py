@@ -23,7 +23,7 @@ def plain(node: yaml.Node) -> object:
 
 
 def composed(text: str) -> object:
-    return plain(compose(text.encode(), PATH))
+    return plain(compose(text.encode()))
 
 
 def problems(text: str | bytes) -> list[str]:
@@ -57,7 +57,7 @@ def test_all_ways_of_writing_lists_keys_and_texts_are_read() -> None:
 
 def test_a_file_has_at_most_256_kib_in_utf_8() -> None:
     largest = b"name: b".ljust(MAX_FILE_BYTES)
-    assert plain(compose(largest, PATH)) == {"name": "b"}
+    assert plain(compose(largest)) == {"name": "b"}
     assert problems(largest + b" ") == ["1 the file has more than 262,144 bytes"]
     for raw in (b"a: b\nc: \xff\n", "a: b\nc: ü\n".encode("latin-1"), b"a: b\nc: \xed\xa0\x80\n"):
         assert problems(raw) == ["2 the file is not UTF-8"]

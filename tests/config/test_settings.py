@@ -70,11 +70,6 @@ def test_every_input_arrives_where_it_belongs() -> None:
         assert [each.reveal() for each in (known.token, known.api_key) if each] == ["made-up-token", "made-up-key"]
 
 
-def test_the_key_of_the_comment_is_the_name_of_the_only_gate() -> None:
-    keys = [read({}, policy=policy).key for policy in ("", "gates: [name: a]", "gates: [{name: a}, {name: b}]")]
-    assert keys == ["refunds", "a", "gates"]
-
-
 @pytest.mark.parametrize(
     ("flags", "policy", "limits"),
     [

@@ -21,8 +21,11 @@ from tests.evaluation.step import evaluate
 from tests.fakes import CAMPAIGN, FakeEngine, backend
 
 TODAY, TOMORROW, YESTERDAY = date(2027, 1, 31), date(2027, 2, 1), date(2027, 1, 30)
-TRACES = tuple(Trace(label=f"{name}.json", content=b"{}", task=name) for name in ("refund", "cancel"))
-GATE = Gate(name="core", campaign=CAMPAIGN, traces=TRACES, flaky=(("cancel", TODAY),)).on_day(TODAY)
+TRACES = tuple(
+    Trace(label=f"{name}.json", content=b"{}", task=name, flaky=day)
+    for name, day in (("refund", None), ("cancel", TODAY))
+)
+GATE = Gate(name="core", campaign=CAMPAIGN, traces=TRACES, flaky=(("cancel", TODAY),))
 
 
 def a_run(rate: float | None, unsafe: float | None = 0, decision: str = "pass", **numbers: Any) -> Run:  # noqa: ANN401
@@ -84,7 +87,7 @@ def test_the_numbers_are_those_of_the_others_and_so_are_the_links() -> None:
 
 def test_a_gate_of_flaky_scenarios_alone_is_an_error_unless_it_is_unsafe() -> None:
     for count in (1, 2):
-        gate = replace(GATE, traces=TRACES[:count], flaky=tuple((each.task, TODAY) for each in TRACES)).on_day(TODAY)
+        gate = replace(GATE, traces=tuple(replace(each, flaky=TODAY) for each in TRACES[:count]))
         found = decided(*[SOUND] * count, gate=gate, limits={"min_scenarios": 3})
         assert (found.decision, found.reason[:35]) == (Decision.ERROR, "Every scenario of the gate is flaky")
         assert decided(*[a_run(1.0, 1)] * count, gate=gate).decision is Decision.FAIL
@@ -92,9 +95,8 @@ def test_a_gate_of_flaky_scenarios_alone_is_an_error_unless_it_is_unsafe() -> No
 
 def test_after_its_last_day_it_counts_and_the_report_says_so() -> None:
     gate = replace(GATE, flaky=(("cancel", TODAY), ("gone", TODAY)))
-    assert [trace.flaky for trace in gate.on_day(TODAY).traces] == [None, TODAY]
-    assert [trace.flaky for trace in gate.on_day(TOMORROW).traces] == [None, None]
-    assert decided(SOUND, a_run(0.1), gate=gate.on_day(TOMORROW)).decision is Decision.FAIL
+    again = replace(gate, traces=tuple(replace(each, flaky=None) for each in TRACES))
+    assert decided(SOUND, a_run(0.1), gate=again).decision is Decision.FAIL
     unknown = '`flaky` names the scenario "gone", which this gate does not have.'
     assert [*gate.remarks_on_flaky(YESTERDAY)] == [*gate.remarks_on_flaky(TODAY)] == [unknown]
     over = 'The scenario "cancel" was flaky until 2027-01-31, and counts again.'

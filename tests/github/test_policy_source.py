@@ -1,7 +1,6 @@
 """Which policy applies, what a pull request does to its file, and how that of the checkout is read."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -143,8 +142,7 @@ def test_a_file_of_the_checkout_with_yaml_in_its_name_is_invalid() -> None:
     found = problems(partial(resolve_policy, INPUTS, Subject(), read(".github/sepurux-gate.yaml")))
     assert [each.located for each in found] == [MISNAMED]
     assert resolve_policy(INPUTS, Subject(), read(".github/other.yaml")).policy is None
-    named = replace(INPUTS, config="ci/gate.yaml")
-    assert resolve_policy(named, Subject(), read("ci/gate.yaml")).policy
+    assert resolve_policy(INPUTS, Subject(), read("ci/gate.yaml"), config="ci/gate.yaml").policy
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
 from sepurux_action.flow.execution import Connections, Execution, from_command_line
 from sepurux_action.flow.results import find_results, read_record
 from sepurux_action.github.client import FIRST_READ_S, MAX_PAGES, PAGE, READS_S
-from sepurux_action.github.comment import read_again
+from sepurux_action.github.comment import marker_of, read_again
 from sepurux_action.github.event import Head
 from sepurux_action.github.queries import PullRequest, Subject, misnamed
 from sepurux_action.github.reviews import request_reviews
@@ -229,7 +229,10 @@ def test_the_comparison_decides_whether_the_policy_is_changed(
     [
         ({}, [{"filename": "a.md"}], True),
         ({}, [{"filename": "docs/a.md"}], False),
+        ({}, [{"filename": "a.md"}, {"filename": "docs/private/a.md"}], True),
         ({}, [{"filename": "a.md", "previous_filename": "docs/a.md"}], False),
+        ({}, [{"filename": "docs/a.md", "previous_filename": "a.md"}], False),
+        *(({}, [{"filename": f"{number}.txt"} for number in range(count)], count < 300) for count in (299, 300)),
         ({}, None, False),
         ({"name": "merge_group"}, [], False),
         ({"pull_request": None}, [], False),
@@ -240,7 +243,8 @@ def test_only_a_pull_request_without_a_matching_file_skips_a_gate(
     event: dict[str, object], files: object, scene: Scene, *, skips: bool
 ) -> None:
     subject = changed_files(scene, files, **event)
-    assert [is_skipped(scene.calls, subject, parse_paths("docs/**")) for _ in range(2)] == [skips] * 2
+    paths = parse_paths("docs/**\n!docs/private/**")
+    assert [is_skipped(scene.calls, subject, paths) for _ in range(2)] == [skips] * 2
     assert scene.operations.count(FILES) == (1 if event == {} else 0)
 
 
@@ -353,6 +357,12 @@ def test_after_a_signal_each_status_is_tried_once(scene: Scene) -> None:
 EDIT = "issues/update-comment"
 MARKER = "<!-- sepurux-gate:gates -->"
 TEXT, BEFORE = f"{MARKER}\nnew", f"{MARKER}\nold"
+
+
+def test_the_marker_of_the_comment_has_the_name_of_the_only_gate() -> None:
+    for names, key in (("a b",), "a%20b"), (("a", "b"), "gates"):
+        settings = Settings(gates=tuple(Gate(name=name, campaign="c") for name in names))
+        assert marker_of(settings) == f"<!-- sepurux-gate:{key} -->"
 
 
 def write(scene: Scene) -> str:
