@@ -88,10 +88,10 @@ class Option(Generic[T_co]):
         return f"{shown} is not accepted{optional(' ({})', hint)}; accepted: {self.accepts}"
 
 
-_secret = partial(Option, parse=parsers.parse_secret)
+_secret = partial(Option, parse=parsers.parse_secret, placeholder="SECRET")
 _folder = partial(Option, accepts="the path of a folder", parse=parsers.parse_line, placeholder="FOLDER")
 _of_gate = partial(Option, allowed_in=(SectionKind.TOP, SectionKind.GATE))
-_line = partial(_of_gate, parse=parsers.parse_line)
+_line = partial(_of_gate, parse=parsers.parse_line, placeholder="NAME")
 _of_file = partial(_of_gate, is_input=False)
 _threshold = partial(Option, allowed_in=(SectionKind.THRESHOLDS,))
 _count = partial(
@@ -103,14 +103,12 @@ TOKEN = _secret(
     "token",
     "Sepurux CI token, sent as `X-Sepurux-Token`. Without {api_key}, it is also sent as `X-API-Key`.",
     "a CI token",
-    placeholder="SECRET",
     environment="SEPURUX_CI_TOKEN",
 )
 API_KEY = _secret(
     "api_key",
     "Sepurux project API key, sent as `X-API-Key`.",
     "a project API key",
-    placeholder="SECRET",
     environment="SEPURUX_API_KEY",
 )
 BASE_URL = Option(
@@ -126,7 +124,6 @@ PROJECT = _line(
     "project",
     "Name or UUID of the Sepurux project, sent as `X-Project-Id`.",
     "a project's name or UUID",
-    placeholder="NAME",
     environment="SEPURUX_PROJECT_ID",
     aliases=("project_id",),
 )
@@ -134,7 +131,6 @@ CAMPAIGN = _line(
     "campaign",
     "Name or UUID of the campaign to evaluate. Required.",
     "a campaign's name or UUID",
-    placeholder="NAME",
     aliases=("campaign_id", "campaign_name"),
 )
 NAME = Option(
@@ -270,6 +266,7 @@ GITHUB_TOKEN = _secret(
     "github_token",
     "Token for the GitHub API. If it is set to an empty string, the gate does not use GitHub.",
     "a token for this repository",
+    placeholder="",
     default_note="the job's own token",
 )
 COMMENT = Option(
