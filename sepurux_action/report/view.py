@@ -228,10 +228,6 @@ class View:
     def linked(self) -> bool:
         return self.limits["sections"] > MANY_GATES
 
-    @cached_property
-    def sections(self) -> Part[GateFacts]:
-        return self.first([gate for gate in self.report.acting if gate.failed], "sections")
-
     @property
     def details(self) -> Part[GateFacts]:
         gates = [gate for gate in self.report.gates if not gate.skipped]
@@ -260,7 +256,7 @@ class View:
         low = dict[Origin, list[Scenario]]()
         for each in gate.failures:
             origin = Origin.ALL
-            if compared and each.on_base:
+            if each.on_base:
                 origin = Origin.NEW if each.is_new else Origin.KNOWN
             elif compared:
                 origin = Origin.INCOMPLETE if each.scenario in on_base else Origin.NOT_COMPARED
@@ -290,8 +286,9 @@ class View:
     @cached_property
     def _shared(self) -> Mapping[tuple[object, ...], Sequence[str]]:
         """Return the names of the gates with a section by what their failures are alike in, apart from their bases."""
-        not_acting = [gate for gate in self.report.not_passed if not gate.result.blocks]
-        gates = (*self.sections.shown, *self.first(not_acting, "sections").shown)
+        acting = [gate for gate in self.report.acting if gate.failed]
+        others = [gate for gate in self.report.not_passed if not gate.result.blocks]
+        gates = [gate for part in (acting, others) for gate in self.first(part, "sections").shown]
         named = ((replace(each, on_base=None).alike, gate.name) for gate in gates for each in gate.failures)
         return grouped(dict.fromkeys(named))
 
