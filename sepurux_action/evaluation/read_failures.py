@@ -1,25 +1,23 @@
 """Reads what failed: numbers and failures of each scenario of an evaluation (docs/configuration.md#scenarios)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.api import ApiRequest, Result
+from sepurux_action.evaluation.api import Result
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.engine import Engine
 from sepurux_action.evaluation.failures import merge_failures, parse_failures
-from sepurux_action.evaluation.gate_numbers import Scenario, WhatFailed, scenarios_of
+from sepurux_action.evaluation.gate_numbers import WhatFailed, scenarios_of
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS
 from sepurux_action.evaluation.runs import Decision, Run, decide, numbers_key, parse_run, wrong_shape
 
 SCENARIOS_S = 20.0  # the numbers and failures of each scenario, for all gates together
 MAX_RUNS = 100  # of a batch whose numbers are read
 MAX_NAMES = 20  # traces of a step whose names are read
-
-Call = tuple[ApiRequest, Callable[[Result], None]]  # a call, and what reads its result
 
 
 class RunReader:
@@ -73,22 +71,22 @@ def read_scenarios(gates: Sequence[GateDecision], engine: Engine, *, kept: bool)
         reader = partial(RunReader, decided.gate.project)
         readers.append([[reader(each) for each in _runs_of(run, decided.gate)] for run in runs])
     every = [each for of_gate in readers for of_run in of_gate for each in of_run]
-    numbers, failures, names = list[Call](), list[Call](), list[Call]()
-    for each in every:
-        if not each.run.evaluated:
-            call = api.poll_run(run_id=each.run.run_id, batch_id="", project=each.project)
-            numbers.append((call, each.read_numbers))
+    numbers = [
+        (api.poll_run(run_id=each.run.run_id, batch_id="", project=each.project), each.read_numbers)
+        for each in every
+        if not each.run.evaluated
+    ]
     engine.send_all(numbers, until)
     every.sort(key=lambda each: numbers_key(each.run.value))
-    for each in every:
-        if each.run.evaluated and each.run.reported:
-            call = api.classified_failures(each.run.campaign_id, each.run.run_id, each.project)
-            failures.append((call, each.read_failures))
+    failures = [
+        (api.classified_failures(each.run.campaign_id, each.run.run_id, each.project), each.read_failures)
+        for each in every
+        if each.run.evaluated and each.run.reported
+    ]
     engine.send_all(failures, until)
-    for each in every:
-        if each.run.failed and each.run.name == each.run.trace_id != "":
-            names.append((api.show_trace(each.run.trace_id, each.project), each.read_name))
-    engine.send_all(names[:MAX_NAMES], until)
+    unnamed = [each for each in every if each.run.failed and each.run.name == each.run.trace_id != ""]
+    names = [(api.show_trace(each.run.trace_id, each.project), each.read_name) for each in unnamed[:MAX_NAMES]]
+    engine.send_all(names, until)
     return tuple(
         _what_failed(decided, [[each.run for each in of_run] for of_run in of_gate])
         for decided, of_gate in zip(gates, readers, strict=True)
@@ -131,16 +129,14 @@ def _what_failed(decided: GateDecision, read: Sequence[Sequence[Run]]) -> WhatFa
             listed = sum(failure.count for each in of_run for failure in each.failures)
             unread_failures += max(0, int(run.value(FAILURES) or 0) - listed)
         runs.append(known)
-    scenarios = scenarios_of(gate, tuple(runs))
+    scenarios = sorted(
+        scenarios_of(gate, tuple(runs)),
+        key=lambda each: (each.flaky is not None, not each.failed, *numbers_key(each.value)),  # flaky ones last
+    )
     failures = (each for of_run in read for run in of_run for each in run.failures)
     return WhatFailed(
-        scenarios=tuple(sorted(scenarios, key=_severity)),
+        scenarios=tuple(scenarios),
         failures=() if gate.names_traces else merge_failures(failures),
         unread_failures=unread_failures,
         unread_scenarios=sum(each.incomplete for each in scenarios) + unread_scenarios,
     )
-
-
-def _severity(scenario: Scenario) -> tuple[float, ...]:
-    """Return a key that sorts the worst one first, by unsafe attempts, pass rate, failures: flaky ones last."""
-    return scenario.flaky is not None, not scenario.failed, *numbers_key(scenario.value)
