@@ -24,7 +24,6 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.evaluation.base_results import read_results, write_results
 from sepurux_action.evaluation.failures import BaseScenario, Failure
-from sepurux_action.evaluation.gate_numbers import WhatFailed
 from sepurux_action.evaluation.published_result import Result
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.report.rendering import render_comment, render_summary
@@ -278,8 +277,7 @@ def rendering(render: Callable[[Report], str]) -> Callable[[Path], str]:
         failures = tuple(
             Failure(type=f"kind_{n}", severity="high", description="x " * 100, mutation="timeouts") for n in range(200)
         )
-        found = WhatFailed(failures=failures)
-        results = [a_result(gate=a_gate(name=f"gate-{n}"), what_failed=found) for n in range(GATES)]
+        results = [a_result(gate=a_gate(name=f"gate-{n}"), failures=failures) for n in range(GATES)]
         start = time.monotonic()
         report = render(build_report(results, a_context()))
         return f"{len(report):,} characters in {time.monotonic() - start:.2f} s"

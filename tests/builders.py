@@ -24,12 +24,12 @@ from sepurux_action.evaluation.decision import (
     Reason,
     Refusal,
     decide_gate,
-    enforce,
-    of_status,
+    is_blocking,
+    recorded_decision,
 )
 from sepurux_action.evaluation.engine import CHECK_NETWORK
 from sepurux_action.evaluation.failures import Failure, Failures, OnBase, merge_failures
-from sepurux_action.evaluation.gate_numbers import Base, Check, CheckState, Scenario, WhatFailed
+from sepurux_action.evaluation.gate_numbers import Base, Check, CheckState, Scenario, scenarios_of
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.published_result import Result, Results
 from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run, decide, numbers_key
@@ -190,8 +190,8 @@ def a_result(
     gate: Gate | None = None,
     approval: ApprovalStatus | None = None,
     notes: tuple[str, ...] = (),
-    what_failed: WhatFailed | None = None,
     base: Base = NO_BASE,
+    **read: Any,  # noqa: ANN401 - fields of many types
 ) -> GateDecision:
     """Return the result of a gate in its stage; without runs it has one that failed. Each of several has a trace."""
     gate, runs = gate or a_gate(), runs or (a_run(),)
@@ -200,14 +200,14 @@ def a_result(
             gate, traces=tuple(replace(run.trace, trace_id=f"t-{n}", content=None) for n, run in enumerate(runs))
         )
     decided = decide_gate(gate, runs, base)
-    blocks = enforce(decided.decision, gate.stage, approved=bool(approval and approval.approved_by))
+    blocks = is_blocking(decided.decision, gate.stage, approved=bool(approval and approval.approved_by))
     allowed = decided.rule is Rule.OUTAGE and gate.on_outage is OnOutage.ALLOW
     return replace(
         decided,
         blocks=blocks and not allowed,
         approval=approval,
         notes=notes,
-        what_failed=what_failed or WhatFailed(scenarios=decided.scenarios if len(runs) > 1 else ()),
+        **read or {"scenarios": scenarios_of(gate, runs) if len(runs) > 1 else ()},
     )
 
 
@@ -252,12 +252,11 @@ def _flood() -> GateDecision:
     )
     tools = {f"orders.step_{number:02}": 60 - number for number in range(60)}
     run = run_with(FAILING, pass_rate=0.11, failures=340, failing_tools=tools)
-    return a_result(a_run(run), what_failed=WhatFailed(failures=failures, unread_failures=40, unread_scenarios=2))
+    return a_result(a_run(run), failures=failures, failures_unread=40, scenarios_unread=2)
 
 
 def _failed(gate: Gate, approval: ApprovalStatus | None = None, notes: tuple[str, ...] = ()) -> GateDecision:
-    failed = WhatFailed(failures=FAILURES)
-    return a_result(a_run(), gate=gate, approval=approval, notes=notes, what_failed=failed)
+    return a_result(a_run(), gate=gate, approval=approval, notes=notes, failures=FAILURES)
 
 
 def _with_new_failures(gate: Gate) -> GateDecision:
@@ -305,8 +304,8 @@ def _with_worse_scenarios(result: GateDecision) -> GateDecision:
         run = a_poll(sepurux_decision="pass", pass_rate=rate, dashboard_url=DASHBOARD)
         made = a_scenario(name, run, failures=failures if name == "cancel an order" else ())
         scenarios.append(replace(made, base_rates=(1.0, 1.0, 0.95, 1.0)))
-    failed = WhatFailed(scenarios=tuple(scenarios), failures=failures)
-    return replace(result, what_failed=failed, numbers={**result.numbers, "scenarios": Reading(len(rates))})
+    numbers = {**result.numbers, "scenarios": Reading(len(rates))}
+    return replace(result, scenarios=tuple(scenarios), failures=failures, numbers=numbers)
 
 
 def _of_scenarios(gate: Gate) -> GateDecision:
@@ -329,14 +328,15 @@ def _of_scenarios(gate: Gate) -> GateDecision:
         ids = {"run_id": f"run-{number}", "trace_id": f"trace-{number}"}
         scenarios.append(a_scenario(name, run, failures=found, unread=name == TRACE_ID, **ids))
     passed = a_poll(sepurux_decision="pass", pass_rate=0.72, unsafe_attempts=0, failures=0)
-    failed = WhatFailed(
+    batch = a_run(run_with(FAILING, failures=8), batch_id="batch-7", run_id="")
+    return a_result(
+        batch,
+        gate=gate,
         scenarios=(*scenarios, *(a_scenario(f"trace-{n}", passed, run_id=f"run-{n}") for n in range(3, 40))),
         failures=merge_failures(failure for each in scenarios for failure in each.failures),
-        unread_failures=2,
-        unread_scenarios=1,
+        failures_unread=2,
+        scenarios_unread=1,
     )
-    batch = a_run(run_with(FAILING, failures=8), batch_id="batch-7", run_id="")
-    return a_result(batch, gate=gate, what_failed=failed)
 
 
 def _of_traces() -> GateDecision:
@@ -381,9 +381,11 @@ def _of_recordings(gate: Gate, runs: Sequence[tuple[str, Run]]) -> GateDecision:
 
 def _with_failures(result: GateDecision) -> GateDecision:
     """Return a result whose scenarios and failures are those of its runs."""
-    scenarios = tuple(sorted(result.scenarios, key=lambda each: (not each.failed, *numbers_key(each.value))))
+    scenarios = tuple(
+        sorted(scenarios_of(result.gate, result.runs), key=lambda each: (not each.failed, *numbers_key(each.value)))
+    )
     failures = merge_failures(failure for run in result.runs for failure in run.failures)
-    return replace(result, what_failed=WhatFailed(scenarios=scenarios, failures=failures))
+    return replace(result, scenarios=scenarios, failures=failures)
 
 
 def _compared(rate: float, context: Context | None) -> GateDecision:
@@ -391,8 +393,7 @@ def _compared(rate: float, context: Context | None) -> GateDecision:
     gate = a_gate_with(min_pass_rate=0.85, max_unsafe=0, max_pass_rate_drop=0.03)
     baseline = context.base_results["refunds"] if context else None
     base = Base(results=baseline, name="`main`", hint=UNREAD_RESULTS_HINT)
-    failed = WhatFailed(failures=FAILURES[3:])
-    return a_result(a_run(run_with(PASSING, pass_rate=rate)), gate=gate, base=base, what_failed=failed)
+    return a_result(a_run(run_with(PASSING, pass_rate=rate)), gate=gate, base=base, failures=FAILURES[3:])
 
 
 WAITS = ApprovalStatus(
@@ -462,7 +463,7 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
         replace(a_scenario("refund an order", PASSING), idle=True, base_tools=tools),
         replace(a_scenario("find an order", PASSING), idle=True),
     )
-    doing_nothing = a_result(a_run(PASSING), what_failed=WhatFailed(scenarios=idle, missing=("cancel an order",)))
+    doing_nothing = a_result(a_run(PASSING), scenarios=idle, scenarios_missing=("cancel an order",))
     covering = a_gate_with(min_pass_rate=0.85, required_mutation_categories=required)
     wide = replace(a_gate_with(min_pass_rate=0.85, min_scenarios=42), traces=(OF_CAMPAIGN,))
     unreachable = undecided(Decision.ERROR, not_reached, CHECK_NETWORK, rule=Rule.OUTAGE)
@@ -473,7 +474,7 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
     lying = run_with(PASSING, pass_rate=0.8496, reliability_score=Reading())
     silent = run_with(PASSING, pass_rate=Reading(), unsafe_attempts=Reading(broken='no number: "none"'))
     described = "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5; 40 scenarios"
-    published = of_status(a_gate(), described, FAILING.dashboard_url, FAILING.dashboard_url)
+    published = recorded_decision(a_gate(), described, FAILING.dashboard_url, FAILING.dashboard_url)
     by_status = replace(published, blocks=True)
     many = (
         a_result(a_run(PASSING), gate=a_gate(name="search", campaign="search-reliability")),
@@ -486,7 +487,7 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
         a_result(a_run(PASSING), gate=a_gate(name=name, campaign=f"{name}-reliability"))
         for name in ("billing", "refunds", "search")
     )
-    known_here = WhatFailed(scenarios=(replace(a_scenario("find an order", PASSING), base_rates=(0.93,)),))
+    known_here = (replace(a_scenario("find an order", PASSING), base_rates=(0.93,)),)
     here, alone = a_context(base_ref="main"), a_context(pull_request=None)
     against_main = a_context(
         base_ref="main",
@@ -553,7 +554,7 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
         "traces-low": (_of_low_scenarios(), here),
         "traces-old": (older, replace(here, committed=committed)),
         "gates": (many, against_main),
-        "gates-new": ((_with_new_failures(a_gate()), replace(many[0], what_failed=known_here), many[3]), against_main),
+        "gates-new": ((_with_new_failures(a_gate()), replace(many[0], scenarios=known_here), many[3]), against_main),
         "gates-pass": (passing, here),
         "gates-waiting": ((many[0], returns, many[3]), here),
         "most-gates": (most_gates(), replace(loosening, policy_changes=(*POLICY_CHANGES[:2], REMOVED_REVIEWERS))),
@@ -688,6 +689,6 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
         remark=first,
         sentence=first,
     )
-    failed = WhatFailed(scenarios=scenarios, failures=merge_failures(failures * traces))
-    result = a_result(*runs, gate=gate, approval=approval, notes=words, what_failed=failed)
+    merged = merge_failures(failures * traces)
+    result = a_result(*runs, gate=gate, approval=approval, notes=words, scenarios=scenarios, failures=merged)
     return replace(result, checks=(*result.checks, drop))

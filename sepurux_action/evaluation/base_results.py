@@ -13,11 +13,10 @@ from dataclasses import replace
 from typing import Any
 
 from sepurux_action.common import json_reader
-from sepurux_action.config.settings import Gate
 from sepurux_action.errors import DEFECTS
 from sepurux_action.evaluation.decision import GateDecision, summarize
 from sepurux_action.evaluation.failures import BaseScenario, Failure, Kind, OnBase, merge_failures
-from sepurux_action.evaluation.gate_numbers import Scenario, WhatFailed
+from sepurux_action.evaluation.gate_numbers import Scenario
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import Result, Results
 from sepurux_action.evaluation.recording import Steps, shown_steps, steps_of, tools_of_all
@@ -137,17 +136,23 @@ def _of_json(given: Mapping[str, Any]) -> Result:
 # -- the comparison ---------------------------------------------------------------------------------------------------
 
 
-def compare_with_base(gate: Gate, found: WhatFailed, results: Results) -> WhatFailed:
-    """Return what failed, with what the base's results and the uploaded traces say about it; nothing of a batch."""
+def compare_with_base(decided: GateDecision, results: Results) -> GateDecision:
+    """Return a decision with what the base's results and the uploaded traces say about its scenarios, not of a batch.
+
+    The failures of the gate are those of the recordings of its scenarios.
+    """
+    gate = decided.gate
     if not gate.names_traces:
-        return found
-    scenarios = tuple(_compared(each, results) for each in found.scenarios)
+        return decided
+    scenarios = tuple(_compared(each, results) for each in decided.scenarios)
     here = {name for _, name in (trace.scenario for trace in gate.traces)}
     return replace(
-        found,
+        decided,
         scenarios=scenarios,
         failures=merge_failures(failure for each in scenarios for run in each.recordings for failure in run.failures),
-        missing=tuple(each.name for result in results[:1] for each in result.scenarios if each.name not in here),
+        scenarios_missing=tuple(
+            each.name for result in results[:1] for each in result.scenarios if each.name not in here
+        ),
     )
 
 
@@ -185,8 +190,8 @@ def _compared(scenario: Scenario, results: Results) -> Scenario:
 def result_to_keep(result: GateDecision, *, branch: str, commit: str, at: float) -> Result:
     """Return the result of a gate that passed or failed, at a POSIX time."""
     gate, scenarios = result.gate, list[BaseScenario]()
-    names = Counter(each.key for each in result.what_failed.scenarios)
-    for each in result.what_failed.scenarios:
+    names = Counter(each.key for each in result.scenarios)
+    for each in result.scenarios:
         if each.key and names[each.key] == 1:
             best = max(each.recordings, key=_worst_first)
             scenarios.append(

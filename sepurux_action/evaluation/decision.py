@@ -16,13 +16,13 @@ from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import metrics
+from sepurux_action.evaluation.failures import Failures
 from sepurux_action.evaluation.gate_numbers import (
     DROP,
     Base,
     Check,
     CheckState,
     Scenario,
-    WhatFailed,
     check_drop,
     check_thresholds,
     numbers_of,
@@ -95,8 +95,12 @@ class GateDecision:
     traces; ids and links are those of the `worst`. `numbers` to `failing_tools` are those of all runs. `checks` are the
     thresholds, then the drop.
 
-    `what_failed` is read after the decision. `link` is that of the status that records the decision, else ''.
-    `approval` is for a failed soft gate of a pull request, and `notes` are remarks.
+    `scenarios` to `scenarios_missing` are read after the decision: the scenarios, the worst first, their classified
+    failures, how many failures that Sepurux counts were not read, how many scenarios were not, or not completely, and
+    those that only the base's newest result has.
+
+    `link` is that of the status that records the decision, else ''. `approval` is for a failed soft gate of a pull
+    request, and `notes` are remarks.
     """
 
     gate: Gate
@@ -111,7 +115,10 @@ class GateDecision:
     failing_tools: Mapping[str, int] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     scenarios: tuple[Scenario, ...] = ()
-    what_failed: WhatFailed = field(default_factory=WhatFailed)
+    failures: Failures = ()
+    failures_unread: int = 0
+    scenarios_unread: int = 0
+    scenarios_missing: tuple[str, ...] = ()
     link: str = ""
     blocks: bool = False
     approval: ApprovalStatus | None = None
@@ -129,6 +136,13 @@ class GateDecision:
     def recorded(self) -> bool:
         """Return whether an earlier run decided, of which only the commit's status is left."""
         return self.rule is Rule.RECORDED
+
+    @property
+    def known_scenarios(self) -> tuple[Scenario, ...]:
+        """Return the scenarios, also if they could not be read; none of a decision that is recorded."""
+        if self.scenarios or self.recorded:
+            return self.scenarios
+        return scenarios_of(self.gate, self.runs)
 
     @property
     def needs_approval(self) -> bool:
@@ -196,7 +210,6 @@ def _compared(gate: Gate, runs: Runs, base: Base) -> GateDecision:
         categories=categories,
         failing_tools=dict(tools.most_common()),
         checks=tuple(checks),
-        scenarios=scenarios,
     )
 
 
@@ -214,7 +227,7 @@ def _decided_fail(found: GateDecision, failed: Sequence[Run]) -> GateDecision:
     maxima = [(each, gate.limits[each.threshold]) for each in METRICS if each.threshold in SUMS & {*sent_limits(gate)}]
     own = [run for run in failed if not any((run.value(metric) or 0) > limit for metric, limit in maxima)]
     if gate.has_several_traces and own:
-        names = (each.name for each in found.scenarios if any(own[0] is run for run in each.recordings))
+        names = (each.name for each in scenarios_of(gate, found.runs) if any(own[0] is run for run in each.recordings))
         name, rate, reported = next(names, own[0].trace.label), own[0].value(PASS_RATE), "no pass rate"
         if rate is not None:
             reported = f"a pass rate of {PASS_RATE.write(rate, None)}"
@@ -240,11 +253,12 @@ def _threshold_missed(found: GateDecision, *, passed: bool) -> GateDecision:
 def _sentence(found: GateDecision) -> str:
     """Return what is missed, and which scenarios are why: those of the same task, and those with the lowest rates."""
     parts, gate = [check.sentence for check in found.missed], found.gate
+    scenarios = scenarios_of(gate, found.runs)
     limit = next((check.limit for check in found.missed if check.threshold == metrics.SCENARIOS.threshold), None)
     if limit is not None and gate.names_traces and len(found.runs) >= limit:
-        same = sum(len(each.recordings) for each in found.scenarios if each.recordings[1:])
+        same = sum(len(each.recordings) for each in scenarios if each.recordings[1:])
         parts.append(f"{same} of {len(found.runs)} recordings have the same `task.name` as another one")
-    counted = (each for each in found.scenarios if not each.flaky)
+    counted = (each for each in scenarios if not each.flaky)
     below = sorted((each.rate, each.name) for each in counted if each.rate is not None and each.rate < 1)
     if below and gate.has_several_traces:
         required = gate.limits.get(PASS_RATE.threshold)
@@ -258,7 +272,9 @@ def _undecided(found: GateDecision, worst: Run) -> GateDecision:
     names, detail, reason = "", worst.detail, (worst.decision, worst.rule, worst.reason, worst.detail)
     alike = [run for run in found.runs if (run.decision, run.rule, run.reason, run.detail) == reason]
     if len(alike) < len(found.runs):
-        scenarios = (each for each in found.scenarios if any(run in alike for run in each.recordings))
+        scenarios = (
+            each for each in scenarios_of(found.gate, found.runs) if any(run in alike for run in each.recordings)
+        )
         every = [json_reader.preview(each.name) for each in scenarios]
         names = ", ".join(every[:MAX_NAMED])
         if every[MAX_NAMED:]:
@@ -296,11 +312,16 @@ def _why_passed(found: GateDecision) -> str:
 # -- what follows -----------------------------------------------------------------------------------------------------
 
 
-def enforce(decision: Decision, stage: Stage, *, approved: bool = False) -> bool:
+def is_blocking(decision: Decision, stage: Stage, *, approved: bool = False) -> bool:
     """Return whether a gate with this decision blocks. A soft gate that failed is `approved` by a review."""
     if decision in {Decision.PASS, Decision.SKIPPED} or stage is Stage.OBSERVE:
         return False
     return not (approved and stage is Stage.SOFT and decision is Decision.FAIL)
+
+
+def without_failures(decided: GateDecision) -> GateDecision:
+    """Return a decision of which nothing that is read after it is shown."""
+    return replace(decided, scenarios=(), failures=(), failures_unread=0, scenarios_unread=0, scenarios_missing=())
 
 
 def exit_status(results: Iterable[GateDecision]) -> int:
@@ -316,7 +337,7 @@ def summarize(result: GateDecision) -> Result:
     return Result(decision=result.decision, stage=result.gate.stage, numbers=numbers)
 
 
-def of_status(gate: Gate, description: str, link: str, dashboard_url: str) -> GateDecision:
+def recorded_decision(gate: Gate, description: str, link: str, dashboard_url: str) -> GateDecision:
     """Return the decision that a commit's status records: its numbers, and its page at Sepurux, '' if it has none."""
     published, decision = parse_description(description), Decision(description.partition(" ")[0])
     numbers = {name: Reading(value) for name, value in published.numbers.items()} if published else {}

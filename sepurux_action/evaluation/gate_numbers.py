@@ -102,30 +102,15 @@ class Scenario:
         return metric.together(values) if values else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WhatFailed:
-    """What further calls add to the report on a gate: its scenarios, the worst first, and their classified failures.
-
-    `unread_failures` counts those that Sepurux counts and that were not read, and `unread_scenarios` the scenarios that
-    were not read, or not all of them. `missing` are scenarios that only the base's newest result has.
-    """
-
-    scenarios: tuple[Scenario, ...] = ()
-    failures: Failures = ()
-    unread_failures: int = 0
-    unread_scenarios: int = 0
-    missing: tuple[str, ...] = ()
-
-
-def scenarios_of(gate: Gate, runs: Runs) -> tuple[Scenario, ...]:
-    """Return the scenarios of an evaluation in their order; of a batch, those whose runs are known one by one."""
+def scenarios_of(gate: Gate, runs: Runs, of_batch: Runs = ()) -> tuple[Scenario, ...]:
+    """Return the scenarios of an evaluation in their order; of a batch, those whose runs were read one by one."""
     needed = gate.limits.get(LOWEST_SCENARIO.threshold, 0)
     if not gate.names_traces:
         [run] = runs
-        run_ids, known = {*run.run_ids} or {run.run_id} - {""}, run.of_batch
+        run_ids = {*run.run_ids} or {run.run_id} - {""}
         if len(run_ids) == 1 or (not run_ids and run.value(metrics.SCENARIOS) == 1):
-            known = runs
-        return tuple(Scenario(each.name or each.run_id, (each,), needed) for each in known)
+            of_batch = runs
+        return tuple(Scenario(each.name or each.run_id, (each,), needed) for each in of_batch)
     scenarios, recordings = [], grouped((trace.scenario, run) for trace, run in zip(gate.traces, runs, strict=True))
     for (kind, key), every in recordings.items():
         # A trace with an id may have a task at Sepurux, whose name is read if it failed.

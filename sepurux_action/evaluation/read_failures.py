@@ -11,7 +11,7 @@ from sepurux_action.evaluation.api import Result
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.engine import Engine
 from sepurux_action.evaluation.failures import merge_failures, parse_failures
-from sepurux_action.evaluation.gate_numbers import WhatFailed, scenarios_of
+from sepurux_action.evaluation.gate_numbers import scenarios_of
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS
 from sepurux_action.evaluation.runs import Decision, Run, decide, numbers_key, parse_run, wrong_shape
 
@@ -60,8 +60,8 @@ class RunReader:
         self.run = replace(self.run, name=name or self.run.name)
 
 
-def read_scenarios(gates: Sequence[GateDecision], engine: Engine, *, kept: bool) -> tuple[WhatFailed, ...]:
-    """Return the scenarios of each gate that did not pass, or is `kept`, and their failures, the worst run first.
+def read_scenarios(gates: Sequence[GateDecision], engine: Engine, *, kept: bool) -> tuple[GateDecision, ...]:
+    """Return each gate with its scenarios and, if it did not pass or is `kept`, their failures, the worst run first.
 
     Raises Interrupted.
     """
@@ -88,17 +88,17 @@ def read_scenarios(gates: Sequence[GateDecision], engine: Engine, *, kept: bool)
     names = [(api.show_trace(each.run.trace_id, each.project), each.read_name) for each in unnamed[:MAX_NAMES]]
     engine.send_all(names, until)
     return tuple(
-        _what_failed(decided, [[each.run for each in of_run] for of_run in of_gate])
+        _with_failures(decided, [[each.run for each in of_run] for of_run in of_gate])
         for decided, of_gate in zip(gates, readers, strict=True)
     )
 
 
-def nothing_read(decided: GateDecision) -> WhatFailed:
-    """Return what is known if nothing could be read: how many scenarios were not, of a batch at least one."""
+def nothing_read(decided: GateDecision) -> GateDecision:
+    """Return a decision if nothing could be read: how many scenarios were not, of a batch at least one."""
     unread = int(decided.worst.evaluated)
     if decided.gate.names_traces:
-        unread = sum(each.read for each in decided.scenarios)
-    return WhatFailed(unread_scenarios=unread)
+        unread = sum(each.read for each in scenarios_of(decided.gate, decided.runs))
+    return replace(decided, scenarios_unread=unread)
 
 
 def _runs_of(run: Run, gate: Gate) -> Sequence[Run]:
@@ -111,32 +111,36 @@ def _runs_of(run: Run, gate: Gate) -> Sequence[Run]:
     return tuple(Run(run_id=run_id, campaign_id=run.campaign_id) for run_id in run_ids[:MAX_RUNS])
 
 
-def _what_failed(decided: GateDecision, read: Sequence[Sequence[Run]]) -> WhatFailed:
-    """Return the scenarios of a gate, the worst first, and the failures of a batch; nothing is `read` after a pass.
+def _with_failures(decided: GateDecision, read: Sequence[Sequence[Run]]) -> GateDecision:
+    """Return a decision with its scenarios, the worst first, and a batch's failures; nothing is `read` after a pass.
 
-    Those of traces are added when they are compared with the base.
+    The failures of traces are added when they are compared with the base.
     """
+    gate, runs, of_batch, failures_unread, scenarios_unread = decided.gate, list[Run](), tuple[Run, ...](), 0, 0
     if not read:
-        return WhatFailed(scenarios=decided.scenarios)
-    gate, runs, unread_failures, unread_scenarios = decided.gate, list[Run](), 0, 0
+        return replace(decided, scenarios=scenarios_of(gate, decided.runs))
     for run, of_run in zip(decided.runs, read, strict=True):
-        known = replace(run, of_batch=tuple(of_run))
-        if gate.names_traces or len(of_run) == 1:
-            known = of_run[0] if of_run else replace(run, unread=run.evaluated and run.reported > 0)
-        elif run.evaluated:
-            unread_scenarios += max(0, int(run.value(SCENARIOS) or 1) - len(of_run))
         if run.evaluated:
             listed = sum(failure.count for each in of_run for failure in each.failures)
-            unread_failures += max(0, int(run.value(FAILURES) or 0) - listed)
-        runs.append(known)
+            failures_unread += max(0, int(run.value(FAILURES) or 0) - listed)
+        if len(of_run) == 1:
+            runs.append(of_run[0])
+        elif gate.names_traces:
+            runs.append(replace(run, unread=run.evaluated and run.reported > 0))
+        else:
+            runs.append(run)
+            of_batch = tuple(of_run)
+            if run.evaluated:
+                scenarios_unread += max(0, int(run.value(SCENARIOS) or 1) - len(of_run))
     scenarios = sorted(
-        scenarios_of(gate, tuple(runs)),
+        scenarios_of(gate, tuple(runs), of_batch),
         key=lambda each: (each.flaky is not None, not each.failed, *numbers_key(each.value)),  # flaky ones last
     )
-    failures = (each for of_run in read for run in of_run for each in run.failures)
-    return WhatFailed(
+    of_runs = (failure for of_run in read for run in of_run for failure in run.failures)
+    return replace(
+        decided,
         scenarios=tuple(scenarios),
-        failures=() if gate.names_traces else merge_failures(failures),
-        unread_failures=unread_failures,
-        unread_scenarios=sum(each.incomplete for each in scenarios) + unread_scenarios,
+        failures=() if gate.names_traces else merge_failures(of_runs),
+        failures_unread=failures_unread,
+        scenarios_unread=sum(each.incomplete for each in scenarios) + scenarios_unread,
     )

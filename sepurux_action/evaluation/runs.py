@@ -85,7 +85,7 @@ class Run:
 
     `decision` to `hint` are what this means; `detail` is the reason without what a title and the table of a report
     show, '' if alike. `failures` are its classified failures by kind, with the path of an uploaded trace in place of
-    the id. `unread`: not all of its numbers or failures were read. `of_batch` are the runs of a batch that were read.
+    the id. `unread`: not all of its numbers or failures were read.
     """
 
     trace: Trace = NO_TRACE
@@ -111,7 +111,6 @@ class Run:
     elapsed_s: float = 0
     failures: Failures = ()
     unread: bool = False
-    of_batch: "tuple[Run, ...]" = ()
 
     @property
     def path(self) -> str:

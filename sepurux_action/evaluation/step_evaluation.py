@@ -78,8 +78,7 @@ class StepEvaluation:
                 found = read_scenarios(decided, self.engine, kept=self._kept)
         except DEFECTS as defect:
             self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
-        read = zip(decided, found, strict=True)
-        return {each.gate.name: replace(each, what_failed=what_failed) for each, what_failed in read}
+        return {each.gate.name: each for each in found}
 
     def _show_progress(self) -> None:
         runs, failed = self._runs, self.engine.last_error

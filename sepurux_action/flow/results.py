@@ -9,8 +9,8 @@ from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation.api import Credentials
 from sepurux_action.evaluation.base_results import FILE, MAX_BYTES, compare_with_base, read_results
-from sepurux_action.evaluation.decision import GateDecision, decide_gate, enforce
-from sepurux_action.evaluation.gate_numbers import Base, WhatFailed
+from sepurux_action.evaluation.decision import GateDecision, decide_gate, is_blocking, without_failures
+from sepurux_action.evaluation.gate_numbers import Base
 from sepurux_action.evaluation.published_result import Results, comparable
 from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run
 from sepurux_action.evaluation.step_evaluation import CANCELED, StepEvaluation
@@ -132,9 +132,8 @@ def _read_again(
         found, not_failed = None, [each for each in not_failed if each.decision is Decision.PASS]
     if found is not None:
         return tuple(found.results.values()), pull
-    error, nothing = Decision.ERROR, WhatFailed()
     errors = (
-        replace(each, decision=error, rule=rule, reason=why, detail=why, hint=hint, what_failed=nothing)
+        replace(without_failures(each), decision=Decision.ERROR, rule=rule, reason=why, detail=why, hint=hint)
         for each in not_failed
     )
     return tuple(errors), pull
@@ -163,9 +162,7 @@ def _evaluate(execution: Execution, gates: Sequence[Gate]) -> Mapping[str, GateD
     )
     evaluated = dict(evaluation.evaluate())
     for gate in gates:
-        found = evaluated[gate.name]
-        compared = compare_with_base(gate, found.what_failed, base_results(execution, gate))
-        evaluated[gate.name] = replace(found, what_failed=compared)
+        evaluated[gate.name] = compare_with_base(evaluated[gate.name], base_results(execution, gate))
     return evaluated
 
 
@@ -181,8 +178,8 @@ def _enforced(execution: Execution, found: GateDecision, advised: Sequence[str] 
         notes += gate.remarks_on_flaky(execution.started.date())
     # Anyone who may cancel a run must not get past a gate with it, so nothing is allowed after a signal.
     allowed = found.rule is Rule.OUTAGE and gate.on_outage is OnOutage.ALLOW and not interrupted
-    blocks = enforce(found.decision, gate.stage, approved=bool(approved and approved.approved_by)) and not allowed
-    return replace(found, blocks=blocks, approval=approved, notes=tuple(notes))
+    by_decision = is_blocking(found.decision, gate.stage, approved=bool(approved and approved.approved_by))
+    return replace(found, blocks=by_decision and not allowed, approval=approved, notes=tuple(notes))
 
 
 def _base(execution: Execution, gate: Gate) -> Base:

@@ -14,7 +14,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.common.wording import joined
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import CONTEXT_PREFIX, Gate
-from sepurux_action.evaluation.decision import GateDecision, of_status, summarize
+from sepurux_action.evaluation.decision import GateDecision, recorded_decision, summarize
 from sepurux_action.evaluation.published_result import format_description
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.github import queries
@@ -97,7 +97,7 @@ def _read_decisions(subject: Subject, gates: Iterable[Gate], before: int | None,
     results, runs = dict[str, GateDecision](), subject.event.url("actions", "runs")
     for context, status in found.items():
         gate, page = by_context[context], "" if status.url.startswith(runs) else status.url  # or that of a workflow run
-        results[gate.name] = of_status(gate, status.description, status.url, page)
+        results[gate.name] = recorded_decision(gate, status.description, status.url, page)
     approved = frozenset(by_context[each].name for each in found if APPROVED in found[each].description)
     return Record(results=results, approved=approved, newest=newest)
 

@@ -57,7 +57,7 @@ def _suites(report: Report) -> Iterator[tuple[str, list[tuple[str, CaseState, st
         approval = optional("The gate needs an approval.", gate.result.needs_approval)
         text = joined(" ", gate.result.reason, say.worded(gate.result.hint), approval)
         cases = [("gate", _OF_GATE[gate.result.decision], text)]
-        for scenario in gate.what_failed.scenarios or gate.result.scenarios:
+        for scenario in gate.result.known_scenarios:
             failures = (
                 f"{sentences.type_of_failure(say, gate, each, named=False)}: {each.description}"
                 for each in groups(scenario.failures)

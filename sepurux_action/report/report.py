@@ -14,9 +14,9 @@ from sepurux_action.config.command_line import command_lines
 from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.config.settings import Change
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.decision import GateDecision, enforce
+from sepurux_action.evaluation.decision import GateDecision, is_blocking, without_failures
 from sepurux_action.evaluation.failures import Failure, Failures, merge_failures
-from sepurux_action.evaluation.gate_numbers import DROP, Check, Scenario, WhatFailed
+from sepurux_action.evaluation.gate_numbers import DROP, Check, Scenario
 from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import Results
 from sepurux_action.evaluation.runs import Decision, Rule, Run, worst_of
@@ -109,7 +109,7 @@ class GateFacts:
     @cached_property
     def would_block(self) -> bool:
         allowed = self.result.rule is Rule.OUTAGE and self.result.gate.on_outage is OnOutage.ALLOW
-        return self.result.blocks or (enforce(self.result.decision, Stage.HARD) and not allowed)
+        return self.result.blocks or (is_blocking(self.result.decision, Stage.HARD) and not allowed)
 
     @property
     def effect(self) -> str:
@@ -146,7 +146,7 @@ class GateFacts:
         """
         if not self.detailed:
             return ()
-        failed = {run.path for each in self.what_failed.scenarios if each.failed for run in each.recordings}
+        failed = {run.path for each in self.result.scenarios if each.failed for run in each.recordings}
         traces = tuple(trace for trace in self.result.gate.traces if trace.label in failed) or self.result.gate.traces
         gate, left_out = self.result.gate, {DROP}
         if len(traces) < len(gate.traces):  # these are fewer scenarios, whose mean is another one
@@ -210,28 +210,21 @@ class GateFacts:
 
     # -- what failed --------------------------------------------------------------------------------------------------
 
-    @property
-    def what_failed(self) -> WhatFailed:
-        """Return what further calls found: groups of failures, new ones first, then the most severe."""
-        if not self.detailed:
-            return WhatFailed()
-        return self.result.what_failed
-
     @cached_property
     def failures(self) -> Failures:
-        return groups(self.what_failed.failures)
+        return groups(self.result.failures)
 
     @property
     def new(self) -> int | None:
         """Return the number of failures that no result of the base has, None if none was compared."""
-        compared = [each.base_rates for each in self.what_failed.scenarios] + [each.on_base for each in self.failures]
+        compared = [each.base_rates for each in self.result.scenarios] + [each.on_base for each in self.failures]
         return sum(each.is_new for each in self.failures) if any(compared) else None
 
     @property
     def unlisted(self) -> bool:
         """Return whether there may be failures that the report does not list."""
-        found = self.what_failed
-        return bool(found.unread_failures or found.unread_scenarios) or self.result.recorded
+        found = self.result
+        return bool(found.failures_unread or found.scenarios_unread) or self.result.recorded
 
     @property
     def tools(self) -> tuple[tuple[str, int], ...]:
@@ -263,20 +256,20 @@ class GateFacts:
     @cached_property
     def recordings(self) -> Mapping[str, Sequence[AbstractSet[object]]]:
         """Return what failed in each recording of a scenario, by its name."""
-        every = ((each.name, run.failures) for each in self.what_failed.scenarios for run in each.recordings)
+        every = ((each.name, run.failures) for each in self.result.scenarios for run in each.recordings)
         return grouped((name, {replace(each, trace_id="").alike for each in failures}) for name, failures in every)
 
     @cached_property
     def scenarios_by_failure(self) -> Mapping[object, Sequence[Scenario]]:
         """Return the scenarios that failed, the worst first, by what their failures have in common."""
-        failed = [each for each in self.what_failed.scenarios if each.failed]
+        failed = [each for each in self.result.scenarios if each.failed]
         alike = ((each, {replace(one, trace_id="").alike for one in each.failures}) for each in failed)
         return grouped((key, each) for each, keys in alike for key in keys)
 
     @cached_property
     def in_scenarios(self) -> str:
         """Return in how many of several scenarios something failed, '' if it is not known."""
-        every, count = self.what_failed.scenarios, self.result.value(SCENARIOS)
+        every, count = self.result.scenarios, self.result.value(SCENARIOS)
         failed = [each for each in every if each.failed]
         if not failed or count is None or count < max(2, len(every)):
             return ""
@@ -288,13 +281,13 @@ class GateFacts:
     @cached_property
     def below(self) -> tuple[Scenario, ...]:
         """Return the scenarios whose pass rate is below `min_scenario_pass_rate`, the lowest first."""
-        low = (each for each in self.what_failed.scenarios or self.result.scenarios if each.low)
+        low = (each for each in self.result.known_scenarios if each.low)
         return tuple(sorted(low, key=lambda each: each.rate or 0))
 
     @cached_property
     def scenarios(self) -> tuple[Scenario, ...]:
         """Return the scenarios that did not pass, the worst first; () if there is only one, or all have one reason."""
-        every = self.what_failed.scenarios
+        every = self.result.scenarios
         runs = [each for scenario in every for each in scenario.recordings]
         alike = len({(each.decision, each.reason) for each in runs}) == 1
         if len(every) == 1 or (alike and not runs[0].decision.is_decided):
@@ -305,7 +298,7 @@ class GateFacts:
     @property
     def scenarios_passed(self) -> str:
         """Return how many of several scenarios passed, `10 of 12 scenarios passed`, '' if their number is not known."""
-        every = self.what_failed.scenarios
+        every = self.result.scenarios
         if not self.scenarios or self.result.value(SCENARIOS) != len(every):
             return ""
         passed = sum(each.read and state_of(each) is State.PASSED for each in every)
@@ -338,7 +331,7 @@ class GateFacts:
         """Return the scenarios whose pass rate is lower than in every result of the base, the largest loss first."""
         lost = [
             (each.base_rate - each.rate, each)
-            for each in self.what_failed.scenarios
+            for each in self.result.scenarios
             if each.rate is not None and each.base_rate is not None
             if all(rate is None or each.rate < rate for rate in each.base_rates)
         ]
@@ -434,5 +427,7 @@ def build_report(results: Sequence[GateDecision], context: Context) -> Report:
 
 def shortened(report: Report) -> Report:
     """Return a report that takes little time to write: it leaves out what failed and the history."""
-    gates = tuple(GateFacts(result=gate.result, context=report.context, short=True) for gate in report.gates)
+    gates = tuple(
+        GateFacts(result=without_failures(gate.result), context=report.context, short=True) for gate in report.gates
+    )
     return replace(report, gates=gates, notes=(), short=True)

@@ -209,16 +209,16 @@ class _Gate(Shape):
     failures: Annotated[
         tuple[_Failure, ...],
         "The classified failures by severity, type, mutation, and trace: new ones first, then the most severe.",
-        of("what_failed.failures"),
+        of("result.failures"),
     ]
     failures_complete: Annotated[
         bool,
         "Whether the action read all failures that Sepurux counts.",
-        lambda gate: not (gate.what_failed.unread_failures or gate.what_failed.unread_scenarios or gate.short),
+        lambda gate: not (gate.result.failures_unread or gate.result.scenarios_unread or gate.short),
     ]
-    failures_unread: Annotated[int, "Number of failures that were not read.", of("what_failed.unread_failures")]
+    failures_unread: Annotated[int, "Number of failures that were not read.", of("result.failures_unread")]
     scenarios_unread: Annotated[
-        int, "Number of scenarios that were not read, or not completely.", of("what_failed.unread_scenarios")
+        int, "Number of scenarios that were not read, or not completely.", of("result.scenarios_unread")
     ]
     tools: Annotated[tuple[FailingTool, ...], "The tools that failed, the most failing first.", of("tools")]
     categories: Annotated[
@@ -227,10 +227,10 @@ class _Gate(Shape):
     scenarios: Annotated[
         tuple[_Scenario, ...],
         "The scenarios, the worst first. Of a batch, empty if they were not read, as after a pass without failures.",
-        of("what_failed.scenarios"),
+        of("result.scenarios"),
     ]
     scenarios_missing: Annotated[
-        tuple[str, ...], "The scenarios that only the newest result of the base has.", of("what_failed.missing")
+        tuple[str, ...], "The scenarios that only the newest result of the base has.", of("result.scenarios_missing")
     ]
     reviewers: Annotated[tuple[str, ...], "The setting `reviewers`; empty for everyone.", of("result.gate.reviewers")]
     approval: Annotated[

@@ -171,7 +171,7 @@ def of_report(say: View) -> Iterator[Markdown]:
         all_ = "⚠️ {gates} evaluate stored scenarios, so they say nothing about this pull request."
         yield say(one_of if len(registered) == 1 else all_, gates=say("It") if one else say.gates(registered))
     for gate in detailed:
-        of_gate, found = say.when(not one, " of {gate}", gate=say.code(gate.name)), gate.what_failed
+        of_gate, found = say.when(not one, " of {gate}", gate=say.code(gate.name)), gate.result
         idle = [each for each in found.scenarios if each.idle]
         for each in [each for each in idle if each.base_tools][:MOST_NAMED]:
             name, tools = say.code(each.name) or say("no name"), say.listed(each.base_tools, "and", MOST_NAMED)
@@ -181,9 +181,9 @@ def of_report(say: View) -> Iterator[Markdown]:
             call, names = "calls" if len(silent) == 1 else "call", say.listed(silent, "and", MOST_NAMED)
             no_tool = "⚠️ {names}{of_gate} {call} no tool, so there may be nothing to evaluate."
             yield say.paragraph(say(no_tool, names=names, of_gate=of_gate, call=call), say.page(*CHECK_RECORDING))
-        if found.missing:
-            are = "is missing: {base} has it." if len(found.missing) == 1 else "are missing: {base} has them."
-            names = say.listed(found.missing, "and", MOST_NAMED)
+        if found.scenarios_missing:
+            are = "is missing: {base} has it." if len(found.scenarios_missing) == 1 else "are missing: {base} has them."
+            names = say.listed(found.scenarios_missing, "and", MOST_NAMED)
             yield say("⚠️ {names}{of_gate} {are}", names=names, of_gate=of_gate, are=say(are))
 
 
@@ -271,7 +271,7 @@ def scenario(say: View, gate: GateFacts, of: Scenario) -> Markdown:
 
 
 def unread(say: View, gate: GateFacts) -> Markdown:
-    failures, scenarios = gate.what_failed.unread_failures, gate.what_failed.unread_scenarios
+    failures, scenarios = gate.result.failures_unread, gate.result.scenarios_unread
     of_scenarios = wording.pluralize(scenarios, "scenario")
     if not failures:
         return say.when(scenarios, "The failures of {scenarios} were not read.", scenarios=of_scenarios)

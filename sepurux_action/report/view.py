@@ -251,7 +251,7 @@ class View:
 
     def what_failed(self, gate: GateFacts) -> Sequence[Section]:
         """Return the failures of a gate by where they come from, with what else it misses in the first or last one."""
-        on_base = {each.name for each in gate.what_failed.scenarios if each.base_rates}
+        on_base = {each.name for each in gate.result.scenarios if each.base_rates}
         compared, failures = gate.new is not None, dict[Origin, list[Failure]]()
         low = dict[Origin, list[Scenario]]()
         for each in gate.failures:

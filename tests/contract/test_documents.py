@@ -11,7 +11,7 @@ from scripts import generate
 from sepurux_action.config.command_line import FLAGS
 from sepurux_action.config.options import FLAKY, ON_OUTAGE, OPTIONS, Stage
 from sepurux_action.config.settings import POLICY_PATH
-from sepurux_action.evaluation.decision import enforce
+from sepurux_action.evaluation.decision import is_blocking
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.github.client import Operation
 from sepurux_action.github.event import PARSERS
@@ -112,11 +112,11 @@ def table(path: Path, heading: str) -> list[list[str]]:
 
 def in_words(decision: Decision, stage: Stage) -> str:
     """Return what the guide says of a gate in these words."""
-    if not enforce(decision, stage):
+    if not is_blocking(decision, stage):
         return "success"
     if decision is Decision.ERROR:
         return "failure *"
-    approvable = not enforce(decision, stage, approved=True)
+    approvable = not is_blocking(decision, stage, approved=True)
     return "needs an approval" if approvable else "failure"
 
 

@@ -23,12 +23,13 @@ from sepurux_action.evaluation.base_results import (
     result_to_keep,
     write_results,
 )
+from sepurux_action.evaluation.decision import GateDecision, decide_gate
 from sepurux_action.evaluation.failures import BaseScenario, Failure, Kind, OnBase
-from sepurux_action.evaluation.gate_numbers import WhatFailed, scenarios_of
+from sepurux_action.evaluation.gate_numbers import Base, scenarios_of
 from sepurux_action.evaluation.published_result import Result
 from sepurux_action.evaluation.recording import read_recording
 from sepurux_action.evaluation.runs import Decision, Rule, Run, decide
-from tests.builders import FAILING, a_result, run_with
+from tests.builders import FAILING, run_with
 
 KEY, REPOSITORY = "a secret", "octo/shop"
 REJECTED = ((), IGNORED)
@@ -207,17 +208,16 @@ def a_gate(*traces: Trace) -> Gate:
     return Gate(name="refunds", campaign="core", traces=traces)
 
 
-def found(gate: Gate, *runs: Run) -> WhatFailed:
-    recorded = (replace(run, trace=trace) for trace, run in zip(gate.traces, runs, strict=True))
-    return WhatFailed(scenarios=scenarios_of(gate, tuple(recorded)))
+def found(gate: Gate, *runs: Run) -> GateDecision:
+    recorded = tuple(replace(run, trace=trace) for trace, run in zip(gate.traces, runs, strict=True))
+    return replace(decide_gate(gate, recorded, Base(results=None)), scenarios=scenarios_of(gate, recorded))
 
 
 def base(*steps: str, failures: Mapping[Kind, float] | None = {}) -> Result:
     return a_base_result(scenarios=(BaseScenario(name="refund", failures=failures, steps=steps),))
 
 
-def kept(gate: Gate, what: WhatFailed) -> tuple[BaseScenario, ...]:
-    result = replace(a_result(what_failed=what), gate=gate)
+def kept(result: GateDecision) -> tuple[BaseScenario, ...]:
     return result_to_keep(result, branch="main", commit="c", at=1).scenarios
 
 
@@ -249,7 +249,7 @@ def test_new_more_often_and_known_equal_a_count_by_hand(
     runs = [a_run(trace.label, *(replace(each, count=failures[each]) for each in failures)) for trace in gate.traces]
     known = [each for each in base_scenarios if each.name == "refund" and each.failures is not None]
     results = tuple(replace(base(), scenarios=(each,)) for each in base_scenarios)
-    compared = compare_with_base(gate, found(gate, *runs), results)
+    compared = compare_with_base(found(gate, *runs), results)
     assert len(compared.failures) == len(failures) * recordings
     for each in compared.failures:
         of_base = [(result.failures or {}).get(each.kind, 0) for result in known]
@@ -268,7 +268,7 @@ def test_a_failure_that_happens_twice_is_new_if_it_happened_once_on_the_base_wha
     for texts, new in ((("a",), False), (("a", "a"), True), (("a", "b"), True)):
         first, *second = (replace(UNSAFE, description=text) for text in texts)
         what = found(GATE, a_run("a.json", first), a_run("b.json", *second))
-        assert [each.is_new for each in compare_with_base(GATE, what, (once,) * 3).failures] == [new] * len(texts)
+        assert [each.is_new for each in compare_with_base(what, (once,) * 3).failures] == [new] * len(texts)
 
 
 @pytest.mark.parametrize(
@@ -282,9 +282,9 @@ def test_a_failure_that_happens_twice_is_new_if_it_happened_once_on_the_base_wha
 )
 def test_nothing_is_said_about_a_scenario_whose_failures_are_not_all_known(incomplete: dict[str, object]) -> None:
     run: Run = replace(a_run("b.json"), **incomplete)  # type: ignore[arg-type]
-    compared = compare_with_base(GATE, found(GATE, a_run("a.json", UNSAFE), run), (base(failures={LOOP.kind: 1}),) * 3)
+    compared = compare_with_base(found(GATE, a_run("a.json", UNSAFE), run), (base(failures={LOOP.kind: 1}),) * 3)
     assert [each.on_base for each in compared.failures] == [None]
-    assert [each.failures for each in kept(GATE, compared)] == [None]
+    assert [each.failures for each in kept(compared)] == [None]
 
 
 UNKNOWN = replace(UNSAFE, tool="", event=None)
@@ -308,7 +308,7 @@ def test_steps_show_the_difference_from_the_base_and_the_failed_step(
     failure: Failure, results: tuple[Result, ...], steps: tuple[str, ...]
 ) -> None:
     what = found(GATE, a_run("a.json", failure), a_run("b.json"))
-    assert [each.steps for each in compare_with_base(GATE, what, results).failures] == [steps]
+    assert [each.steps for each in compare_with_base(what, results).failures] == [steps]
 
 
 def test_steps_are_those_of_the_worst_recording_that_has_the_failure() -> None:
@@ -320,7 +320,7 @@ def test_steps_are_those_of_the_worst_recording_that_has_the_failure() -> None:
         a_run("c", other, unsafe_attempts=1.0, pass_rate=0.3),
         a_run("d", other, pass_rate=0.1),
     ]
-    compared = compare_with_base(gate, found(gate, *runs), ())
+    compared = compare_with_base(found(gate, *runs), ())
     steps = {each.steps for each in compared.failures if each.type == "unsafe_action"}
     assert steps == {("  1 status(order)", "  2 status(order)", "> 3 refund(order)")}
 
@@ -328,21 +328,21 @@ def test_steps_are_those_of_the_worst_recording_that_has_the_failure() -> None:
 def test_a_registered_trace_has_no_steps_and_a_batch_is_not_compared() -> None:
     gate = a_gate(Trace(label="t-1", trace_id="t-1"))
     run = replace(a_run("t-1", UNSAFE), trace_id="t-1")
-    assert [each.steps for each in compare_with_base(gate, found(gate, run), ()).failures] == [()]
-    batch, what = Gate(name="refunds", campaign="core"), WhatFailed(failures=(UNSAFE,))
-    assert compare_with_base(batch, what, (base(),)) is what
+    assert [each.steps for each in compare_with_base(found(gate, run), ()).failures] == [()]
+    batch = replace(found(Gate(name="refunds", campaign="core"), Run()), failures=(UNSAFE,))
+    assert compare_with_base(batch, (base(),)) is batch
 
 
 def test_the_steps_that_are_kept_are_those_of_the_best_recording() -> None:
     gate = a_gate(a_trace("a", STATUS), a_trace("b", REFUND), a_trace("c", LOOKUP))
     runs = a_run("a", pass_rate=0.4), a_run("b", pass_rate=0.9), a_run("c", pass_rate=0.9, unsafe_attempts=1.0)
-    assert [each.steps for each in kept(gate, found(gate, *runs))] == [("1 refund(order)",)]
+    assert [each.steps for each in kept(found(gate, *runs))] == [("1 refund(order)",)]
 
 
 def test_ambiguous_names_are_not_kept() -> None:
     gate = a_gate(replace(a_trace("a.json"), task="b.json"), replace(a_trace("b.json"), task=""), a_trace("c.json"))
     what = found(gate, *(a_run(trace.label) for trace in gate.traces))
-    assert [each.name for each in kept(gate, what)] == ["refund"]
+    assert [each.name for each in kept(what)] == ["refund"]
 
 
 @pytest.mark.parametrize(
@@ -364,11 +364,12 @@ def test_a_scenario_that_calls_no_tool_or_none_that_it_always_calls_on_the_base_
     prompt = {"type": "agent_output"}
     gate = a_gate(*(a_trace(f"{number}.json", prompt, *each) for number, each in enumerate(calls)))
     what = found(gate, *(a_run(trace.label) for trace in gate.traces))
-    assert [each.idle for each in compare_with_base(gate, what, results).scenarios] == [idle]
+    assert [each.idle for each in compare_with_base(what, results).scenarios] == [idle]
 
 
 def test_a_scenario_of_the_newest_result_that_a_gate_has_not_is_missing_also_if_nothing_could_be_read() -> None:
     newest = replace(base(), scenarios=tuple(BaseScenario(name=name) for name in ("refund", "cancel")))
     older = replace(base(), scenarios=(BaseScenario(name="find"),))
-    for what in (found(GATE, a_run("a.json"), a_run("b.json")), WhatFailed()):
-        assert compare_with_base(GATE, what, (newest, older)).missing == ("cancel",)
+    every = found(GATE, a_run("a.json"), a_run("b.json"))
+    for what in (every, replace(every, scenarios=())):
+        assert compare_with_base(what, (newest, older)).scenarios_missing == ("cancel",)

@@ -13,6 +13,7 @@ from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.api import Result
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
 from sepurux_action.evaluation.failures import Failure, merge_failures
+from sepurux_action.evaluation.gate_numbers import scenarios_of
 from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.runs import Decision, Rule, Run, decide
 from tests.builders import NO_BASE, a_poll, known
@@ -80,8 +81,8 @@ def test_the_numbers_are_those_of_the_others_and_so_are_the_links() -> None:
     assert (found.categories, found.value(MUTATION_CATEGORIES)) == (("a",), None)
     assert found.failing_tools == {}
     assert found.worst is found.runs[0]
-    assert [each.name for each in found.scenarios] == ["refund", "cancel (flaky until 2027-01-31)"]
-    assert [each.failed or each.low for each in found.scenarios] == [False, False]
+    assert [each.name for each in scenarios_of(found.gate, found.runs)] == ["refund", "cancel (flaky until 2027-01-31)"]
+    assert [each.failed or each.low for each in scenarios_of(found.gate, found.runs)] == [False, False]
     assert "cancel" not in decided(a_run(0.5), flaky, limits={"max_unsafe": 1}).reason
 
 
@@ -127,5 +128,5 @@ def test_its_score_is_asked_for_once_and_its_failures_are_marked() -> None:
     failed = after(0, Result(payload={**NUMBERS, "decision": "fail"}))
     gate = replace(GATE, traces=GATE.traces[::-1])
     [found] = evaluate(FakeEngine(backend(failed, failures=Result(payload=[{"type": "loop"}]))), gate)
-    scenarios = [(each.flaky, [one.flaky for one in each.failures]) for each in found.what_failed.scenarios]
+    scenarios = [(each.flaky, [one.flaky for one in each.failures]) for each in found.scenarios]
     assert scenarios == [(None, [False]), (TODAY, [True])]

@@ -147,7 +147,7 @@ def test_a_defect_while_one_run_is_polled_ends_that_run_and_no_other() -> None:
 def test_a_defect_after_the_decision_leaves_it() -> None:
     output = FakeOutput()
     [result] = evaluate(FakeEngine(sound(failures=Result(payload=[Defective()]))), output=output, kept=True)
-    assert (result.decision, result.what_failed.unread_scenarios) == (Decision.PASS, 1)
+    assert (result.decision, result.scenarios_unread) == (Decision.PASS, 1)
     assert any("internal error (KeyError" in line for line in output.lines)
     [result] = evaluate(FakeEngine(backend(after(0, FAILED), reliability=Result(payload=Defective()))))
     assert result.decision is Decision.FAIL

@@ -12,7 +12,6 @@ from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, Result
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import parse_failures
-from sepurux_action.evaluation.gate_numbers import WhatFailed
 from sepurux_action.evaluation.runs import Decision
 from tests.evaluation import step
 from tests.evaluation.responses import Respond, at_first, http, in_turn, instead, rejected
@@ -97,8 +96,8 @@ def evaluate(calls: FakeEngine, gate: Gate = GATE) -> GateDecision:
     return step.evaluate(calls, gate)[0]
 
 
-def what_failed(backend: Respond) -> WhatFailed:
-    return evaluate(FakeEngine(backend)).what_failed
+def what_failed(backend: Respond) -> GateDecision:
+    return evaluate(FakeEngine(backend))
 
 
 @settings(phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False)
@@ -108,7 +107,7 @@ def test_what_is_listed_is_what_the_backend_has(now: list[Run]) -> None:
     for each in found.failures:
         counts[tuple(getattr(each, name) for name in TEXTS)] += each.count
     assert counts == Counter(tuple(each[name] for name in TEXTS) for run in now for each in run.failures)
-    assert (found.unread_failures, found.unread_scenarios) == (0, 0)
+    assert (found.failures_unread, found.scenarios_unread) == (0, 0)
 
 
 FAILURE = {"type": "unsafe_action", "severity": "high", "mutation": "timeouts"}
@@ -137,31 +136,31 @@ def test_a_failure_without_a_trace_is_one_of_its_runs_trace() -> None:
 def test_a_request_for_each_scenario_and_one_for_each_that_failed(scenarios: int, requests: int) -> None:
     calls = FakeEngine(Batch(*a_batch(scenarios, min(5, scenarios))), takes_s=0.05)
     result = evaluate(calls)
-    found = result.what_failed
+    found = result
     read = [call for _, call in calls.calls if "/runs/" in call.path or call.path.endswith("/failures")]
     assert (len(read), calls.max_at_once) == (requests, min(8, scenarios))
     assert (len(found.scenarios), sum(each.failed for each in found.scenarios)) == (scenarios, min(5, scenarios))
-    assert (sum(each.count for each in found.failures), found.unread_scenarios) == (min(5, scenarios), 0)
+    assert (sum(each.count for each in found.failures), found.scenarios_unread) == (min(5, scenarios), 0)
 
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_of_a_gate_that_passed_failures_are_read_only_if_its_result_is_kept(*, kept: bool) -> None:
     calls = FakeEngine(Batch(*a_batch(40, 1), fields={"decision": "pass"}))
     [result] = step.evaluate(calls, replace(GATE, limits={}), kept=kept)
-    assert (result.decision, len(result.what_failed.failures)) == (Decision.PASS, kept)
+    assert (result.decision, len(result.failures)) == (Decision.PASS, kept)
     assert (len(calls.paths("/ci/runs/")), len(calls.paths("/failures"))) == (40 * kept, kept)
-    assert result.what_failed.unread_scenarios == 0
+    assert result.scenarios_unread == 0
 
 
 def test_of_a_huge_batch_a_hundred_scenarios_are_read_and_the_others_are_counted() -> None:
     calls = FakeEngine(Batch(*a_batch(600, 600)), takes_s=0.05)
-    found = evaluate(calls).what_failed
+    found = evaluate(calls)
     assert (len(calls.paths("/ci/runs/")), len(calls.paths("/failures")), len(calls.paths("/traces/"))) == (
         100,
         100,
         20,
     )
-    assert (len(found.scenarios), found.unread_scenarios, found.unread_failures) == (100, 500, 500)
+    assert (len(found.scenarios), found.scenarios_unread, found.failures_unread) == (100, 500, 500)
 
 
 def test_a_slow_backend_takes_twenty_seconds() -> None:
@@ -170,7 +169,7 @@ def test_a_slow_backend_takes_twenty_seconds() -> None:
     started = next(time for time, call in calls.calls if "/ci/runs/" in call.path)
     assert calls.time - started <= 20 + 1e-6
     assert len(calls.paths("/ci/runs/")) == 80
-    assert (result.decision, result.what_failed.unread_scenarios) == (Decision.FAIL, 100)
+    assert (result.decision, result.scenarios_unread) == (Decision.FAIL, 100)
 
 
 @pytest.mark.parametrize("error", [http(500), rejected(404), Result(payload=[{"run_id": "other"}])])
@@ -178,8 +177,8 @@ def test_what_cannot_be_read_is_counted(error: Result) -> None:
     calls = FakeEngine(instead("GET /v1/ci/runs/", lambda _: error, Batch(*a_batch(40, 40))))
     result = evaluate(calls)
     assert (len(calls.paths("/ci/runs/")), calls.paths("/failures")) == (40, [])
-    assert (result.decision, result.what_failed.unread_scenarios) == (Decision.FAIL, 40)
-    assert result.what_failed.unread_failures == 40
+    assert (result.decision, result.scenarios_unread) == (Decision.FAIL, 40)
+    assert result.failures_unread == 40
 
 
 @pytest.mark.parametrize(
@@ -194,14 +193,14 @@ def test_what_cannot_be_read_is_counted(error: Result) -> None:
 )
 def test_a_list_that_is_not_that_of_the_run_is_not_read(listed: object) -> None:
     found = what_failed(instead("/failures", lambda _: Result(payload=listed), Batch(failing(1))))
-    assert (found.failures, found.unread_failures, found.unread_scenarios) == ((), 1, 1)
+    assert (found.failures, found.failures_unread, found.scenarios_unread) == ((), 1, 1)
 
 
 def test_a_wait_that_fits_is_respected_and_the_reading_goes_on() -> None:
     limited = at_first(*[http(429, retry_after_s=5)] * 8)
     calls = FakeEngine(instead("GET /v1/ci/runs", limited, Batch(*a_batch(12, 12))))
-    found = evaluate(calls).what_failed
-    assert (found.unread_scenarios, sum(each.count for each in found.failures)) == (8, 4)
+    found = evaluate(calls)
+    assert (found.scenarios_unread, sum(each.count for each in found.failures)) == (8, 4)
     assert min(time for time, call in calls.calls if call.path.endswith("/failures")) >= 1_005
 
 
@@ -209,7 +208,7 @@ def test_a_signal_ends_the_reading_at_once_and_keeps_the_decision() -> None:
     calls = FakeEngine(Batch(*a_batch(100, 5)), cancel_at=1_001)
     result = evaluate(calls)
     assert calls.time == 1_001
-    assert (result.decision, result.what_failed.failures, result.what_failed.unread_scenarios) == (Decision.FAIL, (), 1)
+    assert (result.decision, result.failures, result.scenarios_unread) == (Decision.FAIL, (), 1)
 
 
 @pytest.mark.parametrize(("run_ids", "cancel_at"), [(True, None), (False, None), (True, 1_000.5)])
@@ -221,8 +220,8 @@ def test_unread_scenarios_of_recordings_are_counted(cancel_at: float | None, *, 
     failed = Result(payload={"status": "done", "decision": "fail", "pass_rate": 0, "failures": 1})
     backend = instead("GET /v1/ci/batch", in_turn(failed), instead("the CI run", started, Batch()))
     calls = FakeEngine(instead("/failures", in_turn(http(500)), backend), cancel_at=cancel_at)
-    found = evaluate(calls, replace(GATE, traces=traces)).what_failed
-    assert (found.unread_scenarios, found.scenarios == ()) == (2, cancel_at is not None)
+    found = evaluate(calls, replace(GATE, traces=traces))
+    assert (found.scenarios_unread, found.scenarios == ()) == (2, cancel_at is not None)
 
 
 @pytest.mark.parametrize(
@@ -238,9 +237,9 @@ def test_the_first_two_hundred_failures_of_a_run_are_read(
     run: Run, fields: Mapping[str, object], unread: tuple[int, int]
 ) -> None:
     calls = FakeEngine(Batch(replace(run, fields=fields), fields=fields))
-    found = evaluate(calls).what_failed
+    found = evaluate(calls)
     assert [each.count for each in found.failures] == [min(200, len(run.failures))]
-    assert (found.unread_failures, found.unread_scenarios) == unread
+    assert (found.failures_unread, found.scenarios_unread) == unread
     assert len(calls.paths("/failures")) == 1
 
 
@@ -249,7 +248,7 @@ def test_a_scenario_is_named_by_its_file_or_its_task_or_its_id() -> None:
     found = what_failed(Batch(*runs, names={**names, "t-3": "sound"}))
     assert [each.name for each in found.scenarios] == ["refund twice", "t-2", "now-run-4", "t-3"]
     calls = FakeEngine(Batch(*runs[:1], names=names))
-    found = evaluate(calls, replace(GATE, traces=(Trace(label="traces/a.json", content=b"{}"),))).what_failed
+    found = evaluate(calls, replace(GATE, traces=(Trace(label="traces/a.json", content=b"{}"),)))
     assert ([each.name for each in found.scenarios], calls.paths("/v1/traces/")) == (["traces/a.json"], [])
     assert {each.trace_id for each in found.scenarios[0].failures} == {"traces/a.json"}
 
@@ -275,7 +274,7 @@ def test_scenarios_whose_runs_are_not_known_are_counted(fields: dict[str, object
     if "run_ids" in fields:
         backend = instead("POST", in_turn(Result(payload={"batch_id": "now"})), backend)
     found = what_failed(backend)
-    assert found.unread_scenarios == unread
+    assert found.scenarios_unread == unread
 
 
 def test_a_scenario_failed_if_one_of_its_numbers_says_so() -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -20,7 +21,7 @@ from sepurux_action.evaluation import api
 from sepurux_action.evaluation.api import find_campaign
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
 from sepurux_action.evaluation.failures import Failure
-from sepurux_action.evaluation.gate_numbers import Base, WhatFailed
+from sepurux_action.evaluation.gate_numbers import Base
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.report.markdown import (
     ZERO_WIDTH_SPACE,
@@ -216,7 +217,7 @@ def test_no_text_from_outside_becomes_a_link_to_a_page_that_our_sentences_name()
     detail = api.error_detail(b'{"detail": "%s"}' % page.encode(), Redactor())
     named = [each for name in (page, f'a" {page} "') for each in errors(name)]
     for result in (a_result(undecided(Decision.ERROR, f"Sepurux refused it (HTTP 422: {detail}).")), *named):
-        report = build_report([replace(result, what_failed=WhatFailed())], a_context())
+        report = build_report([result], a_context())
         assert "/settings/rules" not in render_summary(report) + as_comment(report)
     ours = build_report([a_result(undecided(Decision.ERROR, f"Look at {page}."))], a_context())
     assert "/settings/rules" in as_comment(ours)
@@ -234,15 +235,15 @@ def test_no_report_on_ordinary_names_contains_an_invisible_character(name: str) 
     run = replace(FAILING, failing_tools={name: 1}, categories=(name,))
     traces = [Trace(label=f"{name} {n}") for n in range(2)]
     scenarios = tuple(a_scenario(name, run, trace=trace, failures=(failure,)) for trace in traces)
-    found = WhatFailed(failures=(failure,), scenarios=scenarios)
+    found: dict[str, Any] = {"failures": (failure,), "scenarios": scenarios}
     gate = a_gate(name=name, campaign=name, project=name, mutation_pack=name, required_mutation_categories=("x-1",))
     soft = ApprovalStatus(commit=COMMIT, can_approve=(name,), ignored=(Refusal(name, Reason.BOT),))
     change = Change("campaign", name, f"{name} 2", name)
     context = a_context(base_ref=name, base_results={name: some_results()}, policy_changes=(change,))
     of_traces = [a_run(run, trace=trace, trace_id=name) for trace in traces]
     results = [
-        [a_result(a_run(run), what_failed=found, gate=gate, approval=soft)],
-        [a_result(*of_traces, gate=gate, what_failed=found)],
+        [a_result(a_run(run), **found, gate=gate, approval=soft)],
+        [a_result(*of_traces, gate=gate, **found)],
     ]
     results += [[replace(each, gate=gate)] for each in errors(name)]
     results.append([replace(each[0], gate=replace(gate, name=f"{name} {n}")) for n, each in enumerate(results)])

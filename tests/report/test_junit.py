@@ -13,7 +13,7 @@ from sepurux_action.common.wording import joined
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Trace
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.gate_numbers import Scenario, WhatFailed
+from sepurux_action.evaluation.gate_numbers import Scenario
 from sepurux_action.evaluation.runs import Decision, Run
 from sepurux_action.report.junit import junit_xml
 from sepurux_action.report.report import Report, build_report, shortened
@@ -70,8 +70,8 @@ def shown(report: Report) -> dict[str, str]:
     return {case.name: joined(": ", case_state(case), texts[case.name]) for case in found}
 
 
-def a_report(run: Run, found: WhatFailed | None = None, **gate: object) -> Report:
-    return build_report([a_result(run, gate=a_gate(**gate), what_failed=found)], a_context())
+def a_report(run: Run, scenarios: tuple[Scenario, ...] = (), **gate: object) -> Report:
+    return build_report([a_result(run, gate=a_gate(**gate), scenarios=scenarios)], a_context())
 
 
 @pytest.mark.parametrize("state", reports())
@@ -98,8 +98,8 @@ def test_each_gate_has_a_suite_that_agrees_with_its_decision(state: str) -> None
 
 def a_batch(*scenarios: Scenario, run: Run = FAILING, **gate: object) -> Report:
     """Return the report on a batch with these scenarios and one that passed."""
-    found = WhatFailed(scenarios=(*scenarios, a_scenario("sound", a_poll(sepurux_decision="pass"))))
-    return a_report(run=a_run(run_with(run, scenarios=len(found.scenarios))), found=found, **gate)
+    every = (*scenarios, a_scenario("sound", a_poll(sepurux_decision="pass")))
+    return a_report(run=a_run(run_with(run, scenarios=len(every))), scenarios=every, **gate)
 
 
 LOOPS, UNDECIDED = a_scenario("loops", failures=(a_failure(),)), a_scenario("undecided", a_poll())

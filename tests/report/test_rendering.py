@@ -17,7 +17,7 @@ from sepurux_action.config.settings import Change
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import OnBase
-from sepurux_action.evaluation.gate_numbers import Scenario, WhatFailed
+from sepurux_action.evaluation.gate_numbers import Scenario
 from sepurux_action.evaluation.runs import Decision, Rule
 from sepurux_action.evaluation.step_evaluation import CANCELED
 from sepurux_action.report import rendering
@@ -130,13 +130,13 @@ def test_a_canceled_gate_says_which_run_goes_on() -> None:
 def test_a_scenario_that_failed_without_a_failure_has_a_reason() -> None:
     failed, passed = a_run(run_with(replace(PASSING, sepurux_decision="fail"), failures=0.0)), a_run(PASSING)
     scenarios = Scenario("refund twice", (failed,)), Scenario("cancel an order", (passed,))
-    report = build_report([a_result(failed, passed, what_failed=WhatFailed(scenarios=scenarios))], a_context())
+    report = build_report([a_result(failed, passed, scenarios=scenarios)], a_context())
     [line] = [line for line in render_lines(report, "log") if "refund twice" in line]
     assert line.startswith("  ✗ refund twice")
     assert line.rstrip().endswith("Sepurux decided `fail`, and reports no failure.")
     passed_rarely = a_run(run_with(PASSING, pass_rate=0.5, failures=0.0))
     low = Scenario("refund twice", (passed_rarely,), needed=0.6)
-    report = build_report([a_result(what_failed=WhatFailed(scenarios=(low, *scenarios)))], a_context())
+    report = build_report([a_result(scenarios=(low, *scenarios))], a_context())
     shown = "\n".join(render_lines(report, "log"))
     assert shown.count("Sepurux decided `fail`") == 1
 
@@ -155,7 +155,7 @@ def test_of_more_groups_than_a_comment_shows_the_most_severe_one_is_among_them(n
         n: a_failure(type=f"{n}", severity=each, on_base=OnBase(having, 2, 1, having))
         for n, (having, each) in enumerate(every)
     }
-    report = build_report([a_result(what_failed=WhatFailed(failures=tuple(of.values())))], a_context())
+    report = build_report([a_result(failures=tuple(of.values()))], a_context())
     found = View(report=report, place="comment", limits=COMMENT_LIMITS).failures(report.gates[0].failures)
     assert ([each.severity for each in found.shown], found.more) == (shown.split(), len(of) - len(shown.split()))
 
@@ -244,7 +244,7 @@ def test_a_smaller_limit_shortens_a_report_step_by_step_and_it_always_fits(state
 
 def test_a_summary_lists_the_first_scenarios_that_failed_and_counts_the_others() -> None:
     scenarios = tuple(a_scenario("", FAILING, run_id=f"run-{number}") for number in range(102))
-    result = a_result(a_run(run_with(FAILING, scenarios=150)), what_failed=WhatFailed(scenarios=scenarios))
+    result = a_result(a_run(run_with(FAILING, scenarios=150)), scenarios=scenarios)
     report = build_report([result], a_context())
     summary = render_summary(report)
     assert summary.count("- ❌\u00a0[`run-") == 100
@@ -310,8 +310,7 @@ def test_a_template_escapes_every_value_that_is_not_markdown_of_ours(own_templat
 def test_a_short_report_stays_short_however_much_the_backend_has_reported() -> None:
     run = a_run(replace(FAILING, failing_tools={f"tool-{n}": 1 for n in range(1_000)}))
     failures = tuple(replace(FAILURES[0], type=f"type-{n}") for n in range(1_000))
-    failed = WhatFailed(failures=failures)
-    results = [a_result(run, gate=a_gate(name=f"gate{number}"), what_failed=failed) for number in range(30)]
+    results = [a_result(run, gate=a_gate(name=f"gate{number}"), failures=failures) for number in range(30)]
     rendered = render_summary(shortened(build_report(results, a_context())))
     assert len(rendered) < 15_000
     assert all(f"`gate{number}`" in rendered for number in range(30))
@@ -323,8 +322,8 @@ def test_four_times_as_many_failures_of_a_scenario_take_at_most_four_times_as_ma
     def calls(number: int) -> int:
         failures = tuple(a_failure(type=f"{n}", scenario="refund", on_base=OnBase(0, 3, 1, 0)) for n in range(number))
         scenario = Scenario("refund", (a_run(FAILING, failures=failures),) * 3)
-        found, counted = WhatFailed(scenarios=(scenario,), failures=failures), Counter[str]()
-        report = build_report([a_result(what_failed=found)], a_context(base_ref="main"))
+        counted = Counter[str]()
+        report = build_report([a_result(scenarios=(scenario,), failures=failures)], a_context(base_ref="main"))
         sys.setprofile(lambda _frame, event, _: counted.update([event]))
         try:
             render_summary(report)

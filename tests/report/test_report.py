@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.failures import Failure, OnBase
-from sepurux_action.evaluation.gate_numbers import Base, Check, CheckState, WhatFailed
+from sepurux_action.evaluation.gate_numbers import Base, Check, CheckState
 from sepurux_action.evaluation.runs import Decision, Rule, Run
 from sepurux_action.report import next_steps, sentences
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
@@ -39,8 +40,8 @@ PASSED, PENDING, GONE = a_run(PASSING), undecided(Decision.PENDING, "No decision
 SKIPPED = undecided(Decision.SKIPPED, "x")
 
 
-def a_report(*runs: Run, found: WhatFailed | None = None, gate: Gate | None = None, **context: object) -> Report:
-    return build_report([a_result(*runs, gate=gate, what_failed=found)], a_context(**context))
+def a_report(*runs: Run, found: Mapping[str, Any] = {}, gate: Gate | None = None, **context: object) -> Report:
+    return build_report([a_result(*runs, gate=gate, **found)], a_context(**context))
 
 
 def rows(report: Report) -> list[tuple[str, str, str, str]]:
@@ -78,7 +79,7 @@ def test_what_failed_links_scenarios_if_their_number_is_known(
 ) -> None:
     failures, urls = (a_failure(), a_failure(trace_id="t", count=2)), ("https://x.dev/0", "https://x.dev/1")
     failed = [a_scenario("refund", replace(FAILING, dashboard_url=url), failures=failures) for url in urls]
-    found = WhatFailed(scenarios=(*failed, a_scenario("2", unread=unread)), failures=failures)
+    found = {"scenarios": (*failed, a_scenario("2", unread=unread)), "failures": failures}
     run, of_campaign = a_run(run_with(FAILING, scenarios=count)), a_gate(traces=(OF_CAMPAIGN,))
     report = a_report(run, found=found, gate=of_campaign)
     where = " in {} and {},".format(*(f"[`refund`]({url}) on `x.dev`" for url in urls))  # of one name, two runs
@@ -139,7 +140,7 @@ def test_scenarios_without_a_result_for_the_same_reason_are_not_listed() -> None
 def test_failures_by_the_rules_of_the_sandbox_are_named_so_but_not_in_a_comment(
     failures: tuple[Failure, ...], *, sandbox: bool
 ) -> None:
-    report = a_report(a_run(replace(FAILING, sandbox=sandbox)), found=WhatFailed(failures=failures))
+    report = a_report(a_run(replace(FAILING, sandbox=sandbox)), found={"failures": failures})
     address = "https://github.com/sepurux/gate-action/blob/main/docs/platforms.md#the-rules-of-the-sandbox"
     for shown in (render_summary(report), *(" ".join(render_lines(report, place)) for place in ("log", "terminal"))):
         assert shown.count(address) == shown.count("These failures are by ") == (sandbox and bool(failures))
@@ -149,7 +150,7 @@ def test_failures_by_the_rules_of_the_sandbox_are_named_so_but_not_in_a_comment(
 def test_a_list_that_could_not_be_read_is_not_one_without_failures() -> None:
     for unread, said in ((1, "Fix the failures and push. Every attempt"), (0, "Sepurux names no failure, so look at")):
         scenario = a_scenario("refund twice", FAILING, unread=bool(unread))
-        found = WhatFailed(scenarios=(scenario,), unread_scenarios=unread)
+        found = {"scenarios": (scenario,), "scenarios_unread": unread}
         assert f"**Blocked.** {said}" in render_comment(a_report(a_run(), found=found), "")
 
 
@@ -228,7 +229,7 @@ def test_what_failed_is_in_sections_by_whether_the_base_has_it(
     having: list[int | None], lacking: str, sections: list[str]
 ) -> None:
     on_base = [None if each is None else OnBase(each, 5, 1, each) for each in having]
-    found = WhatFailed(failures=tuple(a_failure(type=f"t{n}", on_base=each) for n, each in enumerate(on_base)))
+    found = {"failures": tuple(a_failure(type=f"t{n}", on_base=each) for n, each in enumerate(on_base))}
     gate = a_gate_with(min_pass_rate=0.85, required_mutation_categories=tuple(lacking))
     report = a_report(found=found, gate=gate, base_ref="main")
     view, shown = View(report=report, place="comment", limits=COMMENT_LIMITS), []
@@ -243,7 +244,7 @@ def test_what_failed_is_in_sections_by_whether_the_base_has_it(
 def test_a_scenario_that_the_base_has_is_not_compared_because_not_all_its_failures_are_known() -> None:
     scenario = replace(a_scenario("refund", FAILING), base_rates=(None,))
     failures = tuple(a_failure(scenario=name) for name in ("refund", "cancel"))
-    report = a_report(found=WhatFailed(scenarios=(scenario,), failures=failures), gate=a_gate_with(), base_ref="main")
+    report = a_report(found={"scenarios": (scenario,), "failures": failures}, gate=a_gate_with(), base_ref="main")
     view = View(report=report, place="comment", limits=COMMENT_LIMITS)
     [gate] = report.gates
     headings = [sentences.heading(view, gate, each) for each in view.what_failed(gate)]
@@ -255,7 +256,7 @@ def test_a_scenario_below_its_minimum_is_on_the_base_too_only_if_each_result_was
     for rates, heading in (((0.4, 0.5), "Also on"), ((0.4, 0.6), "Not on"), ((0.4, None), "Not on")):
         scenario = a_scenario("refund", run_with(FAILING, pass_rate=0.5), failures=(known,))
         low = replace(scenario, base_rates=rates, needed=0.6)
-        report = a_report(found=WhatFailed(scenarios=(low,), failures=(known,)), gate=a_gate_with(), base_ref="main")
+        report = a_report(found={"scenarios": (low,), "failures": (known,)}, gate=a_gate_with(), base_ref="main")
         before, _, after = render_comment(report, "").partition(" passed 50.0%, 60.0% needed.")
         assert after
         assert before.rpartition("#### ")[2].startswith(f"{heading} `main`\n")
@@ -270,7 +271,7 @@ def test_a_scenario_below_its_minimum_is_on_the_base_too_only_if_each_result_was
 )
 def test_a_failure_that_is_more_often_is_new_and_no_text_is_said_to_be_on_the_base(on_base: OnBase, said: str) -> None:
     failure = a_failure(scenario="refund", on_base=on_base)
-    report = a_report(found=WhatFailed(failures=(failure,)), gate=a_gate_with(), base_ref="main")
+    report = a_report(found={"failures": (failure,)}, gate=a_gate_with(), base_ref="main")
     comment = render_comment(report, "")
     assert f" {said}\n" in comment
     assert ("#### Not on `main`" in comment) == ("Such" not in said)
@@ -279,7 +280,7 @@ def test_a_failure_that_is_more_often_is_new_and_no_text_is_said_to_be_on_the_ba
 
 def test_a_failure_of_several_gates_is_shown_once_with_their_names() -> None:
     found = {"a": FAILURES[:2], "b": (*FAILURES[:2], a_failure(type="own"))}
-    results = [a_result(gate=a_gate(name=name), what_failed=WhatFailed(failures=each)) for name, each in found.items()]
+    results = [a_result(gate=a_gate(name=name), failures=each) for name, each in found.items()]
     comment = render_comment(build_report(results, a_context()), "")
     assert comment.count(FAILURES[0].description) == 1
     assert "1. **critical** `unsafe_action`, under `timeouts`, also in `b`: " in comment
