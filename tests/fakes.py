@@ -2,10 +2,13 @@
 
 import heapq
 import itertools
-import math
+import queue
+import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from sepurux_action.errors import DeadlineExceeded
@@ -41,8 +44,102 @@ class FakeClock(Timeouts):
         self.time += seconds
 
 
+class FakeEvent(threading.Event):
+    """An event whose waits take no real time."""
+
+    def __init__(self, threads: "FakeThreads") -> None:
+        super().__init__()
+        self._threads, self._waiting = threads, list[Turn]()
+
+    def set(self) -> None:
+        super().set()
+        self._threads.ready.extend(self._waiting)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if not self.is_set():
+            turn = Turn()
+            self._waiting.append(turn)
+            self._threads.at(self._threads.time + (timeout or 0), lambda: self._threads.ready.append(turn))
+            self._threads.wait(turn)
+        return self.is_set()
+
+
+@dataclass(eq=False)
+class Turn:
+    """One wait of a thread, until it is its turn."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    over: bool = False
+
+    def __post_init__(self) -> None:
+        self.lock.acquire()
+
+
+class FakeThreads:
+    """Lets one thread run at a time, until it waits or ends; the one that is ready for the longest time is next.
+
+    The clock starts at 1,000, and moves only when every thread waits. The main thread is next after each event for it.
+    """
+
+    def __init__(self) -> None:
+        self.time = 1_000.0
+        self.ready = deque[Turn]()
+        self.events: queue.SimpleQueue[object] = queue.SimpleQueue()  # for the main thread
+        self._main: Turn | None = None
+        self._coming: list[tuple[float, int, Callable[[], object]]] = []
+        self._number = itertools.count()
+
+    def at(self, time: float, action: Callable[[], object]) -> None:
+        heapq.heappush(self._coming, (time, next(self._number), action))
+
+    def start(self, work: Callable[[], T]) -> Future[T]:
+        turn = Turn()
+        self.ready.append(turn)
+        future = Future[T]()
+        threading.Thread(target=self._perform, args=(turn, work, future), daemon=True).start()
+        return future
+
+    def _perform(self, turn: Turn, work: Callable[[], T], future: Future[T]) -> None:
+        turn.lock.acquire()
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised where the result is read
+            future.set_exception(error)
+        self._hand_over()
+
+    def wait(self, turn: Turn) -> None:
+        self._hand_over()
+        turn.lock.acquire()
+
+    def wait_for_event(self, until: float) -> object:
+        """Return the next event for the main thread, None at a time."""
+        if self.events.empty():
+            self._main = turn = Turn()
+            self.at(until, lambda: self.ready.append(turn))
+            self.wait(turn)
+            self._main = None
+        assert self.time < MOST_S, "every thread waits for another one"
+        return None if self.events.empty() else self.events.get()
+
+    def _hand_over(self) -> None:
+        while True:
+            if self._main and not self.events.empty():
+                turn, self._main = self._main, None
+            elif self.ready:
+                turn = self.ready.popleft()
+            else:
+                time, _, action = heapq.heappop(self._coming)
+                self.time = max(self.time, time)
+                action()
+                continue
+            if not turn.over:
+                turn.over = True
+                turn.lock.release()
+                return
+
+
 class FakeEngine(Engine):
-    """An engine on a clock that starts at 1,000 and moves only when every task waits.
+    """An engine on a clock that starts at 1,000 and moves only when every thread waits.
 
     `backend` responds to a call; each response takes `takes_s` seconds.
     """
@@ -54,42 +151,47 @@ class FakeEngine(Engine):
         cancel_at: float | None = None,
         signals: Signals | None = None,
     ) -> None:
-        self.signals = signals or Signals()
+        self.signals, self.threads = signals or Signals(), FakeThreads()
         super().__init__(lambda call, _: backend(call, self.time), self.signals)
+        self._events = self.threads.events
         self.calls: list[tuple[float, ApiRequest]] = []
         self.max_at_once = 0
-        self.time = 1_000.0
         self._takes_s = takes_s
-        self._cancel_at = math.inf if cancel_at is None else cancel_at
-        self._coming: list[tuple[float, int, Future[Result], Result]] = []
+        self._under_way = 0
+        if cancel_at is not None:
+            self.threads.at(cancel_at, partial(self.signals.receive, 15))
+
+    @property
+    def time(self) -> float:
+        return self.threads.time
 
     def now(self) -> float:
-        return self.time
+        return self.threads.time
 
     def jitter(self) -> float:
         return 1.0
 
+    def start(self, work: Callable[[], T]) -> Future[T]:
+        return self.threads.start(work)
+
+    def new_event(self) -> threading.Event:
+        return FakeEvent(self.threads)
+
+    def next_event(self, until: float) -> object:
+        return self.threads.wait_for_event(until)
+
     def start_call(self, call: ApiRequest, seconds: float) -> Future[Result]:
         self.calls.append((self.time, call))
         result, future = self._send(call, seconds), Future[Result]()
-        at = self.time + (seconds if result.error == "hangs" else self._takes_s)
-        heapq.heappush(self._coming, (at, len(self.calls), future, result))
-        self.max_at_once = max(self.max_at_once, len(self._coming))
-        return future
+        self._under_way += 1
+        self.max_at_once = max(self.max_at_once, self._under_way)
 
-    def next_event(self, until: float) -> Future[Result] | None:
-        at = self._coming[0][0] if self._coming else math.inf
-        self.time = max(self.time, min(at, until, self._cancel_at))
-        assert self.time < MOST_S, "every task waits for another one"
-        if self.time >= self._cancel_at:
-            self._cancel_at = math.inf
-            self.signals.receive(15)
-            return None
-        if self.time < at:
-            return None
-        *_, future, result = heapq.heappop(self._coming)
-        future.set_result(result)
-        return self._events.get_nowait()
+        def respond() -> None:
+            self._under_way -= 1
+            future.set_result(result)
+
+        self.threads.at(self.time + (seconds if result.error == "hangs" else self._takes_s), respond)
+        return future
 
     def paths(self, part: str = "") -> list[str]:
         return [f"{call.method} {call.path}" for _, call in self.calls if part in call.path]

@@ -1,17 +1,18 @@
 """Sends the calls of a step: when, how often, and for how long (docs/architecture.md#limits-and-polling).
 
-One loop in the main thread waits for everything. A task is a generator that yields the time until which it waits; the
-loop resumes it at that time, or as soon as what it waits for is there. Only calls have threads, because a step may have
-2,600 runs, whose stacks would take more memory than the rest of it.
+Each run has a thread, whose calls block; so has each call. The main thread waits for the runs, and is the only one that
+handles signals: a handler may use no lock that the main thread could hold, so it only adds to a queue.
 """
 
 import math
 import queue
 import random
+import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -32,9 +33,8 @@ LAST_POLL_S = 5.0  # what the poll at the deadline may take
 GRACE_S = 0.25  # for the client to end a call by itself, with a better reason
 MAX_CALLS_AT_ONCE = 8  # for each project
 HEARTBEAT_S = 30.0
+STACK_BYTES = 2**20  # of a thread: a JSON text of the deepest nesting needs a fourth
 CHECK_NETWORK = "Check {base_url}, and that this machine may connect to its host through firewall and proxy. {Rerun}."
-
-Steps = Generator[float, None, T]  # yields the time until which it waits at most
 
 
 class Engine:
@@ -47,20 +47,22 @@ class Engine:
 
     now = staticmethod(time.monotonic)
     jitter = staticmethod(random.random)  # spreads retries, keeps no secret
+    start = staticmethod(start_thread)
+    new_event = staticmethod(threading.Event)
 
     def __init__(self, send: Callable[[ApiRequest, float], Result], signals: Signals) -> None:
         self._send, self._signals = send, signals
-        self._events = queue.SimpleQueue[Future[Result] | None]()  # a signal handler may add to it
+        self._events = queue.SimpleQueue[object]()  # for the main thread; a signal handler may add to it
         signals.listeners.append(lambda: self._events.put(None))
-        self._ready = deque[Steps[None]]()
-        self._waiting = dict[Steps[None], float]()  # until when
-        self._calls = dict[Future[Result], Steps[None]]()  # that are under way, and what waits for them
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()  # of all that follows; no thread waits, calls, or writes while it has it
+        self._waited_for = set[threading.Event]()  # by any thread but the main one
         self._calls_under_way = defaultdict[str, int](int)  # by project
-        self._queues = defaultdict[str, deque[Steps[None]]](deque)  # of what waits for the end of one of them
+        self._queues = defaultdict[str, deque[threading.Event]](deque)  # of what waits for the end of one of them
         self._next_poll = self._held_until = 0.0
         self._held_by = NO_TIME_LEFT  # the result whose `Retry-After` holds all calls
         self._said = set[str]()
-        self._shared = dict[tuple[ApiRequest, float], tuple[list[Result], list[Steps[None]]]]()
+        self._shared = dict[tuple[ApiRequest, float], tuple[threading.Event, list[Result]]]()
         self.last_error: Result | None = None
         self.is_down, self.heard_s = True, 0.0
 
@@ -77,141 +79,158 @@ class Engine:
 
     def is_new(self, text: str) -> bool:
         """Return whether this is the first time that the step says a text."""
-        is_new = text not in self._said
-        self._said.add(text)
+        with self._lock:
+            is_new = text not in self._said
+            self._said.add(text)
         return is_new
 
-    # -- the loop -----------------------------------------------------------------------------------------------------
+    # -- threads ------------------------------------------------------------------------------------------------------
 
-    def perform(self, work: Iterable[Steps[None]], beat: Callable[[], None] = lambda: None) -> None:
-        """Perform all steps, and call `beat` every 30 seconds.
+    def perform(self, work: Iterable[Callable[[], T]], beat: Callable[[], None] = lambda: None) -> list[T]:
+        """Return the results of work, each done in a thread of its own. Every 30 seconds, call `beat`.
 
-        A signal raises Interrupted in all of them; after a signal, none begin.
+        Only the main thread may call this. A signal raises Interrupted in all threads, and so does another exception
+        that one of them raises, which is raised here when all have ended.
         """
-        tasks = [] if self._signals.received else [*work]
-        self._open = set(tasks)
-        self._ready.extend(tasks)
-        next_beat = self.now() + HEARTBEAT_S
-        while self._open:
-            if self._signals.received:
-                for steps in tasks:
-                    self._resume(steps, Interrupted())
-            elif self._ready:
-                self._resume(self._ready.popleft())
-            elif self.now() >= next_beat:
+        if self._signals.received:
+            raise Interrupted
+        before = threading.stack_size(STACK_BYTES)
+        started = [self.start(each) for each in work]
+        threading.stack_size(before)
+        for each in started:
+            each.add_done_callback(self._events.put)
+        running, next_beat = {*started}, self.now() + HEARTBEAT_S
+        while running:
+            ended = running & {self.next_event(next_beat)}
+            running -= ended
+            if any(each.exception() for each in ended) or self._signals.received:
+                self._stopped.set()
+                with self._lock:
+                    for event in self._waited_for:
+                        event.set()
+            if self.now() >= next_beat:
                 next_beat += HEARTBEAT_S
                 beat()
-            else:  # wait until a call has ended, or for the first time for which something waits
-                ended = self.next_event(min([next_beat, *self._waiting.values()]))
-                if ended in self._calls:
-                    self._wake(self._calls[ended])
-                now = self.now()
-                due = [steps for steps, until in self._waiting.items() if until <= now]
-                for steps in sorted(due, key=self._waiting.__getitem__):
-                    self._wake(steps)
+        return [each.result() for each in started]
 
-    def _resume(self, steps: Steps[None], signal: Interrupted | None = None) -> None:
-        """Go on with steps until they wait again; they are the `_current` ones."""
-        self._current = steps
-        try:
-            self._waiting[steps] = steps.throw(signal) if signal else next(steps)
-        except (StopIteration, Interrupted):
-            self._open.discard(steps)
-
-    def _wake(self, steps: Steps[None]) -> None:
-        if steps in self._waiting:  # else they are woken already
-            del self._waiting[steps]
-            self._ready.append(steps)
-
-    def next_event(self, until: float) -> Future[Result] | None:
-        """Return a call that has ended; None at a time or after a signal."""
+    def next_event(self, until: float) -> object:
+        """Return what has ended; None at a time or after a signal."""
         try:  # a signal just before the wait runs its handler only after it, so it is short
             return self._events.get(timeout=min(max(0.0, until - self.now()), LONGEST_WAIT))
         except queue.Empty:
             return None
 
+    def wait(self, until: float, event: threading.Event | None = None) -> None:
+        """Wait for an event, or until a time, in any thread but the main one; raises Interrupted."""
+        event = event or self.new_event()
+        with self._lock:
+            self._waited_for.add(event)
+        if not (self._stopped.is_set() or self._signals.received):
+            event.wait(min(max(0.0, until - self.now()), threading.TIMEOUT_MAX))
+        with self._lock:
+            self._waited_for.discard(event)
+        if self._stopped.is_set() or self._signals.received:
+            raise Interrupted
+
+    def _wait_for(self, future: Future[T], until: float = math.inf) -> None:
+        ended = self.new_event()
+        future.add_done_callback(lambda _: ended.set())
+        self.wait(until, ended)
+
+    def share(self, items: Iterable[T], work: Callable[[T], None]) -> None:
+        """Do work with each item, a few at once, in threads that take the next one; raises what one of them raises."""
+        left = deque(items)
+
+        def take() -> None:
+            try:
+                while True:
+                    with self._lock:
+                        if not left:
+                            return
+                        item = left.popleft()
+                    work(item)
+            finally:
+                left.clear()  # after an exception, the others end too
+
+        for thread in [self.start(take) for _ in range(min(len(left), MAX_CALLS_AT_ONCE))]:
+            self._wait_for(thread)
+            thread.result()
+
+    def send_all(self, calls: Iterable[tuple[ApiRequest, Callable[[Result], None]]], until: float) -> None:
+        """Send calls that must end by a time, a few at once, and read each result at once."""
+        self.share(calls, lambda call: call[1](self.send(call[0], until)))
+
     # -- one call -----------------------------------------------------------------------------------------------------
 
-    def send(self, call: ApiRequest, until: float) -> Steps[Result]:
+    def send(self, call: ApiRequest, until: float) -> Result:
         """Return the result of a call that must end by a time, with its waits."""
-        if not (yield from self._slot(call.project, until)):
-            return NO_TIME_LEFT
-        try:
+        with self._slot(call.project, until) as in_time:
+            if not in_time:
+                return NO_TIME_LEFT
             while held := self._held():
                 if self._held_until >= until:
                     return held
-                yield self._held_until
-            return (yield from self._call(call, until - self.now()))
-        finally:
-            self._leave(call.project)
+                self.wait(self._held_until)
+            return self._call(call, until - self.now())
 
-    def send_once(self, call: ApiRequest, seconds: float) -> Steps[Result]:
-        return self._noted((yield from self.send(call, self.now() + seconds)))
+    def send_once(self, call: ApiRequest, seconds: float) -> Result:
+        return self._noted(self.send(call, self.now() + seconds))
 
-    def send_all(self, calls: Iterable[tuple[ApiRequest, Callable[[Result], None]]], until: float) -> None:
-        """Send calls that must end by a time, a few at once, and read each result at once; raises Interrupted."""
-        left = iter(calls)
-
-        def send_next() -> Steps[None]:
-            for call, read in left:
-                read((yield from self.send(call, until)))
-
-        self.perform(send_next() for _ in range(MAX_CALLS_AT_ONCE))
-        if self._signals.received:
-            raise Interrupted
-
-    def poll(self, call: ApiRequest, timeout_s: float) -> Steps[tuple[Result, bool]]:
+    def poll(self, call: ApiRequest, timeout_s: float) -> tuple[Result, bool]:
         """Return the result of a poll, and whether it was the last: it starts at the timeout, and may end after it."""
         until = self.now() + self.left(timeout_s) + self._last_polls_s
-        if not (yield from self._slot(call.project, until)):
-            return self._noted(NO_TIME_LEFT), True
-        try:
+        with self._slot(call.project, until) as in_time:
+            if not in_time:
+                return self._noted(NO_TIME_LEFT), True
             if not self._held():
-                start = max(self.now(), self._next_poll)
-                self._next_poll = start + POLL_GAP_S
-                yield min(start, until)
+                with self._lock:
+                    start = max(self.now(), self._next_poll)
+                    self._next_poll = start + POLL_GAP_S
+                self.wait(min(start, until))
                 if start > until:
                     return self._noted(NO_TIME_LEFT), True
             left = self.left(timeout_s)
             last = left < MIN_POLL_WAIT_S
             seconds = min(LAST_POLL_S, until - self.now()) if last else min(CALL_S, left)
-            return self._noted(self._held() or (yield from self._call(call, seconds))), last
+            return self._noted(self._held() or self._call(call, seconds)), last
+
+    @contextmanager
+    def _slot(self, project: str, until: float) -> Iterator[bool]:
+        """Wait until a project may send a call, after those that have waited longer; give whether it may in time."""
+        turn = self.new_event()
+        with self._lock:
+            waiting = self._queues[project]
+            if self._calls_under_way[project] < MAX_CALLS_AT_ONCE:
+                self._calls_under_way[project] += 1
+                turn.set()
+            else:
+                waiting.append(turn)
+        self.wait(until, turn)
+        with self._lock:
+            in_time = turn not in waiting
+            if not in_time:
+                waiting.remove(turn)
+        try:
+            yield in_time
         finally:
-            self._leave(call.project)
-
-    def _slot(self, project: str, until: float) -> Steps[bool]:
-        """Return whether a project may send a call in time, after those that have waited longer."""
-        if self._calls_under_way[project] < MAX_CALLS_AT_ONCE:
-            self._calls_under_way[project] += 1
-            return True
-        steps, waiting = self._current, self._queues[project]
-        waiting.append(steps)
-        yield until
-        if steps not in waiting:
-            return True
-        waiting.remove(steps)
-        return False
-
-    def _leave(self, project: str) -> None:
-        if waiting := self._queues[project]:  # whose number of calls stays the same
-            self._wake(waiting.popleft())
-        else:
-            self._calls_under_way[project] -= 1
+            with self._lock:
+                if in_time and waiting:  # whose number of calls stays the same
+                    waiting.popleft().set()
+                elif in_time:
+                    self._calls_under_way[project] -= 1
 
     def _held(self) -> Result | None:
         """Return the result of a call that is not sent because of a `Retry-After`, with the seconds left; else None."""
-        left = self._held_until - self.now()
-        return replace(self._held_by, retry_after_s=left, sent=False) if left > 0 else None
+        with self._lock:
+            left = self._held_until - self.now()
+            return replace(self._held_by, retry_after_s=left, sent=False) if left > 0 else None
 
-    def _call(self, call: ApiRequest, seconds: float) -> Steps[Result]:
+    def _call(self, call: ApiRequest, seconds: float) -> Result:
         """Return the result of a call. One that takes too long is abandoned: it delays neither result nor exit."""
         if seconds <= 0:
             return NO_TIME_LEFT
         future = self.start_call(call, seconds)
-        self._calls[future] = self._current
-        future.add_done_callback(self._events.put)
-        yield self.now() + seconds + GRACE_S
-        del self._calls[future]
+        self._wait_for(future, self.now() + seconds + GRACE_S)
         if not future.done():
             return Result(error=f"no complete response within {seconds:.3g} s", temporary=True)
         try:
@@ -220,29 +239,31 @@ class Engine:
             return Result(error=describe_defect(defect), hint=REPORT_DEFECT)
         if result.retry_after_s is not None:
             until = self.now() + max(MIN_RETRY_AFTER_S, result.retry_after_s)
-            if until > self._held_until:
-                self._held_until, self._held_by = until, result
+            with self._lock:
+                if until > self._held_until:
+                    self._held_until, self._held_by = until, result
         return result
 
     def start_call(self, call: ApiRequest, seconds: float) -> Future[Result]:
-        return start_thread(partial(self._send, call, seconds))
+        return self.start(partial(self._send, call, seconds))
 
     def _noted(self, result: Result) -> Result:
         """Return a result, and note what it shows. If no time was left, an earlier error is why."""
         if result is NO_TIME_LEFT:
             return result.because_of(self.last_error)
-        self.last_error = result if result.temporary else None
-        self.is_down &= result.temporary and (result.status or 500) // 100 == 5  # noqa: PLR2004
+        with self._lock:
+            self.last_error = result if result.temporary else None
+            self.is_down &= result.temporary and (result.status or 500) // 100 == 5  # noqa: PLR2004
         self.show_progress()
         return result
 
     # -- calls that are tried again -----------------------------------------------------------------------------------
 
-    def retried(self, call: ApiRequest, timeout_s: float, *, of_object: bool = False) -> Steps[Result]:
+    def retried(self, call: ApiRequest, timeout_s: float, *, of_object: bool = False) -> Result:
         """Return the result of a call that is tried again while its error, or with `of_object` its shape, may pass."""
         failed, error = 0, None
         while True:
-            result = yield from self.send_once(call, min(CALL_S, max(LAST_CALL_S, self.left(timeout_s))))
+            result = self.send_once(call, min(CALL_S, max(LAST_CALL_S, self.left(timeout_s))))
             if of_object and not result.error and not isinstance(result.payload, dict):
                 result = Result(error=NO_OBJECT, temporary=True)
             if not result.temporary:
@@ -256,38 +277,19 @@ class Engine:
                 return error
             if self.is_new(trouble := f"{call.purpose}: {error.error}"):
                 self._log(f"{trouble}; next attempt in {wording.duration(wait)}")
-            yield self.now() + wait
+            self.wait(self.now() + wait)
 
-    def retried_together(
-        self, calls: Sequence[ApiRequest], timeout_s: float, read: Callable[[Result], T]
-    ) -> Steps[list[T]]:
-        """Return what is read from the results of calls for objects, which are tried again at the same time."""
-        steps, arrived, found = self._current, list[tuple[int, Result]](), dict[int, T]()
-
-        def retry(number: int, call: ApiRequest) -> Steps[None]:
-            result = yield from self.retried(call, timeout_s, of_object=True)
-            arrived.append((number, result))
-            self._wake(steps)
-
-        self._ready.extend(retry(number, call) for number, call in enumerate(calls))
-        while len(found) < len(calls):
-            yield math.inf
-            while arrived:
-                number, result = arrived.pop()
-                found[number] = read(result)
-        return [found[number] for number in range(len(calls))]
-
-    def shared(self, call: ApiRequest, timeout_s: float) -> Steps[Result]:
+    def shared(self, call: ApiRequest, timeout_s: float) -> Result:
         """Return the result of a call that is tried again, for all who make it with the same timeout."""
-        results, waiting = self._shared.setdefault((call, timeout_s), ([], []))
-        if not results:
-            waiting.append(self._current)
-            if len(waiting) > 1:
-                yield math.inf
-            else:
-                results.append((yield from self.retried(call, timeout_s)))
-                for steps in waiting[1:]:
-                    self._wake(steps)
+        with self._lock:
+            is_first = (call, timeout_s) not in self._shared
+            ended, results = self._shared.setdefault((call, timeout_s), (self.new_event(), []))
+        if is_first:
+            try:
+                results.append(self.retried(call, timeout_s))
+            finally:
+                ended.set()
+        self.wait(math.inf, ended)
         return results[0]
 
     def payload(self, call: ApiRequest, result: Result) -> object:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from sepurux_action.common import wording
 from sepurux_action.common.json_reader import Reading
@@ -15,9 +16,9 @@ from sepurux_action.config.options import MAX_FAILURES
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Interrupted, describe_defect
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.api import Result
+from sepurux_action.evaluation.api import NO_TIME_LEFT, Result
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
-from sepurux_action.evaluation.engine import CHECK_NETWORK, MIN_POLL_WAIT_S, Engine, Steps, asked_to_wait, retry_wait
+from sepurux_action.evaluation.engine import CHECK_NETWORK, MIN_POLL_WAIT_S, Engine, asked_to_wait, retry_wait
 from sepurux_action.evaluation.gate_numbers import Base
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE, SCENARIOS, summary
 from sepurux_action.evaluation.read_failures import SCENARIOS_S, nothing_read, read_scenarios
@@ -66,7 +67,8 @@ class StepEvaluation:
         """Return the results by gate, with the runs in the order of the traces. A backend's failure is a result."""
         self.engine.begin(len(self._runs), self._show_progress, self.output.progress)
         self._show_progress()
-        self.engine.perform((each.evaluate() for each in self._runs), self._log_heartbeat)
+        with suppress(Interrupted):
+            self.engine.perform((each.evaluate for each in self._runs), self._log_heartbeat)
         decided = []
         for gate, base in self.compared:
             runs = tuple(each.run for each in self._runs if each.gate is gate)
@@ -75,19 +77,21 @@ class StepEvaluation:
         found = tuple(map(nothing_read, decided))  # what is known after a signal or a defect
         try:
             with suppress(Interrupted):
-                found = read_scenarios(decided, self.engine, kept=self._kept)
+                [found] = self.engine.perform([partial(read_scenarios, decided, self.engine, kept=self._kept)])
         except DEFECTS as defect:
             self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
         return {each.gate.name: each for each in found}
 
     def _show_progress(self) -> None:
-        runs, failed = self._runs, self.engine.last_error
-        what = f"{self._shown}{sum(each.complete for each in runs)} of {len(runs)} {self._noun} decided"
-        if len(runs) == 1:
-            what = f"{self._shown}{runs[0].phase}"
-        if failed:
-            what = f"{failed.error}; {what}"
-        self.output.wait(what, max(0.0, self._longest_timeout_s - self.engine.elapsed()))
+        runs = self._runs
+        with self.output.lock:  # what is shown last is the newest
+            failed = self.engine.last_error
+            what = f"{self._shown}{sum(each.complete for each in runs)} of {len(runs)} {self._noun} decided"
+            if len(runs) == 1:
+                what = f"{self._shown}{runs[0].phase}"
+            if failed:
+                what = f"{failed.error}; {what}"
+            self.output.wait(what, max(0.0, self._longest_timeout_s - self.engine.elapsed()))
 
     def _log_heartbeat(self) -> None:
         elapsed_s = self.engine.elapsed()
@@ -114,13 +118,13 @@ class _Evaluation:
         hint = NEXT_STEPS[Rule.CANCELED]
         self.run = Run(trace=trace, decision=Decision.ERROR, rule=Rule.CANCELED, reason=CANCELED, hint=hint)
 
-    def evaluate(self) -> Steps[None]:
+    def evaluate(self) -> None:
         """Evaluate the trace; after a signal, the run has what is known by then."""
         with suppress(Interrupted):
             try:
-                yield from self._start()
-                yield from self._poll_until_decided()
-                yield from self._read_score()
+                self._start()
+                self._poll_until_decided()
+                self._read_score()
             except EvaluationError as error:
                 self._fail(error, Rule.OUTAGE if self._engine.is_down else Rule.NOT_POLLED)
             except DEFECTS as defect:  # the other runs go on
@@ -155,14 +159,14 @@ class _Evaluation:
 
     # -- start: each call is tried again while its error may pass -----------------------------------------------------
 
-    def _start(self) -> Steps[None]:
+    def _start(self) -> None:
         """Find the campaign, upload the trace, and start the run."""
         gate, trace, given, trace_id = self.gate, self.run.trace, "", self.run.trace.trace_id
         with suppress(ValueError):  # if it is a name
             given = str(uuid.UUID(gate.campaign))
         # The list is read also if the id is given: it shows whether Sepurux is up. A CI token may not see it.
         call = api.list_campaigns(gate.project)
-        listed = yield from self._engine.shared(call, gate.timeout_s)
+        listed = self._engine.shared(call, gate.timeout_s)
         if not given or listed.status not in NOT_SHOWN:
             payload = self._engine.payload(call, listed)
             given = given or api.find_campaign(payload, gate.campaign, gate.project)
@@ -170,7 +174,7 @@ class _Evaluation:
         if trace.content is not None:
             self._enter(f"uploading {trace.label}")
             call = api.upload_trace(trace.content, trace.label, gate.project, str(uuid.uuid4()))
-            response = self._engine.payload(call, (yield from self._engine.retried(call, gate.timeout_s)))
+            response = self._engine.payload(call, self._engine.retried(call, gate.timeout_s))
             trace_id = api.uploaded(response, trace.label)
             self._claim("trace", trace_id)
             named = f"{trace.label} as trace {trace_id}" if len(gate.traces) == 1 else f"as {trace_id}"
@@ -182,7 +186,7 @@ class _Evaluation:
             limits = {name: limit for name, limit in gate.limits.items() if name != MAX_FAILURES.name}
             of_run = replace(gate, limits=limits)
         call = api.create_run(of_run, given, trace_id, self.step.metadata, str(uuid.uuid4()))
-        response = self._engine.payload(call, (yield from self._engine.retried(call, gate.timeout_s)))
+        response = self._engine.payload(call, self._engine.retried(call, gate.timeout_s))
         run_id, batch_id, run_ids = api.started(response, given)
         self._claim("run", batch_id, run_id, *run_ids)
         self.run = replace(self.run, run_id=run_id, batch_id=batch_id, run_ids=run_ids)
@@ -205,7 +209,7 @@ class _Evaluation:
 
     # -- polls --------------------------------------------------------------------------------------------------------
 
-    def _poll_until_decided(self) -> Steps[None]:
+    def _poll_until_decided(self) -> None:
         """Poll until there is a final decision: a finished run without one is none until another poll confirms it.
 
         Raises EvaluationError: a poll was rejected, or the timeout has ended.
@@ -214,7 +218,7 @@ class _Evaluation:
         shown: Run | None = None  # by the last poll that succeeded
         error: Result | None = None  # of the last poll
         while True:
-            response, last = yield from self._poll(started)
+            response, last = self._poll(started)
             wait = min(MAX_POLL_WAIT_S, max(MIN_POLL_WAIT_S, POLL_SHARE * (engine.elapsed() - started)))
             left, before = engine.left(self.gate.timeout_s), error
             if isinstance(response, Result):
@@ -235,13 +239,13 @@ class _Evaluation:
                 wait = max(0.0, left)
             if error and not (before and before.error == error.error):
                 self._log(f"poll failed: {error.error}; next poll in {wording.duration(wait)}")
-            yield engine.now() + wait
+            engine.wait(engine.now() + wait)
 
-    def _poll(self, started: float) -> Steps[tuple[Run | Result, bool]]:
+    def _poll(self, started: float) -> tuple[Run | Result, bool]:
         """Return what one poll shows, or why it failed, and whether it was the last; raises EvaluationError."""
         run, engine = self.run, self._engine
         call = api.poll_run(run_id=run.run_id, batch_id=run.batch_id, project=self.gate.project)
-        result, last = yield from engine.poll(call, self.gate.timeout_s)
+        result, last = engine.poll(call, self.gate.timeout_s)
         if result.temporary:
             return result, last
         if not result.error:
@@ -301,7 +305,7 @@ class _Evaluation:
 
     # -- scores -------------------------------------------------------------------------------------------------------
 
-    def _read_score(self) -> Steps[None]:
+    def _read_score(self) -> None:
         """Read a score that decides, then set the decision, then read a score that is only shown; each if missing."""
         run, gate, decided = self.run, self.gate, decide(self.run)
         run_ids = run.run_ids or (run.run_id or run.batch_id,)
@@ -309,38 +313,45 @@ class _Evaluation:
         is_limited = RELIABILITY_SCORE.threshold in gate.limits and not run.trace.flaky
         if missing and is_limited and decided.decision is Decision.PASS:  # after a signal, it must not pass without it
             self._enter("reading the reliability score")
-            score = yield from self._mean_score(run_ids)
+            score = self._mean_score(run_ids)
             decided, missing = replace(decided, numbers={**run.numbers, RELIABILITY_SCORE.name: score}), False
         self.run = decided = replace(decided, hint=gate.with_timeout(NEXT_STEPS.get(decided.rule, "")))
         self.complete = True
         if not missing or run.sepurux_decision not in {"pass", "fail"} or len(run_ids) > 1:
             return  # it is known, there are no numbers, or it is that of one run of many
         call = api.reliability(run.campaign_id, run_ids[0], gate.project)
-        result = yield from self._engine.send_once(call, SHOWN_SCORE_S)
+        result = self._engine.send_once(call, SHOWN_SCORE_S)
         if result.error:
             self.run = replace(decided, note=f"Could not read {call.purpose}: {result.error}.")
         else:
             score = RELIABILITY_SCORE.read(result.payload)
             self.run = replace(decided, numbers={**decided.numbers, RELIABILITY_SCORE.name: score})
 
-    def _mean_score(self, run_ids: Sequence[str]) -> Steps[Reading]:
+    def _mean_score(self, run_ids: Sequence[str]) -> Reading:
         """Return the mean of the scores, which all must be usable if there are any."""
         if len(run_ids) >= MAX_SCORES:
             return Reading(broken=f"could not be read: the batch has {MAX_SCORES:,} or more runs")
+        engine, read = self._engine, dict[str, Reading]()
+        until_s = max(self.gate.timeout_s, engine.elapsed() + SCORE_S)
 
-        def read_score(result: Result) -> Reading:
+        def read_score(run_id: str) -> None:
+            call = api.reliability(self.run.campaign_id, run_id, self.gate.project)
+            result = NO_TIME_LEFT
+            if engine.left(until_s) > 0:
+                result = engine.retried(call, until_s, of_object=True)
             if not result.error:
-                return RELIABILITY_SCORE.read(result.payload)
-            is_hidden = result.status in {*NOT_SHOWN, NOT_FOUND}
-            return Reading() if is_hidden else Reading(broken=f"could not be read: {result.error}")
+                read[run_id] = RELIABILITY_SCORE.read(result.payload)
+            elif result.status in {*NOT_SHOWN, NOT_FOUND}:
+                read[run_id] = Reading()
+            else:
+                read[run_id] = Reading(broken=f"could not be read: {result.error}")
 
-        calls = [api.reliability(self.run.campaign_id, run_id, self.gate.project) for run_id in run_ids]
-        until = max(self.gate.timeout_s, self._engine.elapsed() + SCORE_S)
-        read = yield from self._engine.retried_together(calls, until, read_score)
-        if broken := next((score for score in read if score.broken), None):
+        engine.share(run_ids, read_score)
+        scores = [read[run_id] for run_id in run_ids]
+        if broken := next((score for score in scores if score.broken), None):
             return broken
-        values = [score.value for score in read if score.value is not None]
+        values = [score.value for score in scores if score.value is not None]
         if not values:
             return Reading()
-        reported_by = f"{len(values)} of {len(read)} runs" if len(values) < len(read) else ""
+        reported_by = f"{len(values)} of {len(scores)} runs" if len(values) < len(scores) else ""
         return Reading(RELIABILITY_SCORE.rounded(RELIABILITY_SCORE.together(values)), reported_by=reported_by)

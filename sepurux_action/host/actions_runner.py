@@ -79,8 +79,10 @@ class ActionsRunner(Output):
 
         The text may have several lines.
         """
-        self._annotations[level] += 1
-        if self._annotations[level] > MAX_ANNOTATIONS:
+        with self.lock:
+            self._annotations[level] += 1
+            is_shown = self._annotations[level] <= MAX_ANNOTATIONS
+        if not is_shown:
             self.log(joined(": ", level, f"{file}:{line}" if file else "", text))
             return
         given = {"file": file, "line": str(line or ""), "title": title}
@@ -112,6 +114,6 @@ class ActionsRunner(Output):
                 self.annotate(Level.WARNING, f"The {what} could not be written: {why}.")
 
     def _write(self, line: str) -> None:
-        with suppress(OSError):  # a closed log does not change the result
+        with self.lock, suppress(OSError):  # a closed log does not change the result
             self._log.write(line + "\n")
             self._log.flush()

@@ -5,6 +5,7 @@ In the folders of report files, earlier steps may have left links, FIFOs, and fo
 
 import re
 import secrets
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -56,6 +57,7 @@ class Output(ABC):
     """Where a run writes. What a place does not have, such as the outputs of a command line, is not written."""
 
     redact = Redactor()
+    lock = threading.RLock()  # several threads write
 
     def mask_secrets(self, redact: Redactor) -> None:
         """Redact secrets in everything that is written from now on."""

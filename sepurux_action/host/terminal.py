@@ -127,11 +127,11 @@ class Terminal(Output):
 
     def _write_log(self, lines: str, waiting: str | None = None) -> None:
         """Write lines that stay, above the one that is rewritten, and replace that one."""
-        if self._waiting:
-            lines = START_OF_EMPTY_LINE + lines
-        if waiting is not None:
-            self._waiting = waiting
-        with suppress(OSError):  # a closed log does not change the result
+        with self.lock, suppress(OSError):  # a closed log does not change the result
+            if self._waiting:
+                lines = START_OF_EMPTY_LINE + lines
+            if waiting is not None:
+                self._waiting = waiting
             self._log.write(lines + self._waiting)
             self._log.flush()
 

@@ -17,7 +17,8 @@ CALL = ApiRequest(method="GET", path="/v1/ci/runs/r1", purpose="the poll of the 
 
 def results_of(send: Callable[[ApiRequest, float], Result], *calls: ApiRequest, signals: Signals) -> list[Result]:
     engine, results = Engine(send, signals), list[Result]()
-    engine.send_all([(call, results.append) for call in calls], engine.now() + 60)
+    sent = [(call, results.append) for call in calls]
+    engine.perform([lambda: engine.send_all(sent, engine.now() + 60)])
     return results
 
 
@@ -41,7 +42,8 @@ def test_a_call_that_takes_too_long_is_abandoned_and_its_late_response_is_droppe
 
     engine = Engine(send, Signals())
     other = ApiRequest(path="/v1/campaigns", purpose="x", project="other")
-    engine.send_all([(CALL, results.append), (other, lambda _: None)], engine.now() + 0.05)
+    sent = [(CALL, results.append), (other, lambda _: None)]
+    engine.perform([lambda: engine.send_all(sent, engine.now() + 0.05)])
     respond()
     [result] = results
     assert result.temporary
