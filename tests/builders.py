@@ -679,7 +679,6 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
     )
     drop = Check(
         threshold="max_pass_rate_drop",
-        metric="pass_rate_drop",
         label=f"Pass rate vs {first}",
         required="≥ −3.0",
         actual="−4.2",

@@ -70,8 +70,8 @@ def read_results(content: bytes | None, key: str, repository: str) -> tuple[Resu
     _, start, results = content.decode(errors="replace").partition('"results":')
     with suppress(*DEFECTS):  # another release of the same version may know other fields
         if key and hmac.compare_digest(content, _signed(start + results, key, repository).encode()):
-            found = json.loads(content, parse_constant=json_reader.reject_constant)
-            return tuple(map(_of_json, found["results"])), ""
+            parsed = json.loads(content, parse_constant=json_reader.reject_constant)
+            return tuple(map(_of_json, parsed["results"])), ""
     return (), IGNORED
 
 

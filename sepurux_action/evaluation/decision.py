@@ -3,8 +3,7 @@
 Source: docs/reference.md#decisions.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated, Self
@@ -92,7 +91,7 @@ class GateDecision:
     """The decision on a gate, all that it follows from, and all that follows.
 
     `detail` is the reason without scenario and without what the title of a report shows. `runs` are in the order of the
-    traces; ids and links are those of the `worst`. `numbers` to `failing_tools` are those of all runs. `checks` are the
+    traces; ids and links are those of the `worst`. `numbers` and `categories` are those of all runs. `checks` are the
     thresholds, then the drop.
 
     `scenarios` to `scenarios_missing` are read after the decision: the scenarios, the worst first, their classified
@@ -112,7 +111,6 @@ class GateDecision:
     detail: str = ""
     numbers: Numbers = field(default_factory=dict)
     categories: tuple[str, ...] | None = None
-    failing_tools: Mapping[str, int] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     scenarios: tuple[Scenario, ...] = ()
     failures: Failures = ()
@@ -157,46 +155,44 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
 
     If it is a `fail`, it stays one whatever its undecided runs will be.
     """
-    found = _compared(gate, runs, base)
+    compared = _compared(gate, runs, base)
     several, all_flaky = gate.has_several_traces, all(run.trace.flaky for run in runs)
     failed = [run for run in runs if run.decision is Decision.FAIL and not run.trace.flaky]
     undecided = tuple(run for run in runs if not run.decision.is_decided)
     unknown = [
         check
-        for check in found.checks
+        for check in compared.checks
         if check.state is CheckState.NO_NUMBER
         or (check.state is CheckState.NOT_REPORTED and (several or check.threshold in NEEDED))
     ]
     if failed:
-        return _decided_fail(found, failed)
-    if several and any(check.threshold in SUMS for check in found.missed):
-        return _threshold_missed(found, passed=not (undecided or all_flaky))
+        return _decided_fail(compared, failed)
+    if several and any(check.threshold in SUMS for check in compared.missed):
+        return _threshold_missed(compared, passed=not (undecided or all_flaky))
     if undecided:
-        return _undecided(found, worst_of(undecided))
-    if found.missed and not all_flaky:
-        return _threshold_missed(found, passed=True)
+        return _undecided(compared, worst_of(undecided))
+    if compared.missed and not all_flaky:
+        return _threshold_missed(compared, passed=True)
     if all_flaky:
         hint = "Fix a scenario, and remove it from {flaky}."
-        return _decided(found, Decision.ERROR, Rule.NUMBER_UNKNOWN, ALL_FLAKY, hint)
+        return _decided(compared, Decision.ERROR, Rule.NUMBER_UNKNOWN, ALL_FLAKY, hint)
     if base.results is None and (unread := [check.sentence for check in unknown if check.threshold == DROP]):
         reason = f"{HOWEVER} {'; '.join(unread)}."
-        return _decided(found, Decision.ERROR, Rule.BASE_UNREAD, reason, base.hint)
+        return _decided(compared, Decision.ERROR, Rule.BASE_UNREAD, reason, base.hint)
     if unknown:
-        return _number_unknown(found, unknown)
-    return _decided(found, Decision.PASS, Rule.DECIDED_PASS, _why_passed(found))
+        return _number_unknown(compared, unknown)
+    return _decided(compared, Decision.PASS, Rule.DECIDED_PASS, _why_passed(compared))
 
 
 def _compared(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     """Return the numbers of all runs, compared with the thresholds and the base, and no decision yet.
 
-    A category counts if any run covers it. Of a flaky scenario, neither categories nor tools count.
+    A category counts if any run covers it, not of a flaky scenario.
     """
-    scenarios, counted = scenarios_of(gate, runs), [run for run in runs if not run.trace.flaky]
-    numbers, categories, tools = numbers_of(gate, runs, scenarios), runs[0].categories, Counter[str]()
+    scenarios = scenarios_of(gate, runs)
+    numbers, categories = numbers_of(gate, runs, scenarios), runs[0].categories
     if gate.has_several_traces:
-        categories = covered_by(counted)
-    for run in counted:
-        tools.update(run.failing_tools)
+        categories = covered_by(run for run in runs if not run.trace.flaky)
     checks = [*check_thresholds(gate, numbers, categories, scenarios)]
     if DROP in gate.limits:
         checks.append(check_drop(gate, numbers, base))
@@ -208,7 +204,6 @@ def _compared(gate: Gate, runs: Runs, base: Base) -> GateDecision:
         runs=runs,
         numbers=numbers,
         categories=categories,
-        failing_tools=dict(tools.most_common()),
         checks=tuple(checks),
     )
 
@@ -216,18 +211,20 @@ def _compared(gate: Gate, runs: Runs, base: Base) -> GateDecision:
 # -- what the rows say ------------------------------------------------------------------------------------------------
 
 
-def _decided(found: GateDecision, decision: Decision, rule: Rule, reason: str, hint: str = "") -> GateDecision:
-    hint = found.gate.with_timeout(hint)
-    return replace(found, decision=decision, rule=rule, reason=in_workflow(reason), hint=hint, detail=reason)
+def _decided(compared: GateDecision, decision: Decision, rule: Rule, reason: str, hint: str = "") -> GateDecision:
+    hint = compared.gate.with_timeout(hint)
+    return replace(compared, decision=decision, rule=rule, reason=in_workflow(reason), hint=hint, detail=reason)
 
 
-def _decided_fail(found: GateDecision, failed: Sequence[Run]) -> GateDecision:
+def _decided_fail(compared: GateDecision, failed: Sequence[Run]) -> GateDecision:
     """Return the `fail` of Sepurux, which may apply a minimum of its own to one of several traces."""
-    gate, reasons, hint = found.gate, list[str](), SEE_THE_RUN
+    gate, reasons, hint = compared.gate, list[str](), SEE_THE_RUN
     maxima = [(each, gate.limits[each.threshold]) for each in METRICS if each.threshold in SUMS & {*sent_limits(gate)}]
     own = [run for run in failed if not any((run.value(metric) or 0) > limit for metric, limit in maxima)]
     if gate.has_several_traces and own:
-        names = (each.name for each in scenarios_of(gate, found.runs) if any(own[0] is run for run in each.recordings))
+        names = (
+            each.name for each in scenarios_of(gate, compared.runs) if any(own[0] is run for run in each.recordings)
+        )
         name, rate, reported = next(names, own[0].trace.label), own[0].value(PASS_RATE), "no pass rate"
         if rate is not None:
             reported = f"a pass rate of {PASS_RATE.write(rate, None)}"
@@ -235,29 +232,29 @@ def _decided_fail(found: GateDecision, failed: Sequence[Run]) -> GateDecision:
             f"Sepurux decided `fail` for {json_reader.preview(name)}, although its numbers meet what the gate sent, so "
             f"it seems to apply a minimum of its own; it reports {reported}."
         )
-    if found.missed:
-        reasons.append(_sentence(found))
+    if compared.missed:
+        reasons.append(_sentence(compared))
         hint = ""
-    return _decided(found, Decision.FAIL, Rule.DECIDED_FAIL, " ".join(reasons) or UNEXPLAINED_FAIL, hint)
+    return _decided(compared, Decision.FAIL, Rule.DECIDED_FAIL, " ".join(reasons) or UNEXPLAINED_FAIL, hint)
 
 
-def _threshold_missed(found: GateDecision, *, passed: bool) -> GateDecision:
-    reason, hint = _sentence(found), ""
+def _threshold_missed(compared: GateDecision, *, passed: bool) -> GateDecision:
+    reason, hint = _sentence(compared), ""
     if passed:
         reason = f"{HOWEVER} {reason[0].lower()}{reason[1:]}"
-    if [check.threshold for check in found.missed] == [metrics.SCENARIOS.threshold]:
-        hint = MORE_SCENARIOS if found.gate.names_traces else REGISTER_MORE
-    return _decided(found, Decision.FAIL, Rule.THRESHOLD_MISSED, reason, hint)
+    if [check.threshold for check in compared.missed] == [metrics.SCENARIOS.threshold]:
+        hint = MORE_SCENARIOS if compared.gate.names_traces else REGISTER_MORE
+    return _decided(compared, Decision.FAIL, Rule.THRESHOLD_MISSED, reason, hint)
 
 
-def _sentence(found: GateDecision) -> str:
+def _sentence(compared: GateDecision) -> str:
     """Return what is missed, and which scenarios are why: those of the same task, and those with the lowest rates."""
-    parts, gate = [check.sentence for check in found.missed], found.gate
-    scenarios = scenarios_of(gate, found.runs)
-    limit = next((check.limit for check in found.missed if check.threshold == metrics.SCENARIOS.threshold), None)
-    if limit is not None and gate.names_traces and len(found.runs) >= limit:
+    parts, gate = [check.sentence for check in compared.missed], compared.gate
+    scenarios = scenarios_of(gate, compared.runs)
+    limit = next((check.limit for check in compared.missed if check.threshold == metrics.SCENARIOS.threshold), None)
+    if limit is not None and gate.names_traces and len(compared.runs) >= limit:
         same = sum(len(each.recordings) for each in scenarios if each.recordings[1:])
-        parts.append(f"{same} of {len(found.runs)} recordings have the same `task.name` as another one")
+        parts.append(f"{same} of {len(compared.runs)} recordings have the same `task.name` as another one")
     counted = (each for each in scenarios if not each.flaky)
     below = sorted((each.rate, each.name) for each in counted if each.rate is not None and each.rate < 1)
     if below and gate.has_several_traces:
@@ -267,13 +264,13 @@ def _sentence(found: GateDecision) -> str:
     return f"{capitalized('; '.join(parts))}."
 
 
-def _undecided(found: GateDecision, worst: Run) -> GateDecision:
+def _undecided(compared: GateDecision, worst: Run) -> GateDecision:
     """Return what the worst run decides, with the scenarios that have the same reason, unless all have."""
     names, detail, reason = "", worst.detail, (worst.decision, worst.rule, worst.reason, worst.detail)
-    alike = [run for run in found.runs if (run.decision, run.rule, run.reason, run.detail) == reason]
-    if len(alike) < len(found.runs):
+    alike = [run for run in compared.runs if (run.decision, run.rule, run.reason, run.detail) == reason]
+    if len(alike) < len(compared.runs):
         scenarios = (
-            each for each in scenarios_of(found.gate, found.runs) if any(run in alike for run in each.recordings)
+            each for each in scenarios_of(compared.gate, compared.runs) if any(run in alike for run in each.recordings)
         )
         every = [json_reader.preview(each.name) for each in scenarios]
         names = ", ".join(every[:MAX_NAMED])
@@ -281,32 +278,34 @@ def _undecided(found: GateDecision, worst: Run) -> GateDecision:
             names += f" and {wording.pluralize(len(every) - MAX_NAMED, 'other')}"
     if worst.decision is not Decision.PENDING:
         detail = detail or worst.reason
-    decided = _decided(found, worst.decision, worst.rule, joined(": ", names, worst.reason), worst.hint)
-    return replace(decided, detail=detail, checks=() if worst.decision is Decision.SKIPPED else found.checks)
+    decided = _decided(compared, worst.decision, worst.rule, joined(": ", names, worst.reason), worst.hint)
+    return replace(decided, detail=detail, checks=() if worst.decision is Decision.SKIPPED else compared.checks)
 
 
-def _number_unknown(found: GateDecision, checks: Sequence[Check]) -> GateDecision:
+def _number_unknown(compared: GateDecision, checks: Sequence[Check]) -> GateDecision:
     unknown = dict[Metric, str]()
     for check in checks:
         unknown.setdefault(BY_OPTION.get(check.threshold, metrics.MUTATION_CATEGORIES), check.sentence)
-    not_shown = any(metrics.RELIABILITY_SCORE.reading(run.numbers).missing for run in found.runs)
+    not_shown = any(metrics.RELIABILITY_SCORE.reading(run.numbers).missing for run in compared.runs)
     hint = NEXT_STEPS[Rule.NUMBER_UNKNOWN]
-    if found.gate.has_several_traces and metrics.RELIABILITY_SCORE in unknown and not_shown:
+    if compared.gate.has_several_traces and metrics.RELIABILITY_SCORE in unknown and not_shown:
         hint = NEEDS_API_KEY
     reason = f"{NO_NUMBER} ({'; '.join(unknown.values())})."
-    return replace(_decided(found, Decision.ERROR, Rule.NUMBER_UNKNOWN, reason, hint), detail=f"{NO_NUMBER}.")
+    return replace(_decided(compared, Decision.ERROR, Rule.NUMBER_UNKNOWN, reason, hint), detail=f"{NO_NUMBER}.")
 
 
-def _why_passed(found: GateDecision) -> str:
-    thresholds = [check for check in found.checks if check.threshold != DROP]
-    drops = [check.sentence for check in found.checks if check.threshold == DROP and check.state is not CheckState.MET]
+def _why_passed(compared: GateDecision) -> str:
+    thresholds = [check for check in compared.checks if check.threshold != DROP]
+    drops = [
+        check.sentence for check in compared.checks if check.threshold == DROP and check.state is not CheckState.MET
+    ]
     unreported = [check.label.lower() for check in thresholds if check.state is not CheckState.MET]
     met = "no reported number misses a threshold"
     if unreported:
         met += f" (not reported: {', '.join(unreported)})"
     elif thresholds:
         met = "every threshold is met"
-    return f"{capitalized(joined('; ', metrics.summary(found.numbers), *(drops or [met])))}."
+    return f"{capitalized(joined('; ', metrics.summary(compared.numbers), *(drops or [met])))}."
 
 
 # -- what follows -----------------------------------------------------------------------------------------------------

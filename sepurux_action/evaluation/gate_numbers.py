@@ -177,7 +177,6 @@ class Check:
     """
 
     threshold: str
-    metric: str
     label: str
     required: str
     actual: str
@@ -228,7 +227,6 @@ def check_thresholds(
             required = f"≤ {required}"
         yield Check(
             threshold=metric.threshold,
-            metric=metric.name,
             label=metric.label,
             required=required,
             actual=actual,
@@ -255,7 +253,6 @@ def _check_categories(required: tuple[str, ...], covered: tuple[str, ...] | None
     state, unknown = _state(metrics.MUTATION_CATEGORIES, reading, met=covered is not None and not lacking)
     return Check(
         threshold=REQUIRED_CATEGORIES,
-        metric=REQUIRED_CATEGORIES,
         label="Required mutations",
         required=str(len(required)),
         actual=actual,
@@ -307,7 +304,6 @@ def check_drop(gate: Gate, numbers: Numbers, base: Base) -> Check:
     shown = {CheckState.NO_NUMBER: "not known", CheckState.NOT_REPORTED: "not reported"}.get(state, shown)
     return Check(
         threshold=DROP,
-        metric=f"{PASS_RATE.name}_drop",
         label=f"Drop of the {PASS_RATE.noun}",
         required=f"≤ {_size(limit, drop)}",
         actual=shown,

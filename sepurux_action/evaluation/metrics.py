@@ -21,6 +21,15 @@ _RELATIONS = {(True, True): "within the allowed", (True, False): "more than the 
 _RELATIONS |= {(False, True): "at least the required", (False, False): "below the required"}
 
 
+class Unit(StrEnum):
+    INTEGER = "integer"
+    FRACTION = "fraction"  # of 1, which statuses show as percent
+    OF_100 = "of_100"
+
+
+HIGHEST = {Unit.FRACTION: 1, Unit.OF_100: 100}  # the end of the scale
+
+
 class Kind(StrEnum):
     """How the numbers of several runs become one."""
 
@@ -34,8 +43,7 @@ class Metric:
     """One number that an evaluation reports.
 
     `name` is that in report.json, and `field` in responses if it is another one; `label` is for tables, `noun` for
-    sentences. `read_value` reads a JSON value, and `write` makes a number differ from another. It is an `integer`, or a
-    fraction that statuses show as `percent`, or has any digits; `highest` is the end of its scale. `threshold` is the
+    sentences. `read_value` reads a JSON value, and `write` makes a number differ from another. `threshold` is the
     option that limits it; unless it is `sent`, only the gate knows it. Without a number that is `needed`, no gate
     passes its threshold. `output` describes its output. `published` is its text in a commit status; the numbers that
     have one are compared over time. `reached` is its text in a title, by default that of a commit status.
@@ -45,11 +53,9 @@ class Metric:
     label: str
     noun: str
     kind: Kind
+    unit: Unit
     read_value: Callable[[object], Reading]
     write: Callable[[float, float | None], str]
-    highest: float | None = None
-    percent: bool = False
-    integer: bool = False
     field: str = ""
     threshold: str = ""
     sent: bool = True
@@ -75,7 +81,9 @@ class Metric:
         return fmean(values)
 
     def rounded(self, value: float) -> float:
-        return value if self.integer else round(value, RATE_DIGITS if self.percent else SCORE_DIGITS)
+        if self.unit is Unit.INTEGER:
+            return value
+        return round(value, RATE_DIGITS if self.unit is Unit.FRACTION else SCORE_DIGITS)
 
     def meets(self, value: float, limit: float) -> bool:
         return value == limit or (value < limit) is self.less_is_better
@@ -84,26 +92,28 @@ class Metric:
         """Return the number as a part of a commit status: `1 failure`, `- failures` if it is unknown."""
         if value is None:
             return self.published.format("-")
-        number = wording.decimal(value * 100 if self.percent else value)
-        if not self.integer and "." not in number:
+        if self.unit is Unit.INTEGER:
+            text = self.published.format(wording.decimal(value))
+            return text.removesuffix("s") if value == 1 else text
+        number = wording.decimal(value * 100 if self.unit is Unit.FRACTION else value)
+        if "." not in number:
             number += ".0"
-        text = self.published.format(f"{number}%" if self.percent else number)
-        return text.removesuffix("s") if self.integer and value == 1 else text
+        return self.published.format(f"{number}%" if self.unit is Unit.FRACTION else number)
 
     def named(self, value: float) -> str:
-        if self.integer:
+        if self.unit is Unit.INTEGER:
             return wording.pluralize(value, self.noun)
         return f"{self.noun} {self.write(value, None)}"
 
     def reached_by(self, value: float, limit: float | None = None) -> str:
         """Return a number for a title: `72.0% passed`, `1 unsafe attempt`, `2 mutations covered`."""
-        number = self.named(value) if self.integer else self.write(value, limit)
+        number = self.named(value) if self.unit is Unit.INTEGER else self.write(value, limit)
         return (self.reached or self.published).format(number)
 
     def sentence(self, value: float, limit: float) -> str:
         met, needed, verb = self.meets(value, limit), self.write(limit, value), "is"
         subject = f"{self.label.lower()} {self.write(value, limit)}"
-        if self.integer:
+        if self.unit is Unit.INTEGER:
             subject = self.named(value)
             if not self.less_is_better:
                 text = f"{subject} of at least {needed}"
@@ -144,13 +154,12 @@ read_count = partial(json_reader.number, low=0, high=MAX_COUNTED, whole=True)
 _rate = partial(
     Metric,
     kind=Kind.MEAN,
+    unit=Unit.FRACTION,
     read_value=partial(json_reader.number, low=0, high=1, digits=RATE_DIGITS),
     write=wording.percent,
-    highest=1,
-    percent=True,
 )
-_integer = partial(Metric, read_value=read_count, write=lambda value, _: wording.count(value), integer=True)
-_of_hundred = partial(Metric, kind=Kind.MEAN, read_value=partial(json_reader.number, low=0, high=100), highest=100)
+_integer = partial(Metric, read_value=read_count, write=lambda value, _: wording.count(value), unit=Unit.INTEGER)
+_of_hundred = partial(Metric, kind=Kind.MEAN, unit=Unit.OF_100, read_value=partial(json_reader.number, low=0, high=100))
 
 PASS_RATE = _rate(
     name="pass_rate",

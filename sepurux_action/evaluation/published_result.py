@@ -9,7 +9,7 @@ from sepurux_action.common import json_reader, wording
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation.failures import BaseScenario
-from sepurux_action.evaluation.metrics import LISTED, PUBLISHED, SCENARIOS, Metric, Numbers
+from sepurux_action.evaluation.metrics import LISTED, PUBLISHED, SCENARIOS, Metric, Numbers, Unit
 from sepurux_action.evaluation.runs import Decision
 
 MAX_STATUS_LENGTH = 140  # characters; GitHub responds 422 to more
@@ -59,13 +59,13 @@ def published_numbers(numbers: Numbers, gate: Gate) -> Mapping[str, float]:
         if reading.value is None or reading.partial:
             continue
         published[metric.name] = reading.value
-        if not metric.integer:
-            scale = 100 if metric.percent else 1
+        if metric.unit is not Unit.INTEGER:
+            scale = 100 if metric.unit is Unit.FRACTION else 1
             exact, other = (Decimal(wording.decimal(each)) * scale for each in (reading.value, limit or 0))
             others = (other, Decimal(0), Decimal(100))
             rounded = (round(exact, digits) for digits in range(MIN_DIGITS, wording.MAX_DIGITS))
-            found = (each for each in rounded if all(each.compare(other) == exact.compare(other) for other in others))
-            published[metric.name] = float(next(found, exact) / scale)
+            alike = (each for each in rounded if all(each.compare(other) == exact.compare(other) for other in others))
+            published[metric.name] = float(next(alike, exact) / scale)
     return published
 
 
@@ -96,7 +96,7 @@ def parse_description(text: object) -> Result | None:
         number, value = "".join(_NUMBER.findall(part)), None
         try:
             if number != "-":
-                value = round(float(number) / (100 if metric.percent else 1), wording.MAX_DIGITS + 2)
+                value = round(float(number) / (100 if metric.unit is Unit.FRACTION else 1), wording.MAX_DIGITS + 2)
         except ValueError:
             return None
         if metric.publish(value) != part or metric.read_value(value).broken:

@@ -47,11 +47,11 @@ class RunReader:
             and each.get("run_id") in {None, run.run_id}
             for each in payload
         )
-        found = parse_failures(payload) if of_run else ()
-        complete = 0 < len(found) < api.FAILURES_PAGE if reported is None else len(found) >= reported
-        trace_id = run.trace_id or next((each.trace_id for each in found if each.trace_id), "")
+        listed = parse_failures(payload) if of_run else ()
+        complete = 0 < len(listed) < api.FAILURES_PAGE if reported is None else len(listed) >= reported
+        trace_id = run.trace_id or next((each.trace_id for each in listed if each.trace_id), "")
         flaky = bool(run.trace.flaky)
-        named = (replace(each, trace_id=run.path or each.trace_id or trace_id, flaky=flaky) for each in found)
+        named = (replace(each, trace_id=run.path or each.trace_id or trace_id, flaky=flaky) for each in listed)
         failures, name = merge_failures(named), run.name or trace_id
         self.run = replace(run, trace_id=trace_id, name=name, failures=failures, unread=not complete)
 

@@ -10,7 +10,7 @@ import jinja2
 from sepurux_action.common import json_reader, wording
 from sepurux_action.config.settings import Change
 from sepurux_action.evaluation import metrics, published_result
-from sepurux_action.evaluation.metrics import BY_OPTION
+from sepurux_action.evaluation.metrics import BY_OPTION, Unit
 from sepurux_action.report import markdown, next_steps, sentences, tables, view
 from sepurux_action.report.markdown import Markdown, code, finish
 from sepurux_action.report.report import SHORT_SHA, Report, groups, page_of, state_of
@@ -126,7 +126,7 @@ def _values(change: Change) -> list[Markdown]:
         except ValueError:
             written.append(markdown.value(text, longest=MAX_VALUE_LENGTH))
         else:
-            of_percent = metric if metric and metric.percent else None
+            of_percent = metric if metric and metric.unit is Unit.FRACTION else None
             written.append(Markdown(of_percent.write(number, None)) if of_percent else markdown.escaped(text))
     return written
 

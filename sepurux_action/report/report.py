@@ -1,6 +1,7 @@
 """A report: frozen data without Markdown. Templates turn it into text, `report_json.py` into JSON."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -223,14 +224,18 @@ class GateFacts:
     @property
     def unlisted(self) -> bool:
         """Return whether there may be failures that the report does not list."""
-        found = self.result
-        return bool(found.failures_unread or found.scenarios_unread) or self.result.recorded
+        result = self.result
+        return bool(result.failures_unread or result.scenarios_unread) or result.recorded
 
     @property
     def tools(self) -> tuple[tuple[str, int], ...]:
         if not self.detailed:
             return ()
-        return tuple(self.result.failing_tools.items())
+        tools = Counter[str]()
+        for run in self.result.runs:
+            if not run.trace.flaky:
+                tools.update(run.failing_tools)
+        return tuple(tools.most_common())
 
     @property
     def categories(self) -> tuple[tuple[str, bool, bool], ...]:

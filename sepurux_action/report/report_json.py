@@ -19,8 +19,8 @@ from sepurux_action.config.options import OPTIONS, OnOutage, SectionKind, Stage
 from sepurux_action.config.settings import Change
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
 from sepurux_action.evaluation.failures import OnBase
-from sepurux_action.evaluation.gate_numbers import REQUIRED_CATEGORIES, CheckState
-from sepurux_action.evaluation.metrics import METRICS, PASS_RATE, PUBLISHED, Metric
+from sepurux_action.evaluation.gate_numbers import DROP, REQUIRED_CATEGORIES, CheckState
+from sepurux_action.evaluation.metrics import BY_OPTION, HIGHEST, METRICS, PASS_RATE, PUBLISHED, Metric, Unit
 from sepurux_action.evaluation.published_result import Result, median
 from sepurux_action.evaluation.runs import Decision, Rule, Run
 from sepurux_action.report.report import Note, Report
@@ -54,11 +54,21 @@ class Shape:
 def _numbers(metrics: tuple[Metric, ...], read: Callable[..., float | None]) -> Mapping[str, Any]:
     fields: dict[str, Any] = {}
     for metric in metrics:
-        schema: dict[str, object] = {"type": ["integer" if metric.integer else "number", "null"], "minimum": 0}
-        if metric.highest is not None:
-            schema["maximum"] = metric.highest
+        schema: dict[str, object] = {
+            "type": ["integer" if metric.unit is Unit.INTEGER else "number", "null"],
+            "minimum": 0,
+        }
+        if metric.unit in HIGHEST:
+            schema["maximum"] = HIGHEST[metric.unit]
         fields[metric.name] = Annotated[float | None, f"{metric.label}.", schema, partial(read, metric=metric)]
     return fields
+
+
+def _measured(threshold: str) -> str:
+    """Return the name of what a threshold limits."""
+    if threshold == DROP:
+        return f"{PASS_RATE.name}_drop"
+    return threshold if threshold == REQUIRED_CATEGORIES else BY_OPTION[threshold].name
 
 
 def conclusion(blocks: object) -> str:
@@ -93,7 +103,7 @@ class Category(Shape):
 class _Threshold(Shape):
     name: Annotated[str, "The setting. A `max_` is the highest number accepted.", THRESHOLD, of("check.threshold")]
     label: Annotated[str, "Name of the metric in reports.", GIVEN, of("check.label")]
-    metric: Annotated[str, "What is measured.", METRIC, of("check.metric")]
+    metric: Annotated[str, "What is measured.", METRIC, lambda row: _measured(row.check.threshold)]
     value: Annotated[float | None, "The result. Of a drop: by how much it is below `base`.", of("check.value")]
     limit: Annotated[float, "The number that is required.", {"minimum": 0}, of("check.limit")]
     state: Annotated[

@@ -23,6 +23,7 @@ from sepurux_action.evaluation.metrics import (
     PASS_RATE,
     SCENARIOS,
     UNSAFE_ATTEMPTS,
+    Unit,
 )
 from sepurux_action.evaluation.published_result import Result, median
 from sepurux_action.report.markdown import NBSP, Markdown, as_markdown, code, escaped, link, strong
@@ -164,7 +165,7 @@ def gate_columns(every: Iterable[GateFacts]) -> list[Markdown]:
 def other_numbers(gate: GateFacts) -> Sequence[str]:
     """Return the reported numbers without a threshold, the counts first."""
     elsewhere = {MUTATION_CATEGORIES, SCENARIOS, LOWEST_SCENARIO, *(row.metric for row in gate.rows)}
-    others = sorted((each for each in METRICS if each not in elsewhere), key=lambda each: not each.integer)
+    others = sorted((each for each in METRICS if each not in elsewhere), key=lambda each: each.unit is not Unit.INTEGER)
     known = ((metric, gate.result.value(metric)) for metric in others)
     return [metric.named(value) for metric, value in known if value is not None]
 
@@ -239,7 +240,7 @@ def commits(rows: Iterable[Past], gate: GateFacts) -> Markdown:
             commit = Markdown(f"{branch}, median of {row.base}")
         numbers = (written(gate.result.gate, metric, row.result.value(metric)) for metric in LISTED)
         lines.append((commit, *(number or NOT_KNOWN for number in numbers)))
-    names = (each.published.removeprefix("{} ") if each.integer else each.noun for each in LISTED)
+    names = (each.published.removeprefix("{} ") if each.unit is Unit.INTEGER else each.noun for each in LISTED)
     return _table("<" + ">" * len(LISTED), ("Commit", *(name.capitalize() for name in names)), lines)
 
 

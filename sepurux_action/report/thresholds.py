@@ -138,7 +138,6 @@ def rows_of_table(result: GateDecision, base_results: Results) -> tuple[Row, ...
     if is_final(result) and not limited and count is not None and base is not None and count < base:
         fewer = Check(
             threshold="",
-            metric=SCENARIOS.name,
             label=SCENARIOS.label,
             required=metrics.NOT_KNOWN,
             actual=wording.count(count),

@@ -16,6 +16,7 @@ from sepurux_action.config.settings import REGISTERED, Gate, Trace, read_setting
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.decision import GateDecision, summarize
 from sepurux_action.evaluation.metrics import (
+    HIGHEST,
     LOWEST_SCENARIO,
     METRICS,
     MUTATION_CATEGORIES,
@@ -25,6 +26,7 @@ from sepurux_action.evaluation.metrics import (
     SCORE_DIGITS,
     Kind,
     Metric,
+    Unit,
     sent_limits,
 )
 from sepurux_action.evaluation.published_result import format_description, parse_description
@@ -168,10 +170,12 @@ def test_a_threshold_is_in_every_report(case: Case) -> None:
 @pytest.mark.parametrize("metric", [each for each in METRICS if each.threshold], ids=lambda metric: metric.name)
 @given(share=st.integers(0, 100))
 def test_a_value_just_beyond_its_limit_is_written_differently(share: int, metric: Metric) -> None:
-    step = 1 if metric.integer else 10.0 ** -(RATE_DIGITS if metric.percent else SCORE_DIGITS)
-    limit = share * (metric.highest or 100) / 100
+    step = (
+        1 if metric.unit is Unit.INTEGER else 10.0 ** -(RATE_DIGITS if metric.unit is Unit.FRACTION else SCORE_DIGITS)
+    )
+    limit = share * HIGHEST.get(metric.unit, 100) / 100
     for value in (limit - step, limit + step):
-        if 0 <= value <= (metric.highest or value):
+        if 0 <= value <= HIGHEST.get(metric.unit, value):
             assert metric.write(value, limit) != metric.write(limit, value)
 
 

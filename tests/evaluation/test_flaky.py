@@ -16,7 +16,8 @@ from sepurux_action.evaluation.failures import Failure, merge_failures
 from sepurux_action.evaluation.gate_numbers import scenarios_of
 from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.runs import Decision, Rule, Run, decide
-from tests.builders import NO_BASE, a_poll, known
+from sepurux_action.report.report import GateFacts
+from tests.builders import NO_BASE, a_context, a_poll, known
 from tests.evaluation.responses import NUMBERS, after, http
 from tests.evaluation.step import evaluate
 from tests.fakes import CAMPAIGN, FakeEngine, backend
@@ -79,7 +80,7 @@ def test_the_numbers_are_those_of_the_others_and_so_are_the_links() -> None:
     found = decided(replace(SOUND, categories=("a",)), flaky, limits=limits)
     assert [found.value(each) for each in (PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, SCENARIOS)] == [0.95, 1, 0, 2]
     assert (found.categories, found.value(MUTATION_CATEGORIES)) == (("a",), None)
-    assert found.failing_tools == {}
+    assert GateFacts(result=found, context=a_context()).tools == ()
     assert found.worst is found.runs[0]
     assert [each.name for each in scenarios_of(found.gate, found.runs)] == ["refund", "cancel (flaky until 2027-01-31)"]
     assert [each.failed or each.low for each in scenarios_of(found.gate, found.runs)] == [False, False]

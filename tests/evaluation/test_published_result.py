@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sepurux_action.config.options import Stage
 from sepurux_action.evaluation.decision import summarize
 from sepurux_action.evaluation.gate_numbers import CheckState, check_thresholds
-from sepurux_action.evaluation.metrics import PUBLISHED
+from sepurux_action.evaluation.metrics import PUBLISHED, Unit
 from sepurux_action.evaluation.published_result import Result, format_description, parse_description
 from sepurux_action.evaluation.runs import Decision, parse_run
 from tests.builders import PASSING, a_gate, a_result, a_run, run_with
@@ -104,7 +104,7 @@ def test_a_description_has_at_most_140_characters_and_reads_back_as_shown(result
         result = replace(result, numbers=known)
     assert format_description(read) == format_description(result)
     assert (read.decision, read.stage) == (result.decision, result.stage)
-    assert all(read.value(metric) == result.value(metric) for metric in PUBLISHED if metric.integer)
+    assert all(read.value(metric) == result.value(metric) for metric in PUBLISHED if metric.unit is Unit.INTEGER)
 
 
 @pytest.mark.parametrize(

@@ -294,7 +294,7 @@ def of_traces(missed: Mapping[str, float], *, failing: int, traces: int = 13) ->
     gate = a_gate(limits={"min_pass_rate": 0.9, "min_scenarios": 2, **missed})
     gate = replace(gate, traces=files)
     checks = tuple(
-        Check(threshold=name, metric="", label="", required="", actual="", state=CheckState.MISSED, limit=limit)
+        Check(threshold=name, label="", required="", actual="", state=CheckState.MISSED, limit=limit)
         for name, limit in missed.items()
     )
     (made,) = build_report([replace(a_result(*runs, gate=gate), checks=checks)], a_context()).gates
