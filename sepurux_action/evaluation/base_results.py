@@ -144,7 +144,7 @@ def compare_with_base(decided: GateDecision, results: Results) -> GateDecision:
     gate = decided.gate
     if not gate.names_traces:
         return decided
-    scenarios = tuple(_compared(each, results) for each in decided.scenarios)
+    scenarios = tuple(_with_marks(each, results) for each in decided.scenarios)
     here = {name for _, name in (trace.scenario for trace in gate.traces)}
     return replace(
         decided,
@@ -156,7 +156,7 @@ def compare_with_base(decided: GateDecision, results: Results) -> GateDecision:
     )
 
 
-def _compared(scenario: Scenario, results: Results) -> Scenario:
+def _with_marks(scenario: Scenario, results: Results) -> Scenario:
     """Return a scenario with marks at its failures; the steps of one are those of the worst recording that has it."""
     of_base = [each for result in results for each in result.scenarios if each.name == scenario.key]
     known = [each.failures for each in of_base if each.failures is not None]

@@ -99,7 +99,7 @@ class Scenario:
         values = [value for each in self.recordings if (value := each.value(metric)) is not None]
         if values and metric is metrics.MUTATION_CATEGORIES:  # recordings may cover different ones
             values.append(len(covered_by(self.recordings) or ()))
-        return metric.together(values) if values else None
+        return metric.combine(values) if values else None
 
 
 def scenarios_of(gate: Gate, runs: Runs, of_batch: Runs = ()) -> tuple[Scenario, ...]:
@@ -136,7 +136,7 @@ def numbers_of(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> Numbers
                 parts = [Scenario("", tuple(counted))]
             every = [metric.reading(run.numbers) for each in parts for run in each.recordings]
             values = [value for each in parts if (value := each.value(metric)) is not None]
-            value = metric.rounded(metric.together(values)) if values else None
+            value = metric.rounded(metric.combine(values)) if values else None
             known = sum(reading.value is not None for reading in every)
             numbers[metric.name] = _reading(value, known, len(every), "traces", every)
     if gate.names_traces:
@@ -332,9 +332,9 @@ def _compare(
         remark = f"not compared yet: {len(values)} of {MIN_RESULTS} results on {base.name}"
         return CheckState.NOT_COMPARED, remark, f"a drop of the {PASS_RATE.noun} is {remark}"
     if drop <= limit:
-        return CheckState.MET, "", f"{PASS_RATE.named(actual)} is within the allowed drop"
+        return CheckState.MET, "", f"{PASS_RATE.with_noun(actual)} is within the allowed drop"
     results = wording.pluralize(len(values), "result")
-    below = f"{PASS_RATE.named(actual)} is {_size(drop, limit)} points below the median of {results} on {base.name}"
+    below = f"{PASS_RATE.with_noun(actual)} is {_size(drop, limit)} points below the median of {results} on {base.name}"
     if actual < min(values):
         return CheckState.MISSED, "", f"{below}, more than the allowed {_size(limit, drop)}, and below each of them"
     lowest, highest = (PASS_RATE.write(each, None) for each in (min(values), max(values)))

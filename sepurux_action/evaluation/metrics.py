@@ -71,7 +71,7 @@ class Metric:
     def reading(self, numbers: "Numbers") -> Reading:
         return numbers.get(self.name, Reading())
 
-    def together(self, values: Sequence[float]) -> float:
+    def combine(self, values: Sequence[float]) -> float:
         """Return the number of several runs, not rounded."""
         match self.kind:
             case Kind.SUM:
@@ -100,21 +100,21 @@ class Metric:
             number += ".0"
         return self.published.format(f"{number}%" if self.unit is Unit.FRACTION else number)
 
-    def named(self, value: float) -> str:
+    def with_noun(self, value: float) -> str:
         if self.unit is Unit.INTEGER:
             return wording.pluralize(value, self.noun)
         return f"{self.noun} {self.write(value, None)}"
 
     def reached_by(self, value: float, limit: float | None = None) -> str:
         """Return a number for a title: `72.0% passed`, `1 unsafe attempt`, `2 mutations covered`."""
-        number = self.named(value) if self.unit is Unit.INTEGER else self.write(value, limit)
+        number = self.with_noun(value) if self.unit is Unit.INTEGER else self.write(value, limit)
         return (self.reached or self.published).format(number)
 
     def sentence(self, value: float, limit: float) -> str:
         met, needed, verb = self.meets(value, limit), self.write(limit, value), "is"
         subject = f"{self.label.lower()} {self.write(value, limit)}"
         if self.unit is Unit.INTEGER:
-            subject = self.named(value)
+            subject = self.with_noun(value)
             if not self.less_is_better:
                 text = f"{subject} of at least {needed}"
                 return text if met else f"only {text}"

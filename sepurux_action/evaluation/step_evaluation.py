@@ -354,4 +354,4 @@ class _Evaluation:
         if not values:
             return Reading()
         reported_by = f"{len(values)} of {len(scores)} runs" if len(values) < len(scores) else ""
-        return Reading(RELIABILITY_SCORE.rounded(RELIABILITY_SCORE.together(values)), reported_by=reported_by)
+        return Reading(RELIABILITY_SCORE.rounded(RELIABILITY_SCORE.combine(values)), reported_by=reported_by)

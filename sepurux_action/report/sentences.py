@@ -47,7 +47,7 @@ def ending(say: View, gate: GateFacts) -> Markdown:
     if gate.failed:
         word, numbers = State.FAILED.word, missed(say, gate)
     elif unsafe is not None:
-        attempts = metrics.UNSAFE_ATTEMPTS.named(unsafe) if unsafe else "nothing unsafe"
+        attempts = metrics.UNSAFE_ATTEMPTS.with_noun(unsafe) if unsafe else "nothing unsafe"
         numbers = joined(", ", numbers, attempts)
     return say(" {word}{numbers}", word=word, numbers=say.when(numbers, ": {numbers}", numbers=numbers))
 

@@ -167,7 +167,7 @@ def other_numbers(gate: GateFacts) -> Sequence[str]:
     elsewhere = {MUTATION_CATEGORIES, SCENARIOS, LOWEST_SCENARIO, *(row.metric for row in gate.rows)}
     others = sorted((each for each in METRICS if each not in elsewhere), key=lambda each: each.unit is not Unit.INTEGER)
     known = ((metric, gate.result.value(metric)) for metric in others)
-    return [metric.named(value) for metric, value in known if value is not None]
+    return [metric.with_noun(value) for metric, value in known if value is not None]
 
 
 # -- scenarios --------------------------------------------------------------------------------------------
