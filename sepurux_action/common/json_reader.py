@@ -47,24 +47,26 @@ class Reading:
         return self.value is None and not self.broken
 
 
-def as_object(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def as_array(value: object) -> Iterator[object]:
-    if isinstance(value, list):
-        yield from value
-
-
 def at(value: object, *names: str) -> object:
     for name in names:
-        value = as_object(value).get(name)
+        value = value.get(name) if isinstance(value, dict) else None
     return value
 
 
-def text(value: object) -> str:
-    """Return a JSON string made printable; '' for any other value."""
-    return printable(value) if isinstance(value, str) else ""
+def as_object(value: object, *names: str) -> Mapping[str, object]:
+    found = at(value, *names)
+    return found if isinstance(found, dict) else {}
+
+
+def as_array(value: object, *names: str) -> Iterator[object]:
+    if isinstance(found := at(value, *names), list):
+        yield from found
+
+
+def text(value: object, *names: str) -> str:
+    """Return the JSON string at a path, made printable; '' for any other value."""
+    found = at(value, *names)
+    return printable(found) if isinstance(found, str) else ""
 
 
 def printable(raw: str) -> str:

@@ -5,7 +5,7 @@ Permissions: https://docs.github.com/rest/authentication/permissions-required-fo
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from enum import Enum, auto
+from enum import Enum
 from functools import partial
 from itertools import chain, repeat
 from typing import cast
@@ -40,20 +40,13 @@ _TIMEOUT = re.compile(r"time[ds]?[ -]?out", re.IGNORECASE)
 
 
 class Kind(Enum):
-    """What a failed call means for the next one."""
+    """What a failed call means for the next one. A text is the type of such an error in GraphQL."""
 
-    FORBIDDEN = auto()  # the token lacks a permission
-    RATE_LIMITED = auto()
-    TEMPORARY = auto()  # the same call may succeed later
-    TIMED_OUT = auto()  # no time is left to try again
-    OVER_LIMIT = auto()  # the query costs too much
-
-
-GRAPHQL_TYPES = {
-    "FORBIDDEN": Kind.FORBIDDEN,
-    "RATE_LIMITED": Kind.RATE_LIMITED,
-    "RESOURCE_LIMITS_EXCEEDED": Kind.OVER_LIMIT,
-}
+    FORBIDDEN = "FORBIDDEN"  # the token lacks a permission
+    RATE_LIMITED = "RATE_LIMITED"
+    OVER_LIMIT = "RESOURCE_LIMITS_EXCEEDED"  # the query costs too much
+    TEMPORARY = 1  # the same call may succeed later
+    TIMED_OUT = 2  # no time is left to try again
 
 
 class GitHubError(Exception):
@@ -163,13 +156,12 @@ class Client:
         Beyond its limit, GitHub returns a part, and its errors need not name each missing one.
         """
         owner, _, name = self._repository.partition("/")
-        response = self.send(
-            "POST", "", body={"query": query, "variables": {"owner": owner, "name": name, **variables}}
-        )
+        sent = {"query": query, "variables": {"owner": owner, "name": name, **variables}}
+        response = self.send("POST", "", body=sent)
         if "errors" in json_reader.as_object(response):
-            errors, failed = [*json_reader.as_array(json_reader.at(response, "errors"))], failed_fields(response)
-            types, paths = {json_reader.text(json_reader.at(each, "type")) for each in errors}, error_paths(errors)
-            kinds = {kind for name, kind in GRAPHQL_TYPES.items() if name in types}
+            errors, failed = [*json_reader.as_array(response, "errors")], failed_fields(response)
+            types, paths = {json_reader.text(each, "type") for each in errors}, error_paths(response)
+            kinds = {kind for kind in Kind if kind.value in types}
             if Kind.RATE_LIMITED in kinds:
                 kinds.discard(Kind.FORBIDDEN)
             if Kind.OVER_LIMIT in kinds or not failed or failed - may_fail:
@@ -187,33 +179,30 @@ class Client:
 
 def failed_fields(response: object) -> frozenset[str]:
     """Return the fields of the repository that the errors in a GraphQL response are about; '' for another error."""
-    paths = error_paths(json_reader.as_array(json_reader.at(response, "errors")))
+    paths = error_paths(response)
     return frozenset(path[1] if path[:1] == ("repository",) and len(path) > 1 else "" for path in paths)
 
 
-def error_paths(errors: Iterable[object]) -> list[tuple[str, ...]]:
-    paths = (json_reader.as_array(json_reader.at(error, "path")) for error in errors)
+def error_paths(response: object) -> list[tuple[str, ...]]:
+    paths = (json_reader.as_array(error, "path") for error in json_reader.as_array(response, "errors"))
     return [tuple(map(json_reader.text, path)) for path in paths]
 
 
 def joined_messages(parts: Iterable[object]) -> str:
-    messages = (json_reader.text(json_reader.at(part, "message")) for part in parts)
+    messages = (json_reader.text(part, "message") for part in parts)
     return "; ".join(dict.fromkeys(filter(None, messages))).replace("`", "'")  # reports link what is between them
 
 
-def check_id(created: object) -> int:
-    """Return the id of a new object; raises GitHubError if a response has none, such as a proxy's page."""
-    number = json_reader.at(created, "id")
-    if not isinstance(number, int):
+def check_id(made: object) -> None:
+    """Raise GitHubError if the response to a write has no id, such as a proxy's page."""
+    if not isinstance(json_reader.at(made, "id"), int):
         raise GitHubError(UNEXPECTED_SHAPE)
-    return number
 
 
 class Calls:
     """Calls GitHub; `set_timeout` gives all following calls together its seconds. `work` gets the client.
 
-    Without a client, nothing is called, nothing is known, and there is no warning. A warning depends on the `event`,
-    as it is in the payload. It also keeps what a step reads only once.
+    Without a client, nothing is called, nothing is known, and there is no warning. It keeps what is read only once.
     """
 
     def __init__(self, client: Client | None, timeouts: Timeouts, output: Output, event: Event) -> None:
@@ -221,8 +210,7 @@ class Calls:
         self.after_signal = False
         self.output = output
         self._client = cast(Client, client)  # without one, every operation is denied
-        self._timeouts = timeouts
-        self._event = event
+        self._timeouts, self._event = timeouts, event
         self.deadline = timeouts.now()
         self._denied = set(Operation) if client is None else set[Operation]()
         self._warned: set[str] = set()

@@ -47,16 +47,16 @@ def marker_of(settings: Settings) -> str:
 
 def publish_comment(calls: Calls, event: Event, pull: PullRequest, text: str, *, create: bool) -> str:
     """Edit the comment that begins with the first line of `text`, or `create` it; return its address or ''."""
-    marker, number, why = text.partition("\n")[0], event.pull_request, ""
-    ours = _ours(pull, marker)
-    for _ in range(MAX_PAGES - 1):
-        if not pull.after or ours:
+    marker, number, why, pages = text.partition("\n")[0], event.pull_request, "", 1
+    # There is more than one after a race.
+    while not (ours := [each for each in pull.comments if each.body.startswith(marker)]):
+        if not pull.after or pages == MAX_PAGES:
             break
         page = calls.try_call(Operation.PULL, partial(read_pull_request, number, pull.after))
         if page is None:
             break
         pull = replace(pull, comments=oldest_first((*pull.comments, *page.comments)), after=page.after)
-        ours = _ours(pull, marker)
+        pages += 1
     if not pull.head:
         why = "the pull request could not be read"
     elif pull.head != event.commit:
@@ -68,24 +68,16 @@ def publish_comment(calls: Calls, event: Event, pull: PullRequest, text: str, *,
     return _write(calls, number, ours, text) if not why and (ours or create) else ""
 
 
-def _ours(pull: PullRequest, marker: str) -> list[Comment]:
-    """Return the comments with the marker, the oldest first; there is more than one after a race."""
-    return [each for each in pull.comments if each.body.startswith(marker)]
-
-
 def _write(calls: Calls, number: int | None, ours: Sequence[Comment], text: str) -> str:
-    """Edit the first of `ours` and delete the others, or create the comment; return its address, or ''.
-
-    A comment is created once: after a failure it may exist.
-    """
+    """Edit the first of `ours` and delete the others, or create the comment; return its address, or ''."""
     for place, comment in enumerate(ours):
-        is_edited = comment.body == text or calls.try_call(Operation.COMMENT, partial(edit_comment, comment, text))
+        is_edited = comment.body == text or calls.try_call(Operation.COMMENT, partial(change_comment, comment, text))
         if is_edited:
             for duplicate in ours[place + 1 :]:
-                calls.try_call(Operation.COMMENT, partial(delete_comment, duplicate))
+                calls.try_call(Operation.COMMENT, partial(change_comment, duplicate, ""))
         if is_edited is not False:  # else it was deleted between the read and the edit
             return comment.url
-    try:
+    try:  # once: after a failure, the comment may exist
         return calls.call(partial(create_comment, number, text), retry=False)
     except GitHubError as error:
         calls.warn(Operation.COMMENT, error)
@@ -93,23 +85,19 @@ def _write(calls: Calls, number: int | None, ours: Sequence[Comment], text: str)
 
 
 def create_comment(number: int | None, text: str, client: Client) -> str:
-    """Create the comment; return its address, or ''."""
     made = client.send("POST", f"issues/{number}/comments", body={"body": client.redact(text)})
     check_id(made)
     return json_reader.safe_url(json_reader.at(made, "html_url"))
 
 
-def edit_comment(comment: Comment, text: str, client: Client) -> bool:
-    """Replace the body of an own comment; return False if it has been deleted."""
-    made = client.send_unless_gone("PATCH", f"issues/comments/{comment.id}", body={"body": client.redact(text)})
-    if made is GONE:
+def change_comment(comment: Comment, text: str, client: Client) -> bool:
+    """Give an own comment this text, or delete it if that is ''; return False if it has been deleted already."""
+    verb, body = ("PATCH", {"body": client.redact(text)}) if text else ("DELETE", None)
+    response = client.send_unless_gone(verb, f"issues/comments/{comment.id}", body=body)
+    if response is GONE:
         return False
-    check_id(made)
-    return True
-
-
-def delete_comment(comment: Comment, client: Client) -> None:
-    """Delete an own comment; it is no error if it has been deleted already."""
-    response = client.send_unless_gone("DELETE", f"issues/comments/{comment.id}")
-    if response is not None and response is not GONE:  # such as a redirect
+    if text:
+        check_id(response)
+    elif response is not None:  # such as a redirect
         raise GitHubError(UNEXPECTED_SHAPE)
+    return True

@@ -107,13 +107,15 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
     if name not in PARSERS:
         accepted = ", ".join(f"`{each}`" for each in PARSERS)
         return replace(event, problem=f"the gate does not know it; accepted: {accepted}")
+    if name == "push" and (at("deleted") is True or set(json_reader.text(at("after"))) == {"0"}):
+        reason = f"{json_reader.text(at('ref')) or 'what had been pushed'} was deleted"
+        return replace(event, commit="", skip_reason=reason)
     event = PARSERS[name](event, at)
-    problem = event.problem
-    if not problem and not event.skip_reason:
-        problem = "" if event.commit else NO_COMMIT
-        if ref.startswith(("refs/heads/", "refs/tags/")) and not (branch or tag or event.base_ref):
-            problem = NO_NAME
-    return replace(event, problem=problem)
+    if event.problem or event.skip_reason:
+        return event
+    if ref.startswith(("refs/heads/", "refs/tags/")) and not (branch or tag or event.base_ref):
+        return replace(event, problem=NO_NAME)
+    return replace(event, problem="" if event.commit else NO_COMMIT)
 
 
 def with_pull_request(event: Event, pulls: Iterable[object]) -> Event:
@@ -181,13 +183,6 @@ def _workflow_run(event: Event, at: At) -> Event:
     return replace(event, commit=commit, fork=fork, by_review=cause == REVIEW, head=head)
 
 
-def _push(event: Event, at: At) -> Event:
-    if at("deleted") is True or set(json_reader.text(at("after"))) == {"0"}:
-        reason = f"{json_reader.text(at('ref')) or 'what had been pushed'} was deleted"
-        return replace(event, commit="", skip_reason=reason)
-    return event
-
-
 def _same(one: str, other: str) -> bool:
     """Return whether both are the same known repository; GitHub ignores case."""
     return bool(one) and one.lower() == other.lower()
@@ -220,6 +215,5 @@ PARSERS: Mapping[str, Callable[[Event, At], Event]] = {
     **dict.fromkeys(sorted(PULL_REQUEST_EVENTS), _of_pull_request),
     "merge_group": _merge_group,
     "workflow_run": _workflow_run,
-    "push": _push,
-    **dict.fromkeys(sorted(COMMIT_EVENTS), lambda event, _: event),
+    **dict.fromkeys(("push", *sorted(COMMIT_EVENTS)), lambda event, _: event),
 }

@@ -39,11 +39,7 @@ class OutsideError(PermissionError):
 
 
 def resolve_policy(
-    settings: Settings,
-    subject: Subject,
-    read_file: ReadFile | None,
-    check: Check | None = None,
-    config: str = "",
+    settings: Settings, subject: Subject, read_file: ReadFile | None, check: Check | None = None, config: str = ""
 ) -> ResolvedPolicy:
     """Return the policy that applies to an event; raises ConfigurationError with its problems and the `settings`'.
 

@@ -172,8 +172,8 @@ def read_commit(event: Event, client: Client) -> Subject:
         name = json.dumps(base_ref, ensure_ascii=False)
         more += f" baseRef: ref(qualifiedName: {name}) {{ refUpdateRule {{ requiredStatusCheckContexts }} }}"
     response = client.query(_QUERY.format("commit", more, _objects(fields)), may_fail=MAY_FAIL)
-    repository, failed = json_reader.as_object(json_reader.at(response, "data", "repository")), failed_fields(response)
-    account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
+    repository, failed = json_reader.as_object(response, "data", "repository"), failed_fields(response)
+    account = json_reader.text(response, "data", "viewer", "login")
     evaluated = json_reader.as_object(repository.get("evaluated"))
     if evaluated.get("oid") != event.commit:
         evaluated = {}
@@ -241,7 +241,7 @@ def _statuses(commit: object, account: str) -> tuple[Status, ...] | None:
 def parse_status(raw: Mapping[str, object], account: str) -> Status:
     """Return a status of GraphQL or REST. Only in REST, and in `account`, the login of a bot ends with `[bot]`."""
     creator, number = raw.get("creator"), raw.get("id")
-    login = json_reader.text(json_reader.at(creator, "login"))
+    login = json_reader.text(creator, "login")
     if "Bot" in [json_reader.at(creator, name) for name in ("__typename", "type")]:
         login = login.removesuffix(BOT_SUFFIX) + BOT_SUFFIX
     return Status(
@@ -269,8 +269,8 @@ def read_base(event: Event, contexts: set[str], client: Client) -> Mapping[str, 
     base = f"refs/heads/{event.base_ref}" if event.base_ref else event.commit
     fields = {name: (f"{base}~{steps}", "...baseCommit") for steps, name in enumerate(_LINE)}
     response = client.query(_QUERY.format("base", "", _objects(fields)) + _BASE_COMMIT)
-    account = json_reader.text(json_reader.at(response, "data", "viewer", "login"))
-    commits = [json_reader.as_object(json_reader.at(response, "data", "repository", name)) for name in _LINE]
+    account = json_reader.text(response, "data", "viewer", "login")
+    commits = [json_reader.as_object(response, "data", "repository", name) for name in _LINE]
     length = next((steps for steps, commit in enumerate(commits) if not commit), len(commits))
     read = (parse_sha(commit.get("oid")) and _statuses(commit, "") is not None for commit in commits[:length])
     if not account or not length or any(commits[length:]) or not all(read):
@@ -300,8 +300,8 @@ def _decided(status: Status) -> Result | None:
 def read_recent_results(base: str, client: Client) -> Mapping[str, list[Result]]:
     """Return the newest results of pull requests to a base branch, one of each, by lower-case context."""
     response = client.query(_RECENT, {"base": base, "last": RECENT_PULL_REQUESTS})
-    pulls = json_reader.as_array(json_reader.at(response, "data", "repository", "pullRequests", "nodes"))
-    nodes = (node for pull in pulls for node in json_reader.as_array(json_reader.at(pull, "commits", "nodes")))
+    pulls = json_reader.as_array(response, "data", "repository", "pullRequests", "nodes")
+    nodes = (node for pull in pulls for node in json_reader.as_array(pull, "commits", "nodes"))
     statuses = (each for node in nodes for each in _statuses(json_reader.at(node, "commit"), "") or ())
     results = ((each.context.lower(), parse_description(each.description)) for each in statuses)
     return grouped((context, result) for context, result in results if result)
@@ -319,7 +319,7 @@ def read_requesters(number: int | None, head: str, by_agent: bool, client: Clien
     by_github = json_reader.at(commit, "committer", "user", "login") == "web-flow"
     by_github = by_github or json_reader.at(commit, "committedViaWeb") is True
     if by_github and json_reader.at(commit, "parents", "totalCount") != 1:
-        commit = next(iter(json_reader.as_array(json_reader.at(commit, "parents", "nodes"))), None)
+        commit = next(iter(json_reader.as_array(commit, "parents", "nodes")), None)
     assignees = _whole(json_reader.at(repository, "pullRequest", "assignees"))
     authors = _whole(json_reader.at(commit, "authors"))
     if assignees is None or not authors:
@@ -329,7 +329,7 @@ def read_requesters(number: int | None, head: str, by_agent: bool, client: Clien
     users = (json_reader.as_object(author).get("user", "") for author in authors)
     people = [(user, Reason.COMMIT_AUTHOR) for user in users if user is not None]  # null: the address of no person
     people += [(user, Reason.ASSIGNEE) for user in assignees]
-    reasons = {json_reader.text(json_reader.at(user, "login")): reason for user, reason in people}
+    reasons = {json_reader.text(user, "login"): reason for user, reason in people}
     if "" in reasons:
         raise GitHubError(UNEXPECTED_SHAPE)
     return tuple(starmap(Refusal, reasons.items()))
@@ -346,7 +346,7 @@ def read_pull_request(number: int | None, after: str, client: Client) -> PullReq
     pull = json_reader.at(response, "data", "repository", "pullRequest")
     thread = json_reader.at(pull, "comments")
     nodes, more = json_reader.at(thread, "nodes"), json_reader.at(thread, "pageInfo", "hasNextPage")
-    after = json_reader.text(json_reader.at(thread, "pageInfo", "endCursor")) if more is True else ""
+    after = json_reader.text(thread, "pageInfo", "endCursor") if more is True else ""
     if not isinstance(nodes, list) or not (after or more is False):
         raise GitHubError(UNEXPECTED_SHAPE)
     own: list[Comment] = []
@@ -356,7 +356,7 @@ def read_pull_request(number: int | None, after: str, client: Client) -> PullReq
             raise GitHubError(UNEXPECTED_SHAPE)
         if is_own and isinstance(own_id, str) and _BIG_INT.match(own_id) and isinstance(body, str):
             own.append(Comment(id=int(own_id), body=body, url=json_reader.safe_url(node.get("url"))))
-    author = json_reader.text(json_reader.at(pull, "author", "login"))
+    author = json_reader.text(pull, "author", "login")
     is_person = json_reader.at(pull, "author", "__typename") == PERSON
     return PullRequest(
         head=parse_sha(json_reader.at(pull, "headRefOid")),

@@ -13,7 +13,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.config.parsers import BOT_SUFFIX
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
 from sepurux_action.github import queries
-from sepurux_action.github.client import GONE, READS_S, Calls, Client, Operation
+from sepurux_action.github.client import READS_S, Calls, Client, Operation
 from sepurux_action.github.event import Event
 from sepurux_action.github.queries import PERSON
 
@@ -60,9 +60,8 @@ def approval(calls: Calls, event: Event, reviewers: tuple[str, ...]) -> Approval
     def permission(login: str) -> str | None:
         path = f"collaborators/{quote(login, safe='')}/permission"
 
-        def read(client: Client) -> str:
-            response = client.send_unless_gone("GET", path)
-            return "none" if response is GONE else json_reader.text(json_reader.at(response, "permission"))
+        def read(client: Client) -> str:  # '' if there is no such user
+            return json_reader.text(client.send_unless_gone("GET", path), "permission")
 
         return calls.once(path, lambda: calls.try_call(Operation.REVIEWS, read))
 
@@ -80,10 +79,10 @@ def _read_reviews(calls: Calls, event: Event) -> Reviews | None:
         return None
     given = (
         Review(
-            author=json_reader.text(json_reader.at(review, "user", "login")),
+            author=json_reader.text(review, "user", "login"),
             state=json_reader.text(review.get("state")).upper(),
             commit=json_reader.text(review.get("commit_id")),
-            kind=json_reader.text(json_reader.at(review, "user", "type")),
+            kind=json_reader.text(review, "user", "type"),
         )
         for review in listed
     )
@@ -130,11 +129,7 @@ def approval_status(
 
 
 def _refusal(
-    reviews: Reviews,
-    reviewers: list[str],
-    permission: Callable[[str], str | None],
-    login: str,
-    kind: str = PERSON,
+    reviews: Reviews, reviewers: list[str], permission: Callable[[str], str | None], login: str, kind: str = PERSON
 ) -> Reason | None:
     """Return why this account cannot approve the gate; an account of unknown permission cannot. None if it can."""
     if kind != PERSON or login.lower().endswith(BOT_SUFFIX):
@@ -162,9 +157,9 @@ def request_reviews(calls: Calls, event: Event, results: Iterable[GateDecision])
         return
     path = f"pulls/{event.pull_request}/requested_reviewers"
 
-    def read(client: Client) -> list[str]:
-        users = json_reader.as_array(json_reader.at(client.send("GET", path), "users"))
-        return [json_reader.text(json_reader.at(user, "login")).lower() for user in users]
+    def read(client: Client) -> set[str]:
+        users = json_reader.as_array(client.send("GET", path), "users")
+        return {json_reader.text(user, "login").lower() for user in users}
 
     def request(login: str) -> None:
         calls.call(lambda client: client.send("POST", path, body={"reviewers": [client.redact(login)]}))

@@ -169,15 +169,11 @@ def advise(calls: Calls, subject: Subject, gate: Gate, names: Iterable[str]) -> 
     base, context = subject.event.base_ref, subject.context_of(gate.name)
     if subject.event.pull_request is None or not base:
         return
-
-    def read_rules(client: Client) -> list[str]:
-        rules = client.pages(f"rules/branches/{quote(base, safe='')}")
-        checks = (json_reader.at(rule, "parameters", "required_status_checks") for rule in rules)
-        contexts = (json_reader.at(each, "context") for some in checks for each in json_reader.as_array(some))
-        return [*map(json_reader.text, contexts)]
-
-    of_rules = calls.once("rules", lambda: calls.try_call(Operation.RULES, read_rules))
-    if subject.required is not None and of_rules is not None:
+    path = f"rules/branches/{quote(base, safe='')}"
+    rules = calls.once("rules", lambda: calls.try_call(Operation.RULES, lambda client: [*client.pages(path)]))
+    if subject.required is not None and rules is not None:
+        checks = (json_reader.as_array(rule, "parameters", "required_status_checks") for rule in rules)
+        of_rules = (json_reader.text(check, "context") for each in checks for check in each)
         required = {each.lower(): each for each in (*subject.required, *of_rules)}
         if gate.stage is not Stage.OBSERVE and context.lower() not in required:
             yield NOT_REQUIRED.format(base=base, context=context)

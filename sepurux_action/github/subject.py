@@ -105,7 +105,7 @@ def _changed_names(calls: Calls, subject: Subject) -> frozenset[str] | None:
     def read(client: Client) -> frozenset[str] | None:
         path = f"compare/{subject.base}...{subject.event.commit}"
         files = json_reader.at(client.send("GET", path, query={"per_page": "1"}), "files")
-        if not isinstance(files, list) or not all(json_reader.text(json_reader.at(each, "filename")) for each in files):
+        if not isinstance(files, list) or not all(json_reader.text(each, "filename") for each in files):
             raise GitHubError(UNEXPECTED_SHAPE)
         names = (name for each in files for name in (each["filename"], each.get("previous_filename")))
         return frozenset(map(str, filter(None, names))) if len(files) < MAX_FILES else None
