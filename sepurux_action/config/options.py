@@ -106,10 +106,7 @@ TOKEN = _secret(
     environment="SEPURUX_CI_TOKEN",
 )
 API_KEY = _secret(
-    "api_key",
-    "Sepurux project API key, sent as `X-API-Key`.",
-    "a project API key",
-    environment="SEPURUX_API_KEY",
+    "api_key", "Sepurux project API key, sent as `X-API-Key`.", "a project API key", environment="SEPURUX_API_KEY"
 )
 BASE_URL = Option(
     "base_url",

@@ -119,6 +119,10 @@ class Gate:
         return any(trace.content is not None for trace in self.traces)
 
 
+def unread_traces(path: str) -> tuple[Trace, ...]:
+    return (Trace(label=path, content=b""),)
+
+
 TraceFinder = Callable[[str], tuple[Trace, ...]]  # the traces that a path or glob matches; raises TraceFileError
 Skip = Callable[[Filter], bool]  # whether no changed file matches
 
@@ -319,7 +323,7 @@ def gate_plans(policy: Layer) -> Iterator[str]:
     What neither it nor a default sets is left to the inputs of the workflow.
     """
     inputs = {options.CAMPAIGN.name: OF_INPUT, options.TRACE_FILE.name: "*"}  # which the workflow may give
-    settings = read_settings([options.input_layer(inputs)], lambda path: (Trace(label=path, content=b""),), policy)
+    settings = read_settings([options.input_layer(inputs)], unread_traces, policy)
     if settings.problems:
         raise ConfigurationError(settings.problems)
     for gate in settings.gates:

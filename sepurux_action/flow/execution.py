@@ -14,7 +14,7 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.config import options
 from sepurux_action.config.command_line import WRITE_BASELINE, CommandLine
 from sepurux_action.config.options import Layer, Stage, environment_layer, flag_layer, input_layer
-from sepurux_action.config.settings import POLICY_PATH, Gate, Settings, Trace, read_settings
+from sepurux_action.config.settings import POLICY_PATH, Gate, Settings, read_settings, unread_traces
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluation.engine import Engine
 from sepurux_action.evaluation.published_result import Results
@@ -175,16 +175,9 @@ def with_settings(execution: Execution) -> Execution:
 
 def _read_settings(execution: Execution, policy: Layer | None) -> Settings:
     """Return all settings with a policy; the limit on trace files is that of one reading. A review needs none."""
-    invocation, subject = execution.invocation, execution.subject
-    find = invocation.traces().find
-    if subject.event.by_review:
-        find = _unread_traces
-    skip = partial(is_skipped, execution.calls, subject)
-    return read_settings(invocation.layers, find, policy, subject.suffix, skip)
-
-
-def _unread_traces(pattern: str) -> tuple[Trace, ...]:
-    return (Trace(label=pattern, content=b""),)
+    subject, layers = execution.subject, execution.invocation.layers
+    find = unread_traces if subject.event.by_review else execution.invocation.traces().find
+    return read_settings(layers, find, policy, subject.suffix, partial(is_skipped, execution.calls, subject))
 
 
 def _folder_problems(execution: Execution) -> Iterator[Problem]:

@@ -10,15 +10,7 @@ from sepurux_action.config.path_filter import Filter
 from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH, Gate
 from sepurux_action.errors import Problem
 from sepurux_action.github import queries
-from sepurux_action.github.client import (
-    FIRST_READ_S,
-    UNEXPECTED_SHAPE,
-    Calls,
-    Client,
-    GitHubError,
-    Operation,
-    advice,
-)
+from sepurux_action.github.client import FIRST_READ_S, UNEXPECTED_SHAPE, Calls, Client, GitHubError, Operation, advice
 from sepurux_action.github.event import Event, with_pull_request
 from sepurux_action.github.queries import Subject
 
@@ -36,10 +28,9 @@ def read_subject(calls: Calls, event: Event) -> Subject:
     if head := event.head:
         # Also those of a branch with its name in other repositories of the owner.
         label = f"{head.repository.partition('/')[0]}:{head.branch}"
+        query = {"state": "open", "head": label}
         try:
-            found = calls.call(
-                lambda client: [*client.pages("pulls", state="open", head=label)], decides=Operation.FIND
-            )
+            found = calls.call(lambda client: [*client.pages("pulls", **query)], decides=Operation.FIND)
         except GitHubError as error:
             unread = f"the pull request with the head {head} could not be read ({error})"
             problem = f"{unread}. {advice(Operation.FIND, error, event)}"
@@ -96,10 +87,9 @@ def is_skipped(calls: Calls, subject: Subject, paths: Filter) -> bool:
 
 
 def _changed_names(calls: Calls, subject: Subject) -> frozenset[str] | None:
-    """Return the old and new names in GitHub's comparison with the policy's commit, None if one may be missing.
+    """Return the names, also the old ones, of what the head changes since it left the base; None if one may be missing.
 
-    The files are those that the head changes since it left the base. They are on the first page, which has one commit
-    then.
+    GitHub lists the files of a comparison on its first page, which has one commit here.
     """
 
     def read(client: Client) -> frozenset[str] | None:
