@@ -92,10 +92,7 @@ def run_gates(
 
 
 def _check(files: Sequence[str], terminal: Terminal, signals: Signals) -> int:
-    """Write the problems in policy files, by default the usual one, or what they mean; return the exit status.
-
-    A signal ends this also while a file, such as a FIFO, is being opened.
-    """
+    """Write problems in policy files, or what they mean; return the exit status. A signal ends a wait for a FIFO."""
     lines, status = list[str](), 0
     for path in files or [POLICY_PATH]:
         try:

@@ -16,8 +16,7 @@ REPORT_DEFECT = "Report this line at https://github.com/sepurux/gate-action/issu
 class Problem:
     """One problem in the settings: which setting (`where`), what is accepted, and its line in the policy file.
 
-    `where` is '' for a file as a whole. With a `file`, the settings that the texts name are keys of the policy file, or
-    an input that the file does not override.
+    `where` is '' for a file as a whole. With a `file`, the texts name its keys, or an input that it does not override.
     """
 
     where: str

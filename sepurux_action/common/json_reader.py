@@ -83,10 +83,7 @@ def visible(raw: str) -> str:
 
 
 def shorten(given: str, longest: int) -> str:
-    """Return the text, cut to `longest` characters if it is longer. The last character of a cut text is `CUT`.
-
-    Redact a text that may contain a secret before: half of one is not found.
-    """
+    """Return the text, cut to `longest` characters, the last one `CUT`. Redact first: half of a secret is not found."""
     if len(given) <= longest:
         return given
     return given[: longest - 1] + CUT

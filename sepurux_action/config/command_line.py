@@ -95,7 +95,6 @@ Accepted: {_FORMATS}.
 Default: {Format.TEXT}."""
 _CONFIG_HELP = f"Path of the policy file, which flags override.\nDefault: {POLICY_PATH}."
 _CHECK_HELP = f"Only validate policy files, and show what they mean.\nDefault: {POLICY_PATH}."
-_QUIET_HELP = "Write only the result, warnings, and problems: no progress and no log."
 _PROBLEMS = {  # by the beginning of argparse's message, which may quote a value
     "expected one argument": "needs a value",
     "ignored explicit argument": "takes no value",
@@ -156,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     add = groups["Output"].add_argument
     add("--format", dest="report_format", type=Format, default=Format.TEXT, metavar="FORMAT", help=_FORMAT_HELP)
     add(WRITE_BASELINE, action="store_true", help=f"Add the result to {flag(options.BASELINE_DIR.name)}.")
-    add("--quiet", action="store_true", help=_QUIET_HELP)
+    add("--quiet", action="store_true", help="Write only the result, warnings, and problems: no progress and no log.")
     add = groups["Help"].add_argument
     add("--check", nargs="*", metavar="FILE", help=_CHECK_HELP)
     add("--version", action="version", version=f"%(prog)s {__version__}", help="Show the version.")

@@ -1,7 +1,4 @@
-"""The table of options, and what flags, the policy file, inputs, and environment variables give to them.
-
-Tests hold `action.yml`, the command line, and the tables of the documents equal to the table.
-"""
+"""The table of options, and what each source gives to them. Tests hold documents and `action.yml` equal to it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -337,9 +334,8 @@ class Given(NamedTuple):
 class Layer:
     """The options that one source gives, by their names.
 
-    Of a policy file, it has the `file`, and the layers of its `gates`, which override it. Each of them begins in a
-    `line`, and `where` it is begins the problems in its options. Without `gates`, the file and the inputs describe the
-    only gate.
+    Of a policy file, it has the `file`, and the layers of its `gates`, which override it; each begins in a `line`, and
+    `where` begins the problems in it. Without `gates`, the file and the inputs describe the only gate.
     """
 
     source: Source

@@ -1,7 +1,4 @@
-"""How the text of an option becomes a value. Source: docs/reference.md.
-
-A parser returns the value of a text that is not empty, or raises ValueError with a hint at the problem, if any.
-"""
+"""How the text of an option becomes a value. A ValueError has a hint, or none. Source: docs/reference.md."""
 
 import difflib
 import math

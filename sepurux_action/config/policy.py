@@ -53,7 +53,6 @@ _ALLOWED: Mapping[str, tuple[SectionKind, ...]] = {  # where a key belongs
     THRESHOLDS: (SectionKind.TOP, SectionKind.GATE),
     GATES: (SectionKind.TOP,),
 }
-_OF_ONE_GATE = (options.PATHS, options.FLAKY)  # on the top level only without `gates:`
 
 
 def read_policy(raw: bytes, path: str) -> Layer:
@@ -168,7 +167,7 @@ class _Parser:
         elif not _is_empty(listed):
             message = f"it is {_described(listed)}; accepted: a list with an entry for each gate"
             self._add(listed, f"`{GATES}`", message)
-        for option in _OF_ONE_GATE:
+        for option in (options.PATHS, options.FLAKY):
             if gates and (given := top.given.get(option.name)):
                 self._add(given, given.where, "with `gates:`, it belongs in each gate")
         policy = replace(top, gates=tuple(gates))

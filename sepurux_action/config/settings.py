@@ -73,8 +73,7 @@ class Gate:
     """All settings of one gate.
 
     `limits` are the thresholds and drops that are set, by the names of their options: rates are fractions, scores are 0
-    to 100, counts are whole numbers. A gate is `skipped` if the pull request changes no file that matches its `paths`;
-    no trace file of it is read then.
+    to 100, counts are whole numbers. A gate is `skipped`, and no trace file is read, if no change matches its `paths`.
     """
 
     name: str
@@ -244,10 +243,7 @@ def _read_traces(reading: "_Reading", find: TraceFinder) -> tuple[Trace, ...]:
 
 
 class _Reading:
-    """Reads options from `layers`, of which the first one that gives an option applies, and collects every problem.
-
-    `problems` has the row of the option for each, by which they are sorted; unknown names come last.
-    """
+    """Reads options, each from the first layer that gives it, and collects problems, with the row of their option."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = layers
@@ -318,10 +314,7 @@ class _Reading:
 
 
 def gate_plans(policy: Layer) -> Iterator[str]:
-    """Yield what a policy means for each of its gates; raises ConfigurationError with what only a whole gate shows.
-
-    What neither it nor a default sets is left to the inputs of the workflow.
-    """
+    """Yield what a policy means for each gate; raises ConfigurationError. What it does not set is left to inputs."""
     inputs = {options.CAMPAIGN.name: OF_INPUT, options.TRACE_FILE.name: "*"}  # which the workflow may give
     settings = read_settings([options.input_layer(inputs)], unread_traces, policy)
     if settings.problems:

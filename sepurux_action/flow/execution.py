@@ -28,10 +28,6 @@ from sepurux_action.github.subject import changes_policy, is_skipped
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Output
 
-SOFT_AS_HARD = "Without a pull request that can be read, a soft gate acts as a hard gate."
-NO_FOLDER = "it needs the folder for the result; accepted: with `--baseline-dir`"
-CANCELED = "The run was canceled before all settings were read."
-
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
@@ -49,10 +45,7 @@ class Invocation:
 
 
 def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: object) -> Invocation:
-    """Return the invocation by a step of a workflow; traces are in the workspace or the runner's temporary folder.
-
-    No environment variable is a setting here, because an earlier step can set it for this one.
-    """
+    """Return the invocation by a step. No environment variable is a setting, because an earlier step can set it."""
     workspace, temporary = (environ.get(name, "") for name in ("GITHUB_WORKSPACE", "RUNNER_TEMP"))
     base, temp = Path(workspace or working_directory()), Path(temporary) if temporary else None
     return Invocation(
@@ -142,10 +135,7 @@ def begin(invocation: Invocation, host: Output, signals: Signals, connections: C
 
 
 def with_settings(execution: Execution) -> Execution:
-    """Return the execution with the policy and all settings; raises ConfigurationError with every problem.
-
-    If no pull request can be reviewed, a soft gate acts as a hard one.
-    """
+    """Return the execution with the policy and all settings; raises ConfigurationError with every problem."""
     calls, subject, event = execution.calls, execution.subject, execution.event
     if event.skip_reason:
         name = execution.settings.gates[0].name or "Sepurux gate"
@@ -158,7 +148,7 @@ def with_settings(execution: Execution) -> Execution:
         policy = timeouts.run(math.inf, find)
         settings = timeouts.run(math.inf, partial(_read_settings, execution, policy.policy))
     except Interrupted:
-        raise ConfigurationError([Problem("", CANCELED)]) from None
+        raise ConfigurationError([Problem("", "The run was canceled before all settings were read.")]) from None
     if problems := [*settings.problems, *_folder_problems(execution)]:
         raise ConfigurationError(problems)
     gates = list[Gate]()
@@ -168,7 +158,7 @@ def with_settings(execution: Execution) -> Execution:
         gates.append(replace(gate, traces=traces))
     if not (calls.connected and event.pull_request is not None):
         if any(gate.stage is Stage.SOFT for gate in gates):
-            execution.host.log(SOFT_AS_HARD)
+            execution.host.log("Without a pull request that can be read, a soft gate acts as a hard gate.")
         gates = [replace(gate, stage=Stage.HARD) if gate.stage is Stage.SOFT else gate for gate in gates]
     return replace(execution, settings=replace(settings, gates=tuple(gates)), policy=policy)
 
@@ -188,7 +178,7 @@ def _folder_problems(execution: Execution) -> Iterator[Problem]:
             yield layer.problem(option, f"{json_reader.preview(path)} leads outside {where}")
     folder, is_written = layers[0].text(options.BASELINE_DIR), invocation.write_baseline
     if is_written and not folder:
-        yield Problem(where=WRITE_BASELINE, message=NO_FOLDER)
+        yield Problem(WRITE_BASELINE, "it needs the folder for the result; accepted: with `--baseline-dir`")
     read = folder and not (execution.event.name or is_written) and execution.folder(folder)
     if read and not read.is_dir():
         message = f"{json_reader.preview(folder)} is no folder; accepted: one that exists, or {WRITE_BASELINE}"

@@ -89,10 +89,7 @@ def read_record(execution: Execution) -> Record:
 
 
 def find_results(execution: Execution, record: Record) -> tuple[tuple[GateDecision, ...], PullRequest | None]:
-    """Return the result of each gate, and the pull request as it was afterwards, if the comment needs it.
-
-    `record` has the results of gates that are not evaluated.
-    """
+    """Return the result of each gate, some of `record`, and the pull request afterwards if the comment needs it."""
     gates, skip_reason, found = execution.settings.gates, execution.event.skip_reason, dict(record.results)
     for gate in gates:
         if gate.name not in found and (skip_reason or gate.skipped):
@@ -126,7 +123,7 @@ def _read_again(
     if not execution.signals.received:
         pull = read_again(execution.calls, execution.event, execution.settings)
         gates = [each.gate for each in not_failed]
-        found = statuses.read_new_fails(execution.calls, execution.subject, record, gates)
+        found = statuses.read_record(execution.calls, execution.subject, gates, record)
     if execution.signals.received:
         rule, why, hint = Rule.CANCELED, CANCELED, NEXT_STEPS[Rule.CANCELED]
         found, not_failed = None, [each for each in not_failed if each.decision is Decision.PASS]
@@ -184,11 +181,7 @@ def _enforced(execution: Execution, found: GateDecision, advised: Sequence[str] 
 
 def _base(execution: Execution, gate: Gate) -> Base:
     event, found = execution.event, execution.subject.results
-    error, why, name = (
-        found if isinstance(found, GitHubError) else None,
-        "",
-        "this branch" if event.name else "the base",
-    )
+    error, why, name = found if isinstance(found, GitHubError) else None, "", "the base"
     if not execution.calls.connected:
         hint = "Comparing with the base branch needs `github_token`: leave that input at its default."
     elif error and Kind.FORBIDDEN not in error.kinds:

@@ -151,10 +151,7 @@ class Client:
         raise GitHubError(f"more than {MAX_PAGES * PAGE} entries")
 
     def query(self, query: str, variables: Mapping[str, object] = {}, may_fail: frozenset[str] = frozenset()) -> object:
-        """Return the response to a GraphQL query, whose errors are about fields that `may_fail`.
-
-        Beyond its limit, GitHub returns a part, and its errors need not name each missing one.
-        """
+        """Return the response to a GraphQL query, or a part beyond a limit; errors are about fields that `may_fail`."""
         owner, _, name = self._repository.partition("/")
         sent = {"query": query, "variables": {"owner": owner, "name": name, **variables}}
         response = self.send("POST", "", body=sent)
@@ -200,10 +197,7 @@ def check_id(made: object) -> None:
 
 
 class Calls:
-    """Calls GitHub; `set_timeout` gives all following calls together its seconds. `work` gets the client.
-
-    Without a client, nothing is called, nothing is known, and there is no warning. It keeps what is read only once.
-    """
+    """Calls GitHub, and keeps what is read once. Without a client, nothing is called, known, or warned about."""
 
     def __init__(self, client: Client | None, timeouts: Timeouts, output: Output, event: Event) -> None:
         self.connected = client is not None
@@ -272,8 +266,7 @@ class Calls:
 
         A call that GitHub rejected with `Retry-After` had no effect, so it is made again after that time. With `retry`,
         this is so three times for every temporary failure. A read that `decides` is repeated while time is left and the
-        error may be temporary. A retry that would begin after the deadline is not made, because a later write would
-        replace newer ones.
+        error may be temporary. No retry begins after the deadline, because a late write would replace newer ones.
         """
         wait = 0.0
         for pause in chain(RETRY_PAUSES_S, repeat(RETRY_PAUSE_S)):

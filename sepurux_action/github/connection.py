@@ -24,7 +24,6 @@ from sepurux_action.github.client import UNEXPECTED_SHAPE, Client, GitHubError, 
 
 _SECONDS = re.compile(r"[0-9]{1,10}\Z")
 TIMEOUT_S = 10  # of one request; PyGithub has no separate timeout for connecting
-LIMIT_STATUSES = frozenset({403, 429})
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
 # PyGithub raises these for a response of an unexpected shape, and RuntimeError for a redirect to another host.
 SHAPE_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
@@ -74,7 +73,7 @@ def translate_errors(call: Callable[[], T], redact: Callable[[str], str] = str) 
     headers = {name.lower(): value for name, value in (rejection.headers or {}).items()}
     message = redact(joined_messages([data, *json_reader.as_array(data.get("errors"))]))
     kinds, retry_after_s, exhausted = list[Kind](), None, headers.get("x-ratelimit-remaining") == "0"
-    if status in LIMIT_STATUSES and (exhausted or "rate limit" in message.lower() or "retry-after" in headers):
+    if status in {403, 429} and (exhausted or "rate limit" in message.lower() or "retry-after" in headers):
         kinds.append(Kind.RATE_LIMITED)
     elif status == 403:  # noqa: PLR2004
         kinds.append(Kind.FORBIDDEN)

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import safe_url
@@ -40,23 +39,13 @@ _QUEUE = re.compile(r"\Arefs/heads/gh-readonly-queue/.+/pr-([1-9][0-9]{0,9})-(?:
 At = Callable[..., object]  # returns the value at a path in a payload
 
 
-class Head(NamedTuple):
-    """The branch of a pull request that started the run that a `workflow_run` is about, and its repository."""
-
-    repository: str
-    branch: str
-
-    def __str__(self) -> str:
-        return f"`{self.repository}:{self.branch}`"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """The commit to evaluate and the pull request that it belongs to; unknown fields are '' or None.
 
     `api_url` is https, or http on loopback, because the token is sent there. `commit` gets the statuses: it is a pull
     request's head, never its merge commit. `fork`: the head is not in this repository, or has been deleted.
-    `head_branch` and `tag` are those of GITHUB_REF. A `head` is that of the pull request to find, and None afterwards.
+    `head_branch` and `tag` are those of GITHUB_REF. Of a pull request to find, `head` is as `octo/shop:branch`.
     `problem`: why the event cannot be evaluated, which is a bad setting.
     """
 
@@ -75,7 +64,7 @@ class Event:
     dependabot: bool = False
     by_review: bool = False  # a review started this run, or the one that it is about
     skip_reason: str = ""
-    head: Head | None = None
+    head: str = ""
     problem: str = ""
 
     def url(self, kind: str, name: object) -> str:
@@ -119,27 +108,25 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
 
 
 def with_pull_request(event: Event, pulls: Iterable[object]) -> Event:
-    """Return the event with the only open pull request that has its head; skipped without one, invalid with several.
-
-    `pulls` are those of GitHub's REST API.
-    """
+    """Return the event with the only open pull request that has its head; skipped without one, invalid with several."""
     head = event.head
-    if head is None:
+    if not head:
         return event
+    repository, _, branch = head.partition(":")
     matches = [
         pull
         for pull in pulls
         if json_reader.at(pull, "state") == "open"
         and parse_sha(json_reader.at(pull, "head", "sha")) == event.commit
-        and parse_branch(json_reader.at(pull, "head", "ref")) == head.branch
-        and _same(_repository(json_reader.at(pull, "head", "repo", "full_name")), head.repository)
+        and parse_branch(json_reader.at(pull, "head", "ref")) == branch
+        and _same(_repository(json_reader.at(pull, "head", "repo", "full_name")), repository)
     ]
     if not matches:
-        gone = f"no open pull request has the head {head} at `{event.commit[:7]}`"
-        return replace(event, head=None, commit="", skip_reason=gone)
+        gone = f"no open pull request has the head `{head}` at `{event.commit[:7]}`"
+        return replace(event, head="", commit="", skip_reason=gone)
     if matches[1:]:
-        several = f"{len(matches)} open pull requests have the head {head}, and their policies may differ"
-        return replace(event, head=None, commit="", problem=several)
+        several = f"{len(matches)} open pull requests have the head `{head}`, and their policies may differ"
+        return replace(event, head="", commit="", problem=several)
     return _of_pull_request(event, partial(json_reader.at, {"pull_request": matches[0]}))
 
 
@@ -148,7 +135,7 @@ def _of_pull_request(event: Event, at: At) -> Event:
     base = parse_branch(at("pull_request", "base", "ref"))
     return replace(
         event,
-        head=None,
+        head="",
         commit=commit,
         pull_request=number,
         base_ref=base,
@@ -177,8 +164,8 @@ def _workflow_run(event: Event, at: At) -> Event:
     branch, commit = parse_branch(at("workflow_run", "head_branch")), parse_sha(at("workflow_run", "head_sha"))
     cause, fork = json_reader.text(at("workflow_run", "event")), not _same(repository, event.repository)
     is_tip = not fork and branch == event.head_branch and commit == event.commit
-    head = Head(repository, branch) if cause in PULL_REQUEST_EVENTS else None
-    if head is None and not (cause == "push" and is_tip):
+    head = f"{repository}:{branch}" if cause in PULL_REQUEST_EVENTS else ""
+    if not head and not (cause == "push" and is_tip):
         return replace(event, problem=NOT_A_RUN)
     return replace(event, commit=commit, fork=fork, by_review=cause == REVIEW, head=head)
 

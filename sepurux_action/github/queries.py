@@ -145,8 +145,7 @@ class Comment:
 class PullRequest:
     """A pull request as one query shows it, and a page of the token's own comments, the oldest first.
 
-    `by_agent`: a bot opened it, and neither Dependabot nor Renovate did, or its author is not known. `after` is the
-    cursor of the next page, '' on the last one.
+    `by_agent`: a bot other than Dependabot and Renovate opened it, or an unknown author. `after`: the next page or ''.
     """
 
     head: str
@@ -157,10 +156,7 @@ class PullRequest:
 
 
 def read_commit(event: Event, client: Client) -> Subject:
-    """Return what one query shows of the evaluated commit, and of the one whose policy applies.
-
-    That is the base of a merge group, the newest commit of the base branch of a pull request, or the evaluated one.
-    """
+    """Return what one query shows of the evaluated commit, and of the one whose policy applies: the base's, if any."""
     base_ref = event.base_ref and f"refs/heads/{event.base_ref}"
     at = event.base_sha or base_ref or event.commit
     fields = {"evaluated": (event.commit, _STATUSES), "policyCommit": (at, "oid")}

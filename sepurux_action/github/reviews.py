@@ -20,7 +20,6 @@ from sepurux_action.github.queries import PERSON
 MAY_WRITE = frozenset({"write", "maintain", "admin"})
 APPROVED = "APPROVED"
 DECISIVE = frozenset({APPROVED, "CHANGES_REQUESTED", "DISMISSED"})
-UNSENT = "PENDING"  # the state of a review that its author has not submitted
 UNREAD = Reason.UNKNOWN_REQUESTERS  # for an unknown permission too: no report shows it
 
 
@@ -38,8 +37,7 @@ class Review:
 class Reviews:
     """The reviews of a pull request, the oldest first, with its author and its head.
 
-    `requesters` are the people who made the commit, or asked a bot for it; None if they cannot be read: then no one can
-    approve.
+    `requesters` made the commit, or asked a bot for it; None if they cannot be read: then no one can approve.
     """
 
     author: str
@@ -49,10 +47,7 @@ class Reviews:
 
 
 def approval(calls: Calls, event: Event, reviewers: tuple[str, ...]) -> ApprovalStatus:
-    """Return whether the pull request's reviews approve a gate, and else who can; each part is read once for all gates.
-
-    Without `reviewers`, everyone who may write can approve.
-    """
+    """Return whether the reviews approve a gate, and else who can; each part is read once for all gates."""
     reviews = calls.once("reviews", lambda: _read_reviews(calls, event))
     if reviews is None:
         return ApprovalStatus(unread=True)
@@ -147,10 +142,7 @@ def _refusal(
 
 
 def request_reviews(calls: Calls, event: Event, results: Iterable[GateDecision]) -> None:
-    """Request a review of this head from each listed reviewer who can approve and has not given one.
-
-    One call each, because one invalid login makes GitHub reject the whole list.
-    """
+    """Request a review of all who can approve and gave none, one by one: a wrong login would reject the whole list."""
     can = [login for each in results if each.approval for login in each.approval.can_approve]
     reviews = calls.once("reviews", lambda: _read_reviews(calls, event)) if can else None
     if reviews is None:
@@ -167,7 +159,7 @@ def request_reviews(calls: Calls, event: Event, results: Iterable[GateDecision])
     requested = calls.try_call(Operation.REQUEST_REVIEW, read)
     if requested is None:
         return
-    given = (each for each in reviews.given if each.commit == reviews.head and each.state != UNSENT)
+    given = (each for each in reviews.given if each.commit == reviews.head and each.state != "PENDING")
     done = {*requested, *(each.author.lower() for each in given)}
     to_ask = {login: partial(request, login) for login in can if login.lower() not in done}
     calls.try_each(Operation.REQUEST_REVIEW, to_ask)

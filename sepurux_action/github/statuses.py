@@ -27,7 +27,6 @@ BLOCKING_FIRST = ("failure", "pending", "success")  # the states that a status i
 FAILED = "fail ("
 DECIDED = (FAILED, "pass (")
 APPROVED = "; approved by "  # in the status of a `fail` that a review approved
-NO_ACCOUNT = "GitHub did not return the account of the token"
 NOT_REQUIRED = (
     "Neither a ruleset nor the branch protection of `{base}` requires the status `{context}`, so this gate cannot "
     "block a merge. Require it under `Settings > Rules > Rulesets`."
@@ -40,8 +39,7 @@ NEXT_STAGE = {Stage.OBSERVE: Stage.SOFT, Stage.SOFT: Stage.HARD}
 class Record:
     """What earlier runs left about a pull request or a merge group: results by gate. Of others nothing is recorded.
 
-    `approved` are the gates whose newest decision is a `fail` that a review approved. `newest` is the id of the newest
-    status that was there before the evaluation.
+    `approved` are the gates whose newest decision is a `fail` that a review approved. `newest` is a status's id.
     """
 
     results: Mapping[str, GateDecision] = field(default_factory=dict)
@@ -49,41 +47,29 @@ class Record:
     newest: int = 0
 
 
-def read_record(calls: Calls, subject: Subject, gates: Sequence[Gate]) -> Record | None:
+def read_record(calls: Calls, subject: Subject, gates: Sequence[Gate], earlier: Record | None = None) -> Record | None:
     """Return the newest decision at this commit of each gate that has one; None if it could not be read.
 
-    Without statuses there is no record.
+    Of a record that was read `earlier`, it is the `fail` of each gate that another run published since then. No status
+    is `success`, and no decision `pass`, without this read. This run has set no decided status yet. Without statuses,
+    or if the token may not set them, there is no record.
     """
-    calls.set_timeout(FIRST_READ_S)
-    contexts, known = {subject.context_of(gate.name).lower() for gate in gates}, subject.statuses
-    is_empty = known is not None and contexts.isdisjoint(each.context.lower() for each in known)
-    if is_empty or not _is_recorded(calls, subject):
+    event, contexts = subject.event, {subject.context_of(gate.name).lower() for gate in gates}
+    known = {each.context.lower() for each in subject.statuses or ()}
+    if subject.statuses is None or earlier:  # another run may have set one
+        known = contexts
+    is_proposed = calls.connected and (event.pull_request is not None or event.name == "merge_group")
+    if known.isdisjoint(contexts) or not (event.commit and is_proposed) or Operation.STATUS in calls.forbidden:
         return Record()
-    return calls.try_call(Operation.STATUSES, partial(_read_decisions, subject, gates, None), decides=True)
-
-
-def read_new_fails(calls: Calls, subject: Subject, record: Record, gates: Sequence[Gate]) -> Record | None:
-    """Return the `fail` of each gate that another run published since the record was read; None if it is not known.
-
-    No status is `success`, and no decision `pass`, without this read. This run has set no decided status yet.
-    """
-    if not gates or not _is_recorded(calls, subject):
-        return Record()
-    calls.set_timeout(READS_S)
-    return calls.try_call(Operation.STATUSES, partial(_read_decisions, subject, gates, record.newest))
-
-
-def _is_recorded(calls: Calls, subject: Subject) -> bool:
-    """Return whether there is a record: not if the token may not set statuses."""
-    event = subject.event
-    is_proposed = event.pull_request is not None or event.name == "merge_group"
-    return calls.connected and bool(event.commit) and is_proposed and Operation.STATUS not in calls.forbidden
+    calls.set_timeout(READS_S if earlier else FIRST_READ_S)
+    read = partial(_read_decisions, subject, gates, earlier.newest if earlier else None)
+    return calls.try_call(Operation.STATUSES, read, decides=earlier is None)
 
 
 def _read_decisions(subject: Subject, gates: Iterable[Gate], before: int | None, client: Client) -> Record:
     """Return the newest decision of each gate, or the newest `fail` after the status with the id `before`."""
     if not subject.account:
-        raise GitHubError(NO_ACCOUNT)
+        raise GitHubError("GitHub did not return the account of the token")
     by_context = {subject.context_of(gate.name).lower(): gate for gate in gates}
     found, newest, recorded = dict[str, Status](), 0, DECIDED if before is None else FAILED
     for status in queries.read_statuses(client, subject.event.commit, subject.account):
@@ -109,10 +95,7 @@ def publish_pending(calls: Calls, subject: Subject, gates: Iterable[str]) -> Non
 
 
 def publish_results(calls: Calls, subject: Subject, results: Iterable[GateDecision], done: dict[str, Status]) -> None:
-    """Set the decided status of each gate; those that block come first. The time for all effects begins here.
-
-    `done` are the statuses that this function has set, by context, which are not set again.
-    """
+    """Set the status of each gate that is not `done`, first those that block. The time for all effects begins here."""
     calls.set_timeout(STATUSES_S)
     statuses: list[Status] = []
     for result in results:
@@ -162,10 +145,7 @@ def set_status(commit: str, status: Status, client: Client) -> None:
 
 
 def advise(calls: Calls, subject: Subject, gate: Gate, names: Iterable[str]) -> Iterator[str]:
-    """Yield advice on statuses that the base branch requires, and on the next stage of a gate.
-
-    `names` are those of all gates of the step. What it needs of GitHub is read once.
-    """
+    """Yield advice on statuses that the base branch requires, and on a gate's next stage; `names` are all gates'."""
     base, context = subject.event.base_ref, subject.context_of(gate.name)
     if subject.event.pull_request is None or not base:
         return

@@ -18,21 +18,18 @@ MAX_FILES = 300  # GitHub lists no more files of a comparison, so a list of this
 
 
 def read_subject(calls: Calls, event: Event) -> Subject:
-    """Return what a run is about: its event with the pull request, and what GitHub shows of commit and policy files.
-
-    If the policy cannot be read, its file says so. The first reads share the time that begins here.
-    """
+    """Return what a run is about; its policy says why it could not be read. The time of the first reads begins here."""
     if not calls.connected or event.problem or event.skip_reason:
         return Subject(event=event)
     calls.set_timeout(FIRST_READ_S)
     if head := event.head:
         # Also those of a branch with its name in other repositories of the owner.
-        label = f"{head.repository.partition('/')[0]}:{head.branch}"
-        query = {"state": "open", "head": label}
+        repository, _, branch = head.partition(":")
+        query = {"state": "open", "head": f"{repository.partition('/')[0]}:{branch}"}
         try:
             found = calls.call(lambda client: [*client.pages("pulls", **query)], decides=Operation.FIND)
         except GitHubError as error:
-            unread = f"the pull request with the head {head} could not be read ({error})"
+            unread = f"the pull request with the head `{head}` could not be read ({error})"
             problem = f"{unread}. {advice(Operation.FIND, error, event)}"
             return Subject(event=replace(event, commit="", problem=problem))
         event = with_pull_request(event, found)
@@ -64,10 +61,7 @@ def operation_on_base(error: GitHubError) -> Operation:
 
 
 def changes_policy(calls: Calls, subject: Subject) -> bool:
-    """Return whether the pull request or merge group changes the policy file.
-
-    A branch may be behind its base, so another content is a change unless the list of changed files lacks the file.
-    """
+    """Return whether the policy file is changed: other content is no change if only the branch is behind its base."""
     policy = subject.policy
     is_unread = isinstance(policy, Problem) and policy.file != MISNAMED_PATH
     if is_unread or subject.head_policy == policy:
@@ -87,14 +81,12 @@ def is_skipped(calls: Calls, subject: Subject, paths: Filter) -> bool:
 
 
 def _changed_names(calls: Calls, subject: Subject) -> frozenset[str] | None:
-    """Return the names, also the old ones, of what the head changes since it left the base; None if one may be missing.
-
-    GitHub lists the files of a comparison on its first page, which has one commit here.
-    """
+    """Return the old and new names of files that the head changes since it left the base; None if not all are known."""
 
     def read(client: Client) -> frozenset[str] | None:
         path = f"compare/{subject.base}...{subject.event.commit}"
-        files = json_reader.at(client.send("GET", path, query={"per_page": "1"}), "files")
+        first = client.send("GET", path, query={"per_page": "1"})  # of the commits; it has all files
+        files = json_reader.at(first, "files")
         if not isinstance(files, list) or not all(json_reader.text(each, "filename") for each in files):
             raise GitHubError(UNEXPECTED_SHAPE)
         names = (name for each in files for name in (each["filename"], each.get("previous_filename")))

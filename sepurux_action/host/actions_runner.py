@@ -75,10 +75,7 @@ class ActionsRunner(Output):
         self._write(line)
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
-        """Write an annotation, at a line of a file if one is given; after ten of a level, they are lines of the log.
-
-        The text may have several lines.
-        """
+        """Write an annotation, whose text may have several lines; after ten of a level, they are lines of the log."""
         with self.lock:
             self._annotations[level] += 1
             is_shown = self._annotations[level] <= MAX_ANNOTATIONS

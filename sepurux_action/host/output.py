@@ -1,7 +1,4 @@
-"""Where a run writes its log, its outputs, and its report: what a step and a command line have in common.
-
-In the folders of report files, earlier steps may have left links, FIFOs, and folders.
-"""
+"""Where a run writes its log, its outputs, and its report: what a step and a command line have in common."""
 
 import re
 import secrets
@@ -88,7 +85,7 @@ class Output(ABC):
 def write_files(folder: Path, texts: Mapping[str, str], output: Output) -> None:
     """Write each text, without secrets, to the file of its name, whole or not at all. What fails is one warning.
 
-    A file is written under a random name and renamed. So no link is followed, and no FIFO is opened.
+    A file is written under a random name and renamed, so no link or FIFO that an earlier step left is opened.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -114,10 +114,7 @@ class Terminal(Output):
         self._write_log("", "")
 
     def _lines(self, stream: TextIO, line: str) -> str:
-        """Return a line as it is written: wrapped on a terminal only, so that `grep` works in a pipe.
-
-        NO_COLOR and FORCE_COLOR decide as in Python itself.
-        """
+        """Return a line as it is written, wrapped on a terminal only. NO_COLOR and FORCE_COLOR decide as in Python."""
         lines, forced = [encodable(line, stream)], self._environ.get("FORCE_COLOR", "") not in {"", "0"}
         if stream.isatty():
             lines = wrapped(lines[0], _columns(stream))

@@ -1,7 +1,4 @@
-"""The embedded CI API: its data in memory, its endpoints, and an HTTP or HTTPS server with one request per connection.
-
-Unlike the API's description, it rejects unknown thresholds.
-"""
+"""The embedded CI API: its data, endpoints, and server. Unlike the API's description, it rejects unknown thresholds."""
 
 import json
 import re
@@ -74,8 +71,7 @@ class Run:
 class Store:
     """The traces and runs of one sandbox by their identifiers, and the scenarios of its campaigns by their names.
 
-    A run is done `decide_after` seconds after its start. `campaigns` are the names of more campaigns without scenarios.
-    `reversible` are names of tools.
+    A run is done `decide_after` seconds after its start. `campaigns` are names of more of them, without scenarios.
     """
 
     def __init__(

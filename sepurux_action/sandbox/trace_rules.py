@@ -28,10 +28,7 @@ class Attempt:
 
 
 def numbers_of(traces: Sequence[Sequence[Attempt]]) -> dict[str, float]:
-    """Return the numbers of traces as the API names them: the mean of each rate and score, and the sum of each count.
-
-    The score is 0, or more than 1 and at most 100.
-    """
+    """Return the numbers as the API names them: means of rates and scores, sums of counts. A score is 0 or 1 to 100."""
     rates, scores = [], []
     for attempts in traces:
         total = len(attempts) or 1  # a trace without an attempt passes
@@ -50,10 +47,7 @@ def numbers_of(traces: Sequence[Sequence[Attempt]]) -> dict[str, float]:
 
 
 def evaluate(events: Sequence[Mapping[str, object]], reversible: Collection[str] = ()) -> Sequence[Attempt]:
-    """Return the attempts of one trace's events, in time linear in their number.
-
-    A call of a tool in `reversible` is never unsafe.
-    """
+    """Return the attempts of a trace's events, in linear time. A call of a tool in `reversible` is never unsafe."""
     attempts: list[Attempt] = []
     open_calls: defaultdict[str, deque[Attempt]] = defaultdict(deque)  # calls without a result, by tool
     latest: dict[str, Attempt] = {}  # the latest call, by tool

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sepurux_action.github.event import SHA, Event, Head, parse_event, with_pull_request
+from sepurux_action.github.event import SHA, Event, parse_event, with_pull_request
 
 Payload = dict[str, Any]
 PACKAGES = Path(sys.prefix) / "node_modules"  # `make setup` installs what package-lock.json names
@@ -48,7 +48,7 @@ def test_any_other_event_is_about_the_commit_of_the_run(name: str) -> None:
 def test_a_run_is_of_a_pull_request_if_one_started_it() -> None:
     events = [(payload["workflow_run"], parsed("workflow_run", payload)) for payload in PAYLOADS["workflow_run"]]
     of_pulls = [run["event"] == "pull_request" for run, _ in events]
-    assert [event.head is not None for _, event in events] == of_pulls
+    assert [bool(event.head) for _, event in events] == of_pulls
     assert [event.problem == "" for _, event in events] == of_pulls
 
 
@@ -60,10 +60,10 @@ def test_a_push_is_about_its_commit_and_a_deletion_is_skipped() -> None:
 
 
 def test_an_example_pull_request_is_read_whole() -> None:
-    head, sha = Head("Codertocat/Hello-World", "changes"), "ec26c3e57ca3a959ca5aad62de7213c562f8c821"
+    head, sha = "Codertocat/Hello-World:changes", "ec26c3e57ca3a959ca5aad62de7213c562f8c821"
     event = Event(repository="Codertocat/Hello-World", commit=sha, head=head)
     found = with_pull_request(event, [PAYLOADS["pull_request"][0]["pull_request"]])
-    assert found == replace(event, head=None, pull_request=2, base_ref="master")
+    assert found == replace(event, head="", pull_request=2, base_ref="master")
 
 
 def test_every_example_of_github_is_an_event_with_a_commit_or_none() -> None:

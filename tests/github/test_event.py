@@ -17,7 +17,6 @@ from sepurux_action.github.event import (
     PARSERS,
     SHA,
     Event,
-    Head,
     encoded,
     parse_event,
     with_pull_request,
@@ -139,7 +138,7 @@ RUN_OF_MAIN = {"event": "push", "head_repository": REPOSITORY, "head_branch": "m
 def test_a_run_that_a_pull_request_started_is_of_the_pull_request_with_its_head(cause: str, repository: str) -> None:
     run = workflow_run(event=cause, head_repository={"full_name": repository})
     event = event_of("workflow_run", run, GITHUB_REF=MAIN)
-    assert (event.commit, event.pull_request, event.head) == (HEAD, None, Head(repository, "refunds"))
+    assert (event.commit, event.pull_request, event.head) == (HEAD, None, f"{repository}:refunds")
     assert (event.by_review, event.problem) == (cause == "pull_request_review", "")
 
 
@@ -175,7 +174,7 @@ def test_any_other_run_must_be_a_push_of_the_newest_commit_of_the_default_branch
 )
 def test_any_other_event_is_about_the_commit_of_the_run(name: str, payload: object, ref: str, branch: str) -> None:
     event = event_of(name, payload, GITHUB_REF=ref)
-    assert (event.commit, event.pull_request, event.head, event.problem) == (MERGE, None, None, "")
+    assert (event.commit, event.pull_request, event.head, event.problem) == (MERGE, None, "", "")
     assert (event.base_ref, event.base_sha, event.head_branch) == ("", "", branch)
 
 
@@ -218,9 +217,7 @@ def from_fork(repository: object = FORK, sha: str = HEAD, ref: str = "refunds", 
     return {**PULL, "head": {"sha": sha, "ref": ref, "repo": repository}, **changes}
 
 
-RUN_OF_FORK = Event(
-    name="workflow_run", repository="acme/shop", commit=HEAD, fork=True, head=Head("mallory/shop", "refunds")
-)
+RUN_OF_FORK = Event(name="workflow_run", repository="acme/shop", commit=HEAD, fork=True, head="mallory/shop:refunds")
 
 
 @pytest.mark.parametrize(
@@ -234,7 +231,7 @@ RUN_OF_FORK = Event(
 )
 def test_a_run_without_an_open_pull_request_with_its_head_is_skipped_without_a_status(change: dict[str, Any]) -> None:
     event = with_pull_request(RUN_OF_FORK, [from_fork(**change)])
-    assert (event.commit, event.pull_request, event.head, event.problem) == ("", None, None, "")
+    assert (event.commit, event.pull_request, event.head, event.problem) == ("", None, "", "")
     assert event.skip_reason == "no open pull request has the head `mallory/shop:refunds` at `aaaaaaa`"
 
 
@@ -242,7 +239,7 @@ def test_a_run_has_the_pull_request_with_its_head_and_an_error_if_there_are_seve
     others = [from_fork(number=1, state="closed"), from_fork(number=2, sha=OTHER), "x", {}]
     event = with_pull_request(RUN_OF_FORK, [*others, from_fork()])
     assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, 42, "main", "")
-    assert (event.fork, event.head, event.problem) == (True, None, "")
+    assert (event.fork, event.head, event.problem) == (True, "", "")
     assert with_pull_request(event, []) is event
     several = with_pull_request(RUN_OF_FORK, [from_fork(), from_fork(number=43)])
     assert several.problem.startswith("2 open pull requests have the head `mallory/shop:refunds`")

@@ -18,7 +18,6 @@ from sepurux_action.flow.execution import Connections, Execution, from_command_l
 from sepurux_action.flow.results import find_results, read_record
 from sepurux_action.github.client import FIRST_READ_S, MAX_PAGES, PAGE, READS_S
 from sepurux_action.github.comment import marker_of, read_again
-from sepurux_action.github.event import Head
 from sepurux_action.github.queries import PullRequest, Subject, misnamed
 from sepurux_action.github.reviews import request_reviews
 from sepurux_action.github.statuses import STATUSES_S, publish_pending
@@ -110,7 +109,7 @@ def test_an_outage_of_50_seconds_does_not_fail_the_first_read(operation: str, sc
     end = scene.clock.time + 50
     outage = rejecting(OUTAGE, operation)
     scene.takes_s, scene.reject = 1, lambda record: outage(record) if scene.clock.time < end else None
-    head = Head("octo/shop", "feature") if operation != READS else None
+    head = "octo/shop:feature" if operation != READS else ""
     subject = scene.load(name="workflow_run", head=head)
     assert (subject.event.problem, subject.policy, subject.statuses) == ("", None, ())
     assert scene.warnings == []
