@@ -49,7 +49,7 @@ class FakeEvent(threading.Event):
 
     def __init__(self, threads: "FakeThreads") -> None:
         super().__init__()
-        self._threads, self._waiting = threads, list[Turn]()
+        self._threads, self._waiting = threads, list[threading.Event]()
 
     def set(self) -> None:
         super().set()
@@ -57,22 +57,11 @@ class FakeEvent(threading.Event):
 
     def wait(self, timeout: float | None = None) -> bool:
         if not self.is_set():
-            turn = Turn()
+            turn = threading.Event()
             self._waiting.append(turn)
             self._threads.at(self._threads.time + (timeout or 0), lambda: self._threads.ready.append(turn))
             self._threads.wait(turn)
         return self.is_set()
-
-
-@dataclass(eq=False)
-class Turn:
-    """One wait of a thread, until it is its turn."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    over: bool = False
-
-    def __post_init__(self) -> None:
-        self.lock.acquire()
 
 
 class FakeThreads:
@@ -83,9 +72,9 @@ class FakeThreads:
 
     def __init__(self) -> None:
         self.time = 1_000.0
-        self.ready = deque[Turn]()
+        self.ready = deque[threading.Event]()
         self.events: queue.SimpleQueue[object] = queue.SimpleQueue()  # for the main thread
-        self._main: Turn | None = None
+        self._main: threading.Event | None = None
         self._coming: list[tuple[float, int, Callable[[], object]]] = []
         self._number = itertools.count()
 
@@ -93,35 +82,35 @@ class FakeThreads:
         heapq.heappush(self._coming, (time, next(self._number), action))
 
     def start(self, work: Callable[[], T]) -> Future[T]:
-        turn = Turn()
+        turn = threading.Event()
         self.ready.append(turn)
         future = Future[T]()
         threading.Thread(target=self._perform, args=(turn, work, future), daemon=True).start()
         return future
 
-    def _perform(self, turn: Turn, work: Callable[[], T], future: Future[T]) -> None:
-        turn.lock.acquire()
+    def _perform(self, turn: threading.Event, work: Callable[[], T], future: Future[T]) -> None:
+        turn.wait()
         try:
             future.set_result(work())
         except BaseException as error:  # noqa: BLE001 - raised where the result is read
             future.set_exception(error)
-        self._hand_over()
+        self._run_next()
 
-    def wait(self, turn: Turn) -> None:
-        self._hand_over()
-        turn.lock.acquire()
+    def wait(self, turn: threading.Event) -> None:
+        self._run_next()
+        turn.wait()
 
     def wait_for_event(self, until: float) -> object:
         """Return the next event for the main thread, None at a time."""
         if self.events.empty():
-            self._main = turn = Turn()
+            self._main = turn = threading.Event()
             self.at(until, lambda: self.ready.append(turn))
             self.wait(turn)
             self._main = None
         assert self.time < MOST_S, "every thread waits for another one"
         return None if self.events.empty() else self.events.get()
 
-    def _hand_over(self) -> None:
+    def _run_next(self) -> None:
         while True:
             if self._main and not self.events.empty():
                 turn, self._main = self._main, None
@@ -132,9 +121,8 @@ class FakeThreads:
                 self.time = max(self.time, time)
                 action()
                 continue
-            if not turn.over:
-                turn.over = True
-                turn.lock.release()
+            if not turn.is_set():
+                turn.set()
                 return
 
 

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from sepurux_action.common import T, wording
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Interrupted, describe_defect
@@ -34,6 +35,7 @@ GRACE_S = 0.25  # for the client to end a call by itself, with a better reason
 MAX_CALLS_AT_ONCE = 8  # for each project
 HEARTBEAT_S = 30.0
 STACK_BYTES = 2**20  # of a thread: a JSON text of the deepest nesting needs a fourth
+Found = TypeVar("Found")
 CHECK_NETWORK = "Check {base_url}, and that this machine may connect to its host through firewall and proxy. {Rerun}."
 
 
@@ -137,9 +139,9 @@ class Engine:
         future.add_done_callback(lambda _: ended.set())
         self.wait(until, ended)
 
-    def share(self, items: Iterable[T], work: Callable[[T], None]) -> None:
-        """Do work with each item, a few at once, in threads that take the next one; raises what one of them raises."""
-        left = deque(items)
+    def share(self, items: Iterable[T], work: Callable[[T], Found]) -> list[Found]:
+        """Return the results of work with each item, which a few threads do; raises what one of them raises."""
+        left, results = deque(enumerate(items)), dict[int, Found]()
 
         def take() -> None:
             try:
@@ -147,14 +149,15 @@ class Engine:
                     with self._lock:
                         if not left:
                             return
-                        item = left.popleft()
-                    work(item)
+                        number, item = left.popleft()
+                    results[number] = work(item)
             finally:
                 left.clear()  # after an exception, the others end too
 
         for thread in [self.start(take) for _ in range(min(len(left), MAX_CALLS_AT_ONCE))]:
             self._wait_for(thread)
             thread.result()
+        return [results[number] for number in sorted(results)]
 
     def send_all(self, calls: Iterable[tuple[ApiRequest, Callable[[Result], None]]], until: float) -> None:
         """Send calls that must end by a time, a few at once, and read each result at once."""
@@ -173,26 +176,23 @@ class Engine:
                 self.wait(self._held_until)
             return self._call(call, until - self.now())
 
-    def send_once(self, call: ApiRequest, seconds: float) -> Result:
-        return self._noted(self.send(call, self.now() + seconds))
-
     def poll(self, call: ApiRequest, timeout_s: float) -> tuple[Result, bool]:
         """Return the result of a poll, and whether it was the last: it starts at the timeout, and may end after it."""
         until = self.now() + self.left(timeout_s) + self._last_polls_s
         with self._slot(call.project, until) as in_time:
             if not in_time:
-                return self._noted(NO_TIME_LEFT), True
+                return self.noted(NO_TIME_LEFT), True
             if not self._held():
                 with self._lock:
                     start = max(self.now(), self._next_poll)
                     self._next_poll = start + POLL_GAP_S
                 self.wait(min(start, until))
                 if start > until:
-                    return self._noted(NO_TIME_LEFT), True
+                    return self.noted(NO_TIME_LEFT), True
             left = self.left(timeout_s)
             last = left < MIN_POLL_WAIT_S
             seconds = min(LAST_POLL_S, until - self.now()) if last else min(CALL_S, left)
-            return self._noted(self._held() or self._call(call, seconds)), last
+            return self.noted(self._held() or self._call(call, seconds)), last
 
     @contextmanager
     def _slot(self, project: str, until: float) -> Iterator[bool]:
@@ -247,7 +247,7 @@ class Engine:
     def start_call(self, call: ApiRequest, seconds: float) -> Future[Result]:
         return self.start(partial(self._send, call, seconds))
 
-    def _noted(self, result: Result) -> Result:
+    def noted(self, result: Result) -> Result:
         """Return a result, and note what it shows. If no time was left, an earlier error is why."""
         if result is NO_TIME_LEFT:
             return result.because_of(self.last_error)
@@ -263,7 +263,8 @@ class Engine:
         """Return the result of a call that is tried again while its error, or with `of_object` its shape, may pass."""
         failed, error = 0, None
         while True:
-            result = self.send_once(call, min(CALL_S, max(LAST_CALL_S, self.left(timeout_s))))
+            seconds = min(CALL_S, max(LAST_CALL_S, self.left(timeout_s)))
+            result = self.noted(self.send(call, self.now() + seconds))
             if of_object and not result.error and not isinstance(result.payload, dict):
                 result = Result(error=NO_OBJECT, temporary=True)
             if not result.temporary:

@@ -243,24 +243,19 @@ class _Evaluation:
 
     def _poll(self, started: float) -> tuple[Run | Result, bool]:
         """Return what one poll shows, or why it failed, and whether it was the last; raises EvaluationError."""
-        run, engine = self.run, self._engine
-        call = api.poll_run(run_id=run.run_id, batch_id=run.batch_id, project=self.gate.project)
+        before, engine, output = self.run, self._engine, self.step.output
+        call = api.poll_run(run_id=before.run_id, batch_id=before.batch_id, project=self.gate.project)
         result, last = engine.poll(call, self.gate.timeout_s)
+        if result.status == NOT_FOUND and engine.elapsed() - started < YOUNG_RUN_S:
+            result = replace(result, temporary=True)
+        if not result.error and (problem := wrong_shape(result.payload, before)):
+            result = Result(error=problem, temporary=True)
         if result.temporary:
             return result, last
-        if not result.error:
-            if problem := wrong_shape(result.payload, run):
-                return Result(error=problem, temporary=True), last
-            engine.heard_s = engine.elapsed()
-            return self._decide(result.payload), last
-        if result.status == NOT_FOUND and engine.elapsed() - started < YOUNG_RUN_S:
-            return replace(result, temporary=True), last
-        raise EvaluationError(result.error, result.hint)
-
-    def _decide(self, payload: object) -> Run:
-        """Return what Sepurux decided so far. Until the run is decided, it keeps the decision `canceled`."""
-        before, output = self.run, self.step.output
-        run = parse_run(payload, before)
+        if result.error:
+            raise EvaluationError(result.error, result.hint)
+        engine.heard_s = engine.elapsed()
+        run = parse_run(result.payload, before)
         if not run.run_ids and before.run_ids:  # maybe only the response to the start names them
             counted = {SCENARIOS.name: Reading(float(len(before.run_ids)))}
             run = replace(run, run_ids=before.run_ids, numbers={**counted, **run.numbers})
@@ -270,17 +265,16 @@ class _Evaluation:
         is_pending = decided.decision is Decision.PENDING
         if is_pending or run.sepurux_decision not in {"pass", "fail"}:  # they may still change
             run = replace(run, numbers={}, categories=None, failing_tools={})
-        self.run = run
+        self.run = run  # which keeps the decision `canceled` until it is decided
         self._enter(run.status or "running")
         if run.dashboard_url and not before.dashboard_url:
             output.log(f"[{self.label}] {run.dashboard_url}" if self.label else run.dashboard_url)
         told = f"{self.gate.name}: {decided.reason}"
-        if is_pending and self._engine.is_new(told):
-            if decided.rule is Rule.UNKNOWN_WORD:
-                output.annotate(Level.WARNING, told)
-            else:
-                output.progress(told)
-        return decided
+        if is_pending and engine.is_new(told):
+            is_unknown = decided.rule is Rule.UNKNOWN_WORD
+            write = partial(output.annotate, Level.WARNING) if is_unknown else output.progress
+            write(told)
+        return decided, last
 
     def _out_of_time(self, shown: Run | None, error: Result | None) -> EvaluationError:
         """Return the error of a run that was not decided in time; pending if a poll succeeded and the timeout ended.
@@ -320,7 +314,7 @@ class _Evaluation:
         if not missing or run.sepurux_decision not in {"pass", "fail"} or len(run_ids) > 1:
             return  # it is known, there are no numbers, or it is that of one run of many
         call = api.reliability(run.campaign_id, run_ids[0], gate.project)
-        result = self._engine.send_once(call, SHOWN_SCORE_S)
+        result = self._engine.noted(self._engine.send(call, self._engine.now() + SHOWN_SCORE_S))
         if result.error:
             self.run = replace(decided, note=f"Could not read {call.purpose}: {result.error}.")
         else:
@@ -331,23 +325,20 @@ class _Evaluation:
         """Return the mean of the scores, which all must be usable if there are any."""
         if len(run_ids) >= MAX_SCORES:
             return Reading(broken=f"could not be read: the batch has {MAX_SCORES:,} or more runs")
-        engine, read = self._engine, dict[str, Reading]()
+        engine = self._engine
         until_s = max(self.gate.timeout_s, engine.elapsed() + SCORE_S)
 
-        def read_score(run_id: str) -> None:
+        def read_score(run_id: str) -> Reading:
             call = api.reliability(self.run.campaign_id, run_id, self.gate.project)
             result = NO_TIME_LEFT
             if engine.left(until_s) > 0:
                 result = engine.retried(call, until_s, of_object=True)
             if not result.error:
-                read[run_id] = RELIABILITY_SCORE.read(result.payload)
-            elif result.status in {*NOT_SHOWN, NOT_FOUND}:
-                read[run_id] = Reading()
-            else:
-                read[run_id] = Reading(broken=f"could not be read: {result.error}")
+                return RELIABILITY_SCORE.read(result.payload)
+            is_hidden = result.status in {*NOT_SHOWN, NOT_FOUND}
+            return Reading() if is_hidden else Reading(broken=f"could not be read: {result.error}")
 
-        engine.share(run_ids, read_score)
-        scores = [read[run_id] for run_id in run_ids]
+        scores = engine.share(run_ids, read_score)
         if broken := next((score for score in scores if score.broken), None):
             return broken
         values = [score.value for score in scores if score.value is not None]
