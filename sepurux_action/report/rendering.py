@@ -70,10 +70,12 @@ def _one_line(report: Report) -> str:
 
 def _render(say: View, name: str) -> str:
     """Return what a template renders; of one that cannot be used one line, because it must not hide the result."""
-    many = len(say.report.gates) > view.MANY_GATES
+    count = len(say.report.gates)
     try:
         template = _environment(TEMPLATES, as_markdown=say.as_markdown).get_template(name)
-        return template.render(report=say.report, place=say.place, say=say, many=many)
+        return template.render(
+            report=say.report, place=say.place, say=say, several=count > 1, many=count > view.MANY_GATES
+        )
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         line = _one_line(say.report)
         return markdown.escaped(line, longest=MAX_LINE_LENGTH) if say.as_markdown else line
@@ -138,7 +140,6 @@ _FILTERS: dict[str, Callable[..., object]] = {
     "duration": wording.duration,
     "percent": wording.percent,
     "unescaped": Markdown,
-    # of Markdown
     "state": state_of,
     "page": page_of,
     "code": code,
@@ -149,7 +150,7 @@ _FILTERS: dict[str, Callable[..., object]] = {
     "strong": markdown.strong,
     "text": markdown.escaped,
     "values": _values,
-    # of a plain text
     "groups": groups,
+    "short": lambda text, most: json_reader.shorten(json_reader.printable(text), most),
     "ljust": lambda text, width: Markdown(json_reader.printable(text).ljust(width)),
 }

@@ -21,14 +21,7 @@ from sepurux_action.evaluation.gate_numbers import DROP, Check, Scenario
 from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import Results
 from sepurux_action.evaluation.runs import Decision, Rule, Run, worst_of
-from sepurux_action.report.thresholds import (
-    BY_DECISION,
-    Row,
-    State,
-    is_final,
-    rows_of_table,
-    written,
-)
+from sepurux_action.report.thresholds import BY_DECISION, Row, State, is_final, rows_of_table, written
 
 SHORT_SHA = 7  # digits, as GitHub shows a commit
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name shows whose it is, so the start is cut
@@ -158,8 +151,6 @@ class GateFacts:
             return ()
         return tuple(command_lines(gate, self.context.base_url_host))
 
-    # -- thresholds ---------------------------------------------------------------------------------------------------
-
     @property
     def base_results(self) -> Results:
         return self.context.base_results.get(self.name, ())
@@ -176,16 +167,12 @@ class GateFacts:
 
     @property
     def missed(self) -> tuple[Check, ...]:
-        if not is_final(self.result):
-            return ()
-        return self.result.missed
+        return self.result.missed if is_final(self.result) else ()
 
     @property
     def only_missed(self) -> str:
         """Return the setting of the only threshold that is missed, '' if none is, or several are."""
-        if len(self.missed) != 1:
-            return ""
-        return self.missed[0].threshold
+        return self.missed[0].threshold if len(self.missed) == 1 else ""
 
     @property
     def needed_rate(self) -> float | None:
@@ -208,8 +195,6 @@ class GateFacts:
     def rate(self, rate: float | None) -> str:
         """Return a pass rate as text, '' if it is unknown."""
         return written(self.result.gate, PASS_RATE, rate)
-
-    # -- what failed --------------------------------------------------------------------------------------------------
 
     @cached_property
     def failures(self) -> Failures:
@@ -261,33 +246,31 @@ class GateFacts:
     @cached_property
     def recordings(self) -> Mapping[str, Sequence[AbstractSet[object]]]:
         """Return what failed in each recording of a scenario, by its name."""
-        every = ((each.name, run.failures) for each in self.result.scenarios for run in each.recordings)
-        return grouped((name, {replace(each, trace_id="").alike for each in failures}) for name, failures in every)
+        every = ((each.name, groups(run.failures)) for each in self.result.scenarios for run in each.recordings)
+        return grouped((name, {each.alike for each in failures}) for name, failures in every)
 
     @cached_property
     def scenarios_by_failure(self) -> Mapping[object, Sequence[Scenario]]:
         """Return the scenarios that failed, the worst first, by what their failures have in common."""
-        failed = [each for each in self.result.scenarios if each.failed]
-        alike = ((each, {replace(one, trace_id="").alike for one in each.failures}) for each in failed)
+        alike = ((each, {one.alike for one in groups(each.failures)}) for each in self.result.scenarios if each.failed)
         return grouped((key, each) for each, keys in alike for key in keys)
 
     @cached_property
     def in_scenarios(self) -> str:
         """Return in how many of several scenarios something failed, '' if it is not known."""
         every, count = self.result.scenarios, self.result.value(SCENARIOS)
-        failed = [each for each in every if each.failed]
+        failed = sum(each.failed for each in every)
         if not failed or count is None or count < max(2, len(every)):
             return ""
-        of_all = f"{len(failed)} of {wording.pluralize(count, 'scenario')}"
-        if any(each.incomplete and not each.failed for each in every):
-            return f"in at least {of_all}"
-        return f"in {of_all}"
+        least = "at least " if any(each.incomplete and not each.failed for each in every) else ""
+        return f"in {least}{failed} of {wording.pluralize(count, 'scenario')}"
 
     @cached_property
     def below(self) -> tuple[Scenario, ...]:
         """Return the scenarios whose pass rate is below `min_scenario_pass_rate`, the lowest first."""
-        low = (each for each in self.result.known_scenarios if each.low)
-        return tuple(sorted(low, key=lambda each: each.rate or 0))
+        return tuple(
+            sorted((each for each in self.result.known_scenarios if each.low), key=lambda each: each.rate or 0)
+        )
 
     @cached_property
     def scenarios(self) -> tuple[Scenario, ...]:
@@ -358,9 +341,7 @@ def state_of(scenario: Scenario) -> State:
 
 def page_of(scenario: Scenario) -> str:
     """Return the address of a scenario's run at Sepurux: of several recordings the worst one's; '' if unknown."""
-    if not scenario.recordings:
-        return ""
-    return worst_of(scenario.recordings).dashboard_url
+    return worst_of(scenario.recordings).dashboard_url if scenario.recordings else ""
 
 
 def _undecided(scenario: Scenario) -> Run | None:
@@ -419,20 +400,13 @@ def build_report(results: Sequence[GateDecision], context: Context) -> Report:
         return not result.blocks, gate.state.rank, result.decision.rank, is_safe, math.inf if rate is None else rate
 
     gates = (GateFacts(result=result, context=context) for result in results)
-    named = grouped(
-        dict.fromkeys(
-            (note, result.gate.name)
-            for result in results
-            for note in (*result.notes, *(run.note for run in result.runs if run.note))
-        )
-    )
+    noted = ((each, (*each.notes, *(run.note for run in each.runs if run.note))) for each in results)
+    named = grouped(dict.fromkeys((note, each.gate.name) for each, notes in noted for note in notes))
     notes = (Note(note, tuple(names) if len(names) < len(results) else ()) for note, names in named.items())
     return Report(context=context, gates=tuple(sorted(gates, key=severity)), notes=tuple(notes))
 
 
 def shortened(report: Report) -> Report:
     """Return a report that takes little time to write: it leaves out what failed and the history."""
-    gates = tuple(
-        GateFacts(result=without_failures(gate.result), context=report.context, short=True) for gate in report.gates
-    )
+    gates = tuple(replace(gate, result=without_failures(gate.result), short=True) for gate in report.gates)
     return replace(report, gates=gates, notes=(), short=True)

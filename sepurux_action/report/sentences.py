@@ -1,12 +1,9 @@
-"""The title of a report, the headings of its parts, and remarks that limit what a result says, or add to it.
-
-Comment, summary, annotation, and log use these sentences.
-"""
+"""The title of a report, the headings of its parts, and remarks, as all places use them."""
 
 import re
 from collections.abc import Iterator, Sequence
 
-from sepurux_action.common import json_reader, wording
+from sepurux_action.common import wording
 from sepurux_action.common.wording import capitalized, joined, optional
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.failures import Failure
@@ -25,7 +22,6 @@ _CLAUSE = re.compile(r"""(?P<first>(?:`[^`]*`|"(?:[^"\\]|\\.)*"|.)*?)(?: \(|: |$
 MAX_HEADLINE_LENGTH = 150  # characters; the alert shows a longer one
 MOST_NAMED = 3  # gates that a title or a paragraph names, scenarios in a remark, or tools of one
 MOST_SCENARIOS = 10  # of one failure in a summary
-MAX_SEVERITY_LENGTH = 24  # characters
 RECORD = ("Record traces in the workflow", "record-traces.md#record-in-the-workflow")
 CHECK_RECORDING = ("Check what your recording contains", "record-traces.md#what-a-recording-must-contain")
 
@@ -53,10 +49,7 @@ def ending(say: View, gate: GateFacts) -> Markdown:
 
 
 def headline(gate: GateFacts) -> str:
-    """Return why a gate was not evaluated, without what stands in brackets or after a colon; '' if it was.
-
-    It is '' too if it is too long for a title.
-    """
+    """Return why a gate was not evaluated, up to a bracket or a colon; '' if it was, or for what is too long."""
     if gate.result.rule not in {Rule.NOT_POLLED, Rule.OUTAGE}:
         return ""
     first = _CLAUSE.sub(r"\g<first>", gate.result.detail, count=1).removesuffix(".")
@@ -64,39 +57,33 @@ def headline(gate: GateFacts) -> str:
 
 
 def missed(say: View, gate: GateFacts) -> Markdown:
-    """Return what a gate misses, for a title: the first two thresholds, and how many others.
-
-    Unsafe attempts are among the first two, because of their place in METRICS.
-    """
+    """Return what a gate misses, for a title: the first two thresholds, and how many others."""
     phrases = [_phrase(say, gate, row) for row in gate.rows if row.state is State.FAILED]
     if not phrases:
         return say.value(metrics.summary(gate.result.numbers) if gate.result.recorded else "")
     if len(phrases) > MOST_NAMED:
         phrases[2:] = [say("{more} more thresholds", more=len(phrases) - 2)]
-    *first, last = phrases
-    before = ", ".join(first)
+    before = ", ".join(phrases[:-1])
     if "," in before:
         before += ","
-    return Markdown(joined(" and ", before, last))
+    return Markdown(joined(" and ", before, phrases[-1]))
 
 
 def _phrase(say: View, gate: GateFacts, row: Row) -> Markdown:
     """Return what misses a threshold: `72.0% passed, 85.0% needed`."""
-    metric, value = row.metric, row.check.value
+    metric, value, limit = row.metric, row.check.value, row.check.limit
     if metric is None:
         return say("{names} not covered", names=say.listed(row.check.lacking, "and"))
     if row.drop:
-        reached = metric.reached_by(gate.result.value(metric) or 0, row.check.limit)
-        below = "{reached}, {points} points below {base}"
-        return say(below, reached=reached, points=row.drop.actual)
+        reached = metric.reached_by(gate.result.value(metric) or 0, limit)
+        return say("{reached}, {points} points below {base}", reached=reached, points=row.drop.actual)
     if metric is metrics.LOWEST_SCENARIO and gate.below:
         lowest, *others = gate.below
-        needed, name = metric.write(row.check.limit, value), say.code(lowest.name) or say("no name")
-        more = wording.pluralize(len(others), "other scenario")
+        needed, name = metric.write(limit, value), say.code(lowest.name) or say("no name")
         if others:
+            more = wording.pluralize(len(others), "other scenario")
             return say("{name} and {more} passed less than {needed}", name=name, more=more, needed=needed)
         return say("{name} passed {rate}, {needed} needed", name=name, rate=row.check.actual, needed=needed)
-    limit = row.check.limit
     reached, needed = metric.reached_by(value or 0, limit), metric.write(limit, value or 0)
     if not metric.less_is_better:
         reached += f", {needed} needed"
@@ -157,9 +144,6 @@ def heading(say: View, gate: GateFacts, section: Section) -> Markdown:
     return say.paragraph(say(section.origin.value[bool(say.report.context.base_ref)]), scenarios)
 
 
-# -- remarks ----------------------------------------------------------------------------------------------------------
-
-
 def of_report(say: View) -> Iterator[Markdown]:
     """Yield which gates evaluate what a push does not change, and which scenarios do nothing or are missing."""
     one, detailed = len(say.report.gates) == 1, [gate for gate in say.report.gates if gate.detailed]
@@ -189,23 +173,20 @@ def of_report(say: View) -> Iterator[Markdown]:
 
 def of_numbers(say: View, gate: GateFacts) -> Iterator[Markdown]:
     """Yield what a drop means that does not count."""
-    for check in gate.result.checks:
-        if check.state is CheckState.WITHIN_RANGE:
-            values, between = values_of(gate.base_results, PASS_RATE), Markdown("")
-            if values:
-                lowest, highest = (PASS_RATE.write(end(values), None) for end in (min, max))
-                between = say(": {lowest} to {highest}", lowest=lowest, highest=highest)
-            dropped = (
-                "⚠️ The pass rate dropped, but the last results on {base} vary as much{between}. This does not block."
-            )
-            yield say(dropped, between=between)
-    if any(check.state is CheckState.NOT_COMPARED for check in gate.result.checks):
-        results = len(values_of(gate.base_results, PASS_RATE))
+    states, results = {check.state for check in gate.result.checks}, values_of(gate.base_results, PASS_RATE)
+    if CheckState.WITHIN_RANGE in states:
+        between = Markdown("")
+        if results:
+            lowest, highest = (PASS_RATE.write(end(results), None) for end in (min, max))
+            between = say(": {lowest} to {highest}", lowest=lowest, highest=highest)
+        dropped = "⚠️ The pass rate dropped, but the last results on {base} vary as much{between}. This does not block."
+        yield say(dropped, between=between)
+    if CheckState.NOT_COMPARED in states:
         few = "⏳ The drop is not compared yet: {base} has {results} of the {least} results that this needs."
         run = say("Run the gate on pushes to {base}")
         page = say.page(run, "noisy-agents.md#blocking-only-what-gets-worse")
         folder = say.when(say.report.context.on_command_line, "They are kept in `--baseline-dir`.")
-        yield say.paragraph(say(few, results=results, least=MIN_RESULTS), folder, page)
+        yield say.paragraph(say(few, results=len(results), least=MIN_RESULTS), folder, page)
 
 
 def steps(say: View, sections: Sequence[Section]) -> Markdown:
@@ -215,28 +196,20 @@ def steps(say: View, sections: Sequence[Section]) -> Markdown:
         meanings = [say("`-` only on {base}"), say("`+` only here")]
     if ">" in marks:
         meanings.append(say("`>` failed"))
-    what = "Recorded steps, numbered by event: {meanings}."
-    return say.when(lines, what, meanings=Markdown(", ".join(meanings)))
+    return say.when(lines, "Recorded steps, numbered by event: {meanings}.", meanings=Markdown(", ".join(meanings)))
 
 
 def old_traces(say: View, gate: GateFacts) -> Markdown:
     if not gate.old_traces:
         return Markdown("")
-    first, *others = gate.old_traces
-    sentence = "⚠️ {first} was recorded before commit {commit}, so it does not show what this commit's agent does."
+    first, *others = map(say.code, gate.old_traces)
+    traces, they_do = say("{first} was", first=first), "it does"
     if others:
-        sentence = (
-            "⚠️ {first} and {others} were recorded before commit {commit}, so they do not show what this commit's agent"
-            " does."
-        )
-    more, commit = wording.pluralize(len(others), "other"), say.code(say.report.context.commit[:SHORT_SHA])
-    return say.paragraph(say(sentence, first=say.code(first), others=more, commit=commit), say.page(*RECORD))
-
-
-def kind_of_failure(say: View, gate: GateFacts, failure: Failure) -> Markdown:
-    severity = json_reader.shorten(json_reader.printable(failure.severity), MAX_SEVERITY_LENGTH)
-    what = type_of_failure(say, gate, failure)
-    return say.paragraph(say.bold("{severity}", severity=severity or "no severity"), what)
+        more = wording.pluralize(len(others), "other")
+        traces, they_do = say("{first} and {more} were", first=first, more=more), "they do"
+    sentence = "⚠️ {traces} recorded before commit {commit}, so {they_do} not show what this commit's agent does."
+    commit = say.code(say.report.context.commit[:SHORT_SHA])
+    return say.paragraph(say(sentence, traces=traces, commit=commit, they_do=they_do), say.page(*RECORD))
 
 
 def type_of_failure(say: View, gate: GateFacts, failure: Failure, *, named: bool = True) -> Markdown:
@@ -289,9 +262,13 @@ def compared(say: View, gate: GateFacts, failure: Failure) -> Markdown:
         clauses.append(f"in {failed} of {len(recordings)} recordings")
     if of := failure.on_base:
         on_base = say.when(say.report.context.base_ref, "on {base}")
-        last, some = f"the last {of.results} results", f"{of.having} of the last {of.results} results"
+        last, some, none = (
+            f"the last {of.results} results",
+            f"{of.having} of the last {of.results} results",
+            "in none of",
+        )
         if of.results == 1:
-            last = some = "the last result"
+            last, some, none = "the last result", "the last result", "not in"
         if of.having and of.here > of.most:
             each = " for each recording" if recordings[1:] else ""
             there = joined(" ", f"at most {of.most:.10g}", on_base or Markdown("before"))
@@ -299,7 +276,6 @@ def compared(say: View, gate: GateFacts, failure: Failure) -> Markdown:
         elif of.having:
             clauses.append(joined(" ", f"such failures are in {some}", on_base))
         else:
-            none = "not in" if of.results == 1 else "in none of"
             clauses.append(joined(" ", f"{none} {last}", on_base))
     if not clauses:
         return Markdown("")

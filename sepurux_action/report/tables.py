@@ -1,30 +1,17 @@
-"""The tables of a report, in Markdown and in columns for a log and a terminal, and the chart.
-
-A cell is text, which a writer escapes, or Markdown.
-"""
+"""The tables of a report, in Markdown and in columns of text, and the chart. A writer escapes cells that are text."""
 
 import json
 import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from sepurux_action.common import json_reader, wording
 from sepurux_action.common.wording import joined
+from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import summarize
 from sepurux_action.evaluation.gate_numbers import Scenario
-from sepurux_action.evaluation.metrics import (
-    LISTED,
-    LOWEST_SCENARIO,
-    METRICS,
-    MUTATION_CATEGORIES,
-    NOT_KNOWN,
-    PASS_RATE,
-    SCENARIOS,
-    UNSAFE_ATTEMPTS,
-    Unit,
-)
+from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN, PASS_RATE, Unit
 from sepurux_action.evaluation.published_result import Result, median
 from sepurux_action.report.markdown import NBSP, Markdown, as_markdown, code, escaped, link, strong
 from sepurux_action.report.report import SHORT_SHA, GateFacts, state_of
@@ -73,9 +60,6 @@ def base(branch: str) -> Markdown:
     return code(branch) if heading == branch else Markdown(heading)
 
 
-# -- thresholds -------------------------------------------------------------------------------------------------------
-
-
 def thresholds(gate: GateFacts) -> Markdown:
     alignment, rows = "<>>", []
     for row in gate.shown_rows:
@@ -103,9 +87,6 @@ def threshold_columns(gate: GateFacts) -> list[Markdown]:
             what.append("does not block")
         rows.append((f"{row.state.mark} {row.check.label}", row.check.actual, joined("; ", *what)))
     return _columns("<><", rows)
-
-
-# -- gates ------------------------------------------------------------------------------------------------------------
 
 
 def gates(every: Sequence[GateFacts], *, linked: bool) -> Markdown:
@@ -164,13 +145,12 @@ def gate_columns(every: Iterable[GateFacts]) -> list[Markdown]:
 
 def other_numbers(gate: GateFacts) -> Sequence[str]:
     """Return the reported numbers without a threshold, the counts first."""
-    elsewhere = {MUTATION_CATEGORIES, SCENARIOS, LOWEST_SCENARIO, *(row.metric for row in gate.rows)}
-    others = sorted((each for each in METRICS if each not in elsewhere), key=lambda each: each.unit is not Unit.INTEGER)
+    elsewhere = [metrics.MUTATION_CATEGORIES, metrics.SCENARIOS, metrics.LOWEST_SCENARIO]
+    elsewhere += [row.metric for row in gate.rows if row.metric]
+    others = [each for each in metrics.METRICS if each not in elsewhere]
+    others.sort(key=lambda each: each.unit is not Unit.INTEGER)
     known = ((metric, gate.result.value(metric)) for metric in others)
     return [metric.with_noun(value) for metric, value in known if value is not None]
-
-
-# -- scenarios --------------------------------------------------------------------------------------------
 
 
 def worse_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> list[Markdown]:
@@ -188,7 +168,7 @@ def scenario_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> list[Mar
     rows = []
     for each in scenarios:
         others = []
-        if unsafe := each.value(UNSAFE_ATTEMPTS):
+        if unsafe := each.value(metrics.UNSAFE_ATTEMPTS):
             others.append(f"{wording.count(unsafe)} unsafe")
         if each.recordings[1:]:
             others.append(wording.pluralize(len(each.recordings), "recording"))
@@ -199,59 +179,50 @@ def scenario_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> list[Mar
     return _columns(("<", ">6", "<"), rows)
 
 
-# -- numbers over time -------------------------------------------------------------------------------------------------
+def history(gate: GateFacts) -> list[tuple[Result, int]]:
+    """Return the results, each with how many of the base it is of: of this commit, the base, and the base's median.
 
-
-class Past(NamedTuple):
-    """The result of one commit. `here`: the evaluated one. `base`: the number of results of the base that it is of."""
-
-    commit: str
-    result: Result
-    here: bool = False
-    base: int = 0
-
-
-def history(gate: GateFacts) -> list[Past]:
-    """Return the results of this commit and of the base, the newest first; [] if there is one."""
+    The newest comes first. It is [] if there is no result of the base.
+    """
     results = gate.base_results
-    rows = [Past(gate.context.commit, summarize(gate.result), here=True)]
-    rows += [Past(each.commit, each, base=1) for each in results]
+    if not (gate.detailed and results):
+        return []
+    rows = [(replace(summarize(gate.result), commit=gate.context.commit), 0), *((each, 1) for each in results)]
     if len(results) > 1:
         medians = ((metric.name, median(results, metric)) for metric in LISTED)
         numbers = {name: median for name, median in medians if median is not None}
-        rows.append(Past("", replace(results[0], numbers=numbers), base=len(results)))
-    return rows if gate.detailed and rows[1:] else []
+        rows.append((replace(results[0], commit="", numbers=numbers), len(results)))
+    return rows
 
 
-def commits(rows: Iterable[Past], gate: GateFacts) -> Markdown:
+def commits(rows: Iterable[tuple[Result, int]], gate: GateFacts) -> Markdown:
     lines, branch = [], base(gate.context.base_ref)
-    for row in rows:
-        symbol, name = BY_DECISION[row.result.decision].symbol, code(row.commit[:SHORT_SHA])
-        if row.here:
+    for result, of_base in rows:
+        name = code(result.commit[:SHORT_SHA])
+        if not of_base:
             name = strong(name)
-        elif not row.commit:  # on a command line
+        elif not result.commit:  # on a command line
             name = branch
         else:
-            name = link(name, gate.context.page(f"/commit/{row.commit[:LINKED_SHA]}"))
-            if row.base and gate.context.base_ref:
+            name = link(name, gate.context.page(f"/commit/{result.commit[:LINKED_SHA]}"))
+            if gate.context.base_ref:
                 name = Markdown(f"{branch} {name}")
-        commit = Markdown(f"{symbol}{NBSP}{name}")
-        if row.base > 1:
-            commit = Markdown(f"{branch}, median of {row.base}")
-        numbers = (written(gate.result.gate, metric, row.result.value(metric)) for metric in LISTED)
+        commit = Markdown(f"{BY_DECISION[result.decision].symbol}{NBSP}{name}")
+        if of_base > 1:
+            commit = Markdown(f"{branch}, median of {of_base}")
+        numbers = (written(gate.result.gate, metric, result.value(metric)) for metric in LISTED)
         lines.append((commit, *(number or NOT_KNOWN for number in numbers)))
     names = (each.published.removeprefix("{} ") if each.unit is Unit.INTEGER else each.noun for each in LISTED)
     return _table("<" + ">" * len(LISTED), ("Commit", *(name.capitalize() for name in names)), lines)
 
 
 def chart(gate: GateFacts) -> Markdown:
-    """Return the pass rates and the required rate as two lines (https://mermaid.js.org/syntax/xyChart.html), or ''.
+    """Return the pass rates, the oldest first, and the required rate as two lines, or ''.
 
-    The results of the base come first, then those of the commits, the oldest first.
+    Source: https://mermaid.js.org/syntax/xyChart.html.
     """
-    rows = sorted((row for row in reversed(history(gate)) if row.commit), key=lambda row: not row.base)
-    rates = [(row.commit[:SHORT_SHA], row.result.value(PASS_RATE)) for row in rows]
-    points = [(commit, rate * 100) for commit, rate in rates if rate is not None]
+    rates = [(result.commit[:SHORT_SHA], result.value(PASS_RATE)) for result, _ in reversed(history(gate))]
+    points = [(commit, rate * 100) for commit, rate in rates if commit and rate is not None]
     if len(points) < MIN_CHART_POINTS:
         return Markdown("")
     drawn = [[value for _, value in points]]
