@@ -7,7 +7,7 @@ from sepurux_action.common.wording import capitalized, optional
 from sepurux_action.config.options import REVIEWERS
 from sepurux_action.evaluation.decision import Reason, Refusal
 from sepurux_action.evaluation.gate_numbers import REQUIRED_CATEGORIES
-from sepurux_action.evaluation.metrics import SCENARIOS, sent_limits
+from sepurux_action.evaluation.metrics import PASS_RATE, SCENARIOS, sent_limits
 from sepurux_action.evaluation.published_result import values_of
 from sepurux_action.evaluation.runs import UNEXPLAINED_FAIL, Decision, Rule
 from sepurux_action.report import tables
@@ -30,16 +30,10 @@ def consequence(say: View) -> list[Markdown]:
     if report.gates[1:]:
         if report.acting:
             return list(_of_several(say))
-        who = [
-            say(
-                "{who} approved {gate}.",
-                who=say.listed(each.result.approval.approved_by, "and"),
-                gate=say.code(each.name),
-            )
-            for each in report.not_passed
-            if each.result.approval
-        ]
-        return [say.paragraph(say.bold("Not blocking."), *who)]
+        approvals = ((gate.name, gate.result.approval) for gate in report.not_passed)
+        approved = ((say.code(name), say.listed(each.approved_by, "and")) for name, each in approvals if each)
+        by = (say("{who} approved {gate}.", who=who, gate=gate) for gate, who in approved)
+        return [say.paragraph(say.bold("Not blocking."), *by)]
     [gate] = report.gates
     if not gate.result.blocks:
         return [what_follows(say, gate)]
@@ -117,8 +111,7 @@ def what_follows(say: View, gate: GateFacts) -> Markdown:
             return say.paragraph(approved, say("The failure does not block."), because, attempts)
         not_blocking, setting = say.bold("Not blocking"), say("({setting}).", setting=say.code(gate.effect))
         would = say.when(gate.failed, "With {stage} this would block.", stage=say.code("hard"))
-        to_do = fix(say, gate, "the") if gate.failed else NOTHING
-        return say.paragraph(not_blocking, setting, would, because, to_do)
+        return say.paragraph(not_blocking, setting, would, because, fix(say, gate, "the") if gate.failed else NOTHING)
     if gate.result.needs_approval:
         return say.paragraph(_explanation(say, gate), approvers(say, [gate]))
     if not gate.failed:
@@ -161,9 +154,8 @@ def reported_pass(gate: GateFacts) -> str:
     if gate.result.rule is not Rule.THRESHOLD_MISSED:
         return ""
     if gate.result.gate.has_several_traces:
-        if any(run.decision is not Decision.PASS for run in gate.result.runs):
-            return ""
-        return "Sepurux reported a pass for each trace alone."
+        all_passed = all(run.decision is Decision.PASS for run in gate.result.runs)
+        return "Sepurux reported a pass for each trace alone." if all_passed else ""
     sent = sent_limits(gate.result.gate)
     if any(check.threshold in sent for check in gate.missed):
         return "Sepurux itself reported a pass, although this number misses the threshold."
@@ -191,9 +183,6 @@ def remedy(say: View, gate: GateFacts, *others: GateFacts) -> Markdown:
     linked = others or "Sepurux run" in gate.result.hint  # in the table, or by the hint
     see = say.when(say.as_markdown and gate.dashboard and not linked, "See the {run}.", run=say.run(gate))
     return say.paragraph(say.prose(happened, gate), say.prose(gate.result.hint, gate), see)
-
-
-# -- what to fix -------------------------------------------------------------------------------------------------------
 
 
 def evidence(say: View, gate: GateFacts) -> Markdown:
@@ -224,10 +213,9 @@ def fix(say: View, gate: GateFacts, whose: str) -> Markdown:
         what = "the scenario that got worse" if worse == 1 else f"the {worse} scenarios that got worse"
         to_fix = say("Fix {what}{push}.", what=what if worse else "what got worse")
     elif what and all(each.on_base and not each.is_new for each in gate.failures):
-        also = "Such failures are on {base} too. Fix all {count}{push}."
+        to_fix = say("Such failures are on {base} too. Fix all {count}{push}.", count=count)
         if count == 1:
-            also = "Failures of this kind are on {base} too. Fix it{push}."
-        to_fix = say(also, count=count)
+            to_fix = say("Failures of this kind are on {base} too. Fix it{push}.")
     return say.paragraph(allowed_drops(say, gate), to_fix, lacking, evidence(say, gate))
 
 
@@ -261,20 +249,15 @@ def _counted(gates: Sequence[GateFacts]) -> str:
 
 
 def allowed_drops(say: View, gate: GateFacts) -> Markdown:
-    """Return what a drop means that blocks: `3.0 points are allowed, and each of the last results is higher`."""
-    sentences = []
-    for row in gate.rows:
-        if row.drop and row.metric:
-            results = len(values_of(gate.base_results, row.metric))
-            last = say.when(results, "the last {results} results on {base}", results=results)
-            last = last or say("the results on {base} that it was compared with")
-            points = row.drop.required.removeprefix("≤ ")
-            higher = "{points} points are allowed, and each of {last} is higher."
-            sentences.append(say(higher, points=points, last=last))
-    return say.paragraph(*sentences)
-
-
-# -- approvals --------------------------------------------------------------------------------------------------------
+    """Return what a drop means that blocks."""
+    drop = next((row.drop for row in gate.rows if row.drop), None)
+    if drop is None:
+        return NOTHING
+    results = len(values_of(gate.base_results, PASS_RATE))
+    last = say.when(results, "the last {results} results on {base}", results=results)
+    last = last or say("the results on {base} that it was compared with")
+    points = drop.required.removeprefix("≤ ")
+    return say("{points} points are allowed, and each of {last} is higher.", points=points, last=last)
 
 
 def approvers(say: View, gates: Sequence[GateFacts]) -> Markdown:
@@ -293,9 +276,8 @@ def approvers(say: View, gates: Sequence[GateFacts]) -> Markdown:
         who = say("{any} with write access except the author", any="anyone" if looked else "Anyone")
     if looked:
         runs = [tables.link_to_run(say.code(gate.name), gate.dashboard, gate) for gate in gates if gate.dashboard]
-        run = say.when(say.as_markdown and runs, " ({runs})", runs=Markdown(", ".join(runs[:MOST_NAMED])))
-        if not gates[1:]:
-            run = say.when(say.as_markdown and runs, " ({run})", run=say.run(gates[0]))
+        links = Markdown(", ".join(runs[:MOST_NAMED])) if gates[1:] else say.run(gates[0])
+        run = say.when(say.as_markdown and runs, " ({links})", links=links)
         what = optional("the {}", _counted(gates)) or "what failed"
         look = say("Look at {what}{run}. Then ", what=what, run=run)
     files = say.link("review", f"{say.report.context.pull_request_url}/files")

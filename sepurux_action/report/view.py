@@ -1,8 +1,6 @@
-"""What a report shows in one place, and how it writes it.
+"""What a report shows in one place, how much of it, and how it writes names, links, and sentences.
 
-`View` has what to show, how much of it, and how names, links, and sentences are written: as Markdown in a comment or a
-summary, as plain text in a log. A comment is shortened in a fixed order and says so. Source:
-docs/configuration.md#statuses-and-comments.
+Source: docs/configuration.md#statuses-and-comments.
 """
 
 from collections import Counter
@@ -39,12 +37,9 @@ SUMMARY_BYTES = 1024 * 1024 - 1  # GitHub drops a step's summary of more than 1 
 MANY_GATES = 8  # with more gates, only those that did not pass have a row
 MANY_GATES_CHARACTERS = 8_000  # of a comment on many gates, unless more than MANY_GATES need someone to act
 
-
 # How many items a report shows: in a comment, in a summary, and then at most in each of four versions, which first have
-# shorter lists, then no details, short lists of what title and alert do not say, and no sections of single gates. Of
-# each gate, these are groups of `failures` (or of each scenario) and of those with `steps`, `scenarios`, `tools`,
-# and 1 for a chart. Of the whole report, `gates` of the table and in sentences, `sections`
-# about one gate, gates with `details`, `changes` of the policy, `notes`, and `problems`.
+# shorter lists, then no details, short lists of what title and alert do not say, and no sections of single gates. The
+# first five are of each gate: groups of `failures` (or of each scenario), those with `steps`, ..., and 1 for a chart.
 _LIMITS = {
     "failures": (3, 1_000, 20, 3, 1, 0),
     "steps": (3, 1_000, 20, 3, 0, 0),
@@ -113,8 +108,6 @@ class View:
     def as_markdown(self) -> bool:
         return self.place in {"comment", "summary"}
 
-    # -- names, links, and sentences ----------------------------------------------------------------------------------
-
     def value(self, value: object) -> Markdown:
         if self.as_markdown:
             return markdown.as_markdown(value)
@@ -130,15 +123,11 @@ class View:
         return markdown.strong(said) if self.as_markdown else said
 
     def link(self, label: str, url: str) -> Markdown:
-        if self.as_markdown:
-            return markdown.link(Markdown(label), url)
-        return Markdown(label)
+        return markdown.link(Markdown(label), url) if self.as_markdown else Markdown(label)
 
     def page(self, label: str, page: str) -> Markdown:
         """Return a sentence that links a page of the documentation; '' in plain text."""
-        if self.as_markdown:
-            return Markdown(f"{self.link(label, DOCS + page)}.")
-        return Markdown("")
+        return Markdown(f"{self.link(label, DOCS + page)}." if self.as_markdown else "")
 
     def run(self, gate: GateFacts) -> Markdown:
         """Return the link to a gate's run in Sepurux, with the name of a host that is not that of `base_url`."""
@@ -199,8 +188,6 @@ class View:
             return on_command_line(json_reader.printable(text))
         return in_workflow(text)
 
-    # -- what is shown ------------------------------------------------------------------------------------------------
-
     def first(self, items: Sequence[T], limit: str) -> Part[T]:
         most = self.limits[limit]
         return Part(items[:most], max(0, len(items) - most))
@@ -218,11 +205,11 @@ class View:
     @property
     def going_on(self) -> Part[tuple[GateFacts, str]]:
         """Return the addresses or ids of the CI runs that a signal left, and how many may have been started."""
-        runs = [(gate, run) for gate in self.report.gates for run in gate.result.runs]
-        left = [(gate, run) for gate, run in runs if run.rule is Rule.CANCELED]
-        known = [(gate, run.dashboard_url or run.batch_id or run.run_id) for gate, run in left]
+        every = ((gate, run) for gate in self.report.gates for run in gate.result.runs)
+        runs = [(gate, run) for gate, run in every if run.rule is Rule.CANCELED]
+        known = [(gate, run.dashboard_url or run.batch_id or run.run_id) for gate, run in runs]
         shown = [(gate, name) for gate, name in known if name]
-        return Part(shown, len(left) - len(shown))
+        return Part(shown, len(runs) - len(shown))
 
     @property
     def linked(self) -> bool:
@@ -251,9 +238,8 @@ class View:
 
     def what_failed(self, gate: GateFacts) -> Sequence[Section]:
         """Return the failures of a gate by where they come from, with what else it misses in the first or last one."""
-        on_base = {each.name for each in gate.result.scenarios if each.base_rates}
-        compared, failures = gate.new is not None, dict[Origin, list[Failure]]()
-        low = dict[Origin, list[Scenario]]()
+        on_base, compared = {each.name for each in gate.result.scenarios if each.base_rates}, gate.new is not None
+        failures, low = dict[Origin, list[Failure]](), dict[Origin, list[Scenario]]()
         for each in gate.failures:
             origin = Origin.ALL
             if each.on_base:
@@ -272,8 +258,7 @@ class View:
             low.setdefault(origin, []).append(scenario)
         origins = failures.keys() | low.keys()
         last = Origin.LACKING if origins - {Origin.ALL} else Origin.ALL
-        alone = gate.scenarios and self.place == "comment"  # scenarios without a failure
-        if gate.lacking or (not origins and alone):
+        if gate.lacking or (not origins and gate.scenarios and self.place == "comment"):  # scenarios without a failure
             origins.add(last)
         sections, before = list[Section](), 0
         for origin in (each for each in Origin if each in origins):
@@ -303,10 +288,8 @@ class View:
 
     def scenarios(self, gate: GateFacts) -> Part[Scenario]:
         """Return the first scenarios that did not pass; in a comment, which lists all failures, those without one."""
-        every = gate.scenarios
-        if self.place == "comment":
-            every = tuple(each for each in every if not each.failures)
-        return self.first(every, "scenarios")
+        every = (each for each in gate.scenarios if self.place != "comment" or not each.failures)
+        return self.first(tuple(every), "scenarios")
 
     def got_worse(self, gate: GateFacts) -> Part[Scenario]:
         """Return the scenarios that explain a drop: in a comment, the five with the largest loss."""
