@@ -58,7 +58,7 @@ def _what_to_do(say: View, gate: GateFacts, whose: str = "the") -> Markdown:
 
 def _of_several(say: View) -> Iterator[Markdown]:
     report, names = say.report, say.limits["gates"]
-    waiting = grouped((gate.result.approval, gate) for gate in report.in_state(State.NEEDS_APPROVAL))
+    waiting = grouped((gate.result.approval, gate) for gate in report.gates if gate.result.needs_approval)
     others = [gate for gate in report.acting if not (gate.failed or gate.passed)]
     without_result = grouped(((gate.state, gate.result.reason, gate.result.hint), gate) for gate in others)
     groups = (_alike(say), [*waiting.values()], [*without_result.values()])
@@ -129,7 +129,7 @@ def why(say: View, gate: GateFacts) -> Markdown:
 
 def _explanation(say: View, gate: GateFacts) -> Markdown:
     """Return why a gate failed, if its thresholds do not explain it, and what to do if it misses only one of two."""
-    reason, more = "", NOTHING
+    reason, more, missed = "", NOTHING, [check.threshold for check in gate.missed]
     if unexplained(gate):
         reason = gate.result.detail or UNEXPLAINED_FAIL
         if gate.result.worst.run_id and not gate.dashboard:
@@ -137,9 +137,9 @@ def _explanation(say: View, gate: GateFacts) -> Markdown:
     elif gate.result.rule is Rule.THRESHOLD_MISSED:
         reason = gate.result.hint
     earlier = say.when(gate.result.recorded, "An earlier run evaluated this commit, and it failed.")
-    if gate.only_missed == SCENARIOS.threshold:
+    if missed == [SCENARIOS.threshold]:
         more = evidence(say, gate)
-    if gate.only_missed == REQUIRED_CATEGORIES:
+    if missed == [REQUIRED_CATEGORIES]:
         lacking = gate.missed[0].lacking
         names, it = say.listed(lacking, "and"), "it" if len(lacking) == 1 else "them"
         run = say.when(say.as_markdown and gate.dashboard, " ({run})", run=say.run(gate))
@@ -169,7 +169,8 @@ def unexplained(gate: GateFacts) -> bool:
 def explained_by_failures(gate: GateFacts) -> bool:
     """Return whether what failed is the reason, and a report or a page shows it: not one of the settings."""
     shown = gate.dashboard or gate.failures or not unexplained(gate)
-    return bool(shown) and gate.only_missed not in {SCENARIOS.threshold, REQUIRED_CATEGORIES}
+    missed = [check.threshold for check in gate.missed]
+    return bool(shown) and missed not in ([SCENARIOS.threshold], [REQUIRED_CATEGORIES])
 
 
 def remedy(say: View, gate: GateFacts, *others: GateFacts) -> Markdown:

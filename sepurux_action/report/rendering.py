@@ -10,7 +10,6 @@ import jinja2
 from sepurux_action.common import json_reader, wording
 from sepurux_action.config.settings import Change
 from sepurux_action.evaluation import metrics, published_result
-from sepurux_action.evaluation.metrics import BY_OPTION, Unit
 from sepurux_action.report import markdown, next_steps, sentences, tables, view
 from sepurux_action.report.markdown import Markdown, code, finish
 from sepurux_action.report.report import SHORT_SHA, Report, groups, page_of, state_of
@@ -30,10 +29,9 @@ def render_summary(report: Report, *, most_bytes: int = view.SUMMARY_BYTES) -> s
 
 def render_comment(report: Report, marker: str) -> str:
     """Return the comment, at most 65,000 characters: the marker and the report."""
-    most = view.COMMENT_CHARACTERS - len(f"{marker}\n")
-    rooms = [most]
+    rooms = [view.COMMENT_CHARACTERS - len(f"{marker}\n")]
     if len(report.gates) > view.MANY_GATES >= len(report.acting):
-        rooms.insert(0, min(most, view.MANY_GATES_CHARACTERS))
+        rooms.insert(0, view.MANY_GATES_CHARACTERS)
     rendered = _rendered(report, "comment", view.COMMENT_LIMITS, len, *rooms)
     return f"{marker}\n{rendered}"
 
@@ -61,9 +59,8 @@ def _rendered(report: Report, place: str, fullest: view.Limits, size: Callable[[
 def _one_line(report: Report) -> str:
     if report.problems:
         return f"Blocked: {report.problems[0]}"
-    worst, every, effect = report.gates[0], len(report.gates), "not blocking"
-    if worst.result.blocks:
-        effect = "blocked"
+    worst, every = report.gates[0], len(report.gates)
+    effect = "blocked" if worst.result.blocks else "not blocking"
     what = f"{worst.name}: {worst.result.decision}, {effect}. {worst.result.reason}"
     return f"{len(report.acting)} of {every} gates block. {what}" if every > 1 else what
 
@@ -82,9 +79,7 @@ def _render(say: View, name: str) -> str:
 
 
 class _Environment(jinja2.Environment):
-    """What a macro or a `set` block returns has been escaped already."""
-
-    concat = staticmethod(lambda parts: Markdown("".join(parts)))
+    concat = staticmethod(lambda parts: Markdown("".join(parts)))  # of a macro or a `set` block, which has escaped them
 
 
 @cache
@@ -112,12 +107,9 @@ def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
     return environment
 
 
-# -- filters: how a template writes a value ---------------------------------------------------------------------------
-
-
 def _values(change: Change) -> list[Markdown]:
     """Return both values of a setting, shortened at their common beginning so that the difference stays visible."""
-    old, new, metric, written = change.old, change.new, BY_OPTION.get(change.setting), []
+    old, new, metric, written = change.old, change.new, metrics.BY_OPTION.get(change.setting), []
     same = takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))
     start = len(list(same)) - KEPT_BEFORE
     if start > 0 and max(len(old), len(new)) > MAX_VALUE_LENGTH:
@@ -128,7 +120,7 @@ def _values(change: Change) -> list[Markdown]:
         except ValueError:
             written.append(markdown.value(text, longest=MAX_VALUE_LENGTH))
         else:
-            of_percent = metric if metric and metric.unit is Unit.FRACTION else None
+            of_percent = metric if metric and metric.unit is metrics.Unit.FRACTION else None
             written.append(Markdown(of_percent.write(number, None)) if of_percent else markdown.escaped(text))
     return written
 

@@ -170,11 +170,6 @@ class GateFacts:
         return self.result.missed if is_final(self.result) else ()
 
     @property
-    def only_missed(self) -> str:
-        """Return the setting of the only threshold that is missed, '' if none is, or several are."""
-        return self.missed[0].threshold if len(self.missed) == 1 else ""
-
-    @property
     def needed_rate(self) -> float | None:
         """Return the pass rate that is needed at least, None if that is not known."""
         rates = (row.check for row in self.rows if row.metric is PASS_RATE)
@@ -379,9 +374,6 @@ class Report:
     def blocking(self) -> tuple[GateFacts, ...]:
         """Return the gates that block, and that no approval can help."""
         return tuple(gate for gate in self.acting if not gate.result.needs_approval)
-
-    def in_state(self, state: str) -> tuple[GateFacts, ...]:
-        return tuple(gate for gate in self.gates if gate.state == state)
 
     @property
     def not_passed(self) -> tuple[GateFacts, ...]:

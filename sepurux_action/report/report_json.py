@@ -20,7 +20,7 @@ from sepurux_action.config.settings import Change
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
 from sepurux_action.evaluation.failures import OnBase
 from sepurux_action.evaluation.gate_numbers import DROP, REQUIRED_CATEGORIES, CheckState
-from sepurux_action.evaluation.metrics import BY_OPTION, HIGHEST, METRICS, PASS_RATE, PUBLISHED, Metric, Unit
+from sepurux_action.evaluation.metrics import HIGHEST, METRICS, PASS_RATE, PUBLISHED, Metric, Unit
 from sepurux_action.evaluation.published_result import Result, median
 from sepurux_action.evaluation.runs import Decision, Rule, Run
 from sepurux_action.report.report import Note, Report
@@ -32,9 +32,8 @@ MAX_LIST_LENGTH = 40_000  # characters of the ids of one kind, about 1,000 ids; 
 MAX_GATES_OUTPUT = 250_000  # characters of `gates`
 
 GIVEN = {"type": "string"}  # never null
-METRIC = {
-    "enum": [*(metric.name for metric in METRICS if metric.threshold), REQUIRED_CATEGORIES, f"{PASS_RATE.name}_drop"]
-}
+MEASURED = {metric.threshold: metric.name for metric in METRICS if metric.threshold}
+MEASURED |= {REQUIRED_CATEGORIES: REQUIRED_CATEGORIES, DROP: f"{PASS_RATE.name}_drop"}
 CONCLUSION = {"enum": ["success", "failure"]}
 RULE = {"enum": [rule.name.lower() for rule in Rule]}
 THRESHOLD = {"enum": [option.name for option in OPTIONS if SectionKind.THRESHOLDS in option.allowed_in]}
@@ -54,21 +53,12 @@ class Shape:
 def _numbers(metrics: tuple[Metric, ...], read: Callable[..., float | None]) -> Mapping[str, Any]:
     fields: dict[str, Any] = {}
     for metric in metrics:
-        schema: dict[str, object] = {
-            "type": ["integer" if metric.unit is Unit.INTEGER else "number", "null"],
-            "minimum": 0,
-        }
+        kind = "integer" if metric.unit is Unit.INTEGER else "number"
+        schema: dict[str, object] = {"type": [kind, "null"], "minimum": 0}
         if metric.unit in HIGHEST:
             schema["maximum"] = HIGHEST[metric.unit]
         fields[metric.name] = Annotated[float | None, f"{metric.label}.", schema, partial(read, metric=metric)]
     return fields
-
-
-def _measured(threshold: str) -> str:
-    """Return the name of what a threshold limits."""
-    if threshold == DROP:
-        return f"{PASS_RATE.name}_drop"
-    return threshold if threshold == REQUIRED_CATEGORIES else BY_OPTION[threshold].name
 
 
 def conclusion(blocks: object) -> str:
@@ -103,7 +93,9 @@ class Category(Shape):
 class _Threshold(Shape):
     name: Annotated[str, "The setting. A `max_` is the highest number accepted.", THRESHOLD, of("check.threshold")]
     label: Annotated[str, "Name of the metric in reports.", GIVEN, of("check.label")]
-    metric: Annotated[str, "What is measured.", METRIC, lambda row: _measured(row.check.threshold)]
+    metric: Annotated[
+        str, "What is measured.", {"enum": list(MEASURED.values())}, lambda row: MEASURED[row.check.threshold]
+    ]
     value: Annotated[float | None, "The result. Of a drop: by how much it is below `base`.", of("check.value")]
     limit: Annotated[float, "The number that is required.", {"minimum": 0}, of("check.limit")]
     state: Annotated[
@@ -153,10 +145,7 @@ class _Recording(Shape):
 
 class _ScenarioOnBase(Shape):
     results: Annotated[
-        int,
-        "Number of results of the base that have it, at most five.",
-        {"minimum": 0},
-        lambda scenario: len(scenario.base_rates),
+        int, "Number of results of the base that have it, at most five.", lambda scenario: len(scenario.base_rates)
     ]
     pass_rate: Annotated[
         float | None, "The mean pass rate of these results.", {"minimum": 0, "maximum": 1}, of("base_rate")

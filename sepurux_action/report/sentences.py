@@ -94,7 +94,7 @@ def _phrase(say: View, gate: GateFacts, row: Row) -> Markdown:
 
 def title(say: View) -> Markdown:
     report, gates = say.report, say.report.gates
-    every, blocking, waiting = len(gates), report.blocking, report.in_state(State.NEEDS_APPROVAL)
+    every, blocking, waiting = len(gates), report.blocking, [gate for gate in gates if gate.result.needs_approval]
     if report.problems:
         return say("{problems} in the settings", problems=wording.pluralize(len(report.problems), "problem"))
     if every == 1:
@@ -102,14 +102,14 @@ def title(say: View) -> Markdown:
     counts = [(len(blocking), "blocks", "block"), (len(waiting), "needs an approval", "need an approval")]
     if not report.acting:
         failed = [gate for gate in gates if gate.failed]
-        passed, skipped = report.in_state(State.PASSED), report.in_state(State.SKIPPED)
+        skipped = sum(gate.skipped for gate in gates)
         unfinished = len(report.not_passed) - len(failed)
         counts = [
             (len(failed), "failed and does not block", "failed and do not block"),
             (unfinished, "has no result and does not block", "have no result and do not block"),
         ]
         if not report.not_passed:
-            counts = [(len(passed), "passed", "passed"), (len(skipped), "skipped", "skipped")]
+            counts = [(every - skipped, "passed", "passed"), (skipped, "skipped", "skipped")]
     (first, *words), *others = [each for each in counts if each[0]]
     what = say("{first} of {every} gates {verb}", first=first, every=every, verb=words[first > 1])
     for count, *words in others:

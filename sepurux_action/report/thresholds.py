@@ -1,7 +1,4 @@
-"""The thresholds of a gate with its numbers and those of the base: the rows of a report's main table, and their states.
-
-A number of a threshold, a scenario, and a gate have a state of the same words.
-"""
+"""The thresholds of a gate with its numbers and those of the base: the rows of the main table, and their states."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -18,7 +15,7 @@ from sepurux_action.evaluation.runs import Decision, Rule
 
 
 class State(StrEnum):
-    """What a reader has to know first, in one word and with one symbol, in the order of the reader's interest.
+    """What a reader has to know first of a gate, a threshold, or a scenario, in the order of the reader's interest.
 
     `symbol` is shown in Markdown, `mark` in a log or a terminal, and `word` in a table.
     """
@@ -26,11 +23,13 @@ class State(StrEnum):
     symbol: str
     mark: str
     word: str
+    rank: int
 
     def __new__(cls, value: str, *words: str) -> Self:
         state = str.__new__(cls, value)
         state._value_ = value
         state.symbol, state.mark, state.word = words
+        state.rank = len(cls.__members__)
         return state
 
     FAILED = "failed", "❌", "✗", "failed"
@@ -41,10 +40,6 @@ class State(StrEnum):
     NOT_BLOCKING = "not_blocking", "⚠️", "✗", "failed"
     PASSED = "passed", "✅", "✓", "passed"
     SKIPPED = "skipped", "⏭️", "-", "skipped"
-
-    @property
-    def rank(self) -> int:
-        return list(State).index(self)
 
 
 BY_DECISION = {
@@ -67,9 +62,7 @@ _ORDER = list(BY_CHECK)
 
 def written(gate: Gate, metric: Metric, value: float | None) -> str:
     """Return a number with enough digits to differ from its threshold, '' if it is unknown."""
-    if value is None:
-        return ""
-    return metric.write(value, gate.limits.get(metric.threshold))
+    return "" if value is None else metric.write(value, gate.limits.get(metric.threshold))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +85,7 @@ class Row:
 
     @property
     def base_cell(self) -> str:
-        if self.base is None:
-            return ""
-        return (self.metric or SCENARIOS).write(self.base, self.check.limit)
+        return "" if self.base is None else (self.metric or SCENARIOS).write(self.base, self.check.limit)
 
 
 def is_final(result: GateDecision) -> bool:
@@ -106,14 +97,12 @@ def rows_of_checks(result: GateDecision, base_results: Results) -> tuple[Row, ..
     """Return the thresholds, and the drop as a threshold of its own, missed ones first."""
     rows, now = [], published_numbers(result.numbers, result.gate)
     for check in result.checks:
-        metric, state = metrics.BY_OPTION.get(check.threshold), State.NO_DECISION
-        base, difference = None, None
-        if is_final(result):
-            state = BY_CHECK[check.state]
-            if metric:
-                base = median(base_results, metric)
-                if base is not None and check.threshold != DROP and metric.name in now:
-                    difference = round(now[metric.name] - base, wording.MAX_DIGITS)
+        metric, base, difference = metrics.BY_OPTION.get(check.threshold), None, None
+        if metric and is_final(result):
+            base = median(base_results, metric)
+            if base is not None and check.threshold != DROP and metric.name in now:
+                difference = round(now[metric.name] - base, wording.MAX_DIGITS)
+        state = BY_CHECK[check.state] if is_final(result) else State.NO_DECISION
         rows.append(Row(check=check, state=state, base=base, difference=difference))
     return tuple(sorted(rows, key=lambda row: _ORDER.index(row.check.state)))
 
