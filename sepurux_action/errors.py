@@ -53,10 +53,9 @@ class TraceFileError(Exception):
 
 
 class EvaluationError(Exception):
-    """A run has no result. `reason` says what happened, and `hint` what to do.
+    """A run has no result. `reason` says what happened, `hint` what to do, and `detail` what a title does not show.
 
-    The decision is `error`, or `pending` if a poll succeeded, but Sepurux had not decided within the timeout. `detail`
-    is the reason without what a title shows, '' if alike.
+    The decision is `error`, or `pending` if a poll succeeded, but Sepurux had not decided within the timeout.
     """
 
     def __init__(self, reason: str, hint: str = "", *, pending: bool = False, detail: str = "") -> None:

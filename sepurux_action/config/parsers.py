@@ -10,9 +10,8 @@ from enum import StrEnum
 from functools import partial
 from typing import TypeVar
 
-from sepurux_action.common import json_reader
+from sepurux_action.common import json_reader, wording
 from sepurux_action.common.secret import Secret
-from sepurux_action.common.wording import optional
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -171,7 +170,7 @@ def parse_word(words: type[E], text: str) -> E:
     try:
         return words(text.lower())
     except ValueError:
-        raise ValueError(optional("did you mean `{}`?", similar(text, words))) from None
+        raise ValueError(wording.optional("did you mean `{}`?", similar(text, words))) from None
 
 
 parse_lines = partial(parse_names, separators="\n")

@@ -12,8 +12,7 @@ from typing import Any
 
 import yaml
 
-from sepurux_action.common import json_reader
-from sepurux_action.common.wording import optional
+from sepurux_action.common import json_reader, wording
 from sepurux_action.config import options, parsers
 from sepurux_action.config.options import BY_NAME, OPTIONS, Given, Layer, Option, SectionKind, Source
 from sepurux_action.config.settings import MAX_FILE_BYTES
@@ -210,7 +209,7 @@ class _Parser:
             if allowed is None:
                 names = [*(each.name for each in OPTIONS), VERSION_KEY, THRESHOLDS, GATES]
                 listed = ", ".join(f"`{name}`" for name in names if section in _ALLOWED[name])
-                meant = optional("did you mean `{}`?", parsers.similar(key.value, _ALLOWED))
+                meant = wording.optional("did you mean `{}`?", parsers.similar(key.value, _ALLOWED))
                 self._add(key, where, f"it is not known; {meant or f'accepted: {listed}'}")
             elif section not in allowed:
                 why = f"it belongs {' or '.join(allowed)}"

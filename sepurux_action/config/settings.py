@@ -14,7 +14,6 @@ from typing import Annotated, NamedTuple, cast
 
 from sepurux_action.common import T, json_reader, wording
 from sepurux_action.common.secret import LIKE_A_SECRET, Redactor, Secret
-from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import options, parsers
 from sepurux_action.config.options import BY_NAME, OPTIONS, CommentMode, Layer, OnOutage, Option, Source, Stage
 from sepurux_action.config.path_filter import Filter
@@ -237,7 +236,7 @@ def _read_traces(reading: "_Reading", find: TraceFinder) -> tuple[Trace, ...]:
             for problem in error.args:
                 reading.add(options.TRACE_FILE, problem)
     if len(ids) + len(files) > parsers.MAX_TRACES:
-        given = f"{len(files)} files{optional(' beside {} trace ids', len(ids))}"
+        given = f"{len(files)} files{wording.optional(' beside {} trace ids', len(ids))}"
         reading.add(options.TRACE_FILE, f"it names {given}; accepted: at most {parsers.MAX_TRACES} traces for one gate")
     return *(Trace(label=trace_id, trace_id=trace_id) for trace_id in ids), *files
 
@@ -258,7 +257,7 @@ class _Reading:
                 message = "it is no input; set it in the policy file"
                 if spelling not in BY_NAME:
                     meant = parsers.similar(spelling, known)
-                    message = f"it is not known{optional('; did you mean `{}`?', meant)}"
+                    message = f"it is not known{wording.optional('; did you mean `{}`?', meant)}"
                 problem = Problem(layer.source.label(spelling), message).redacted(self._redact)
                 self.problems.setdefault(problem, len(OPTIONS))
 
@@ -326,16 +325,16 @@ def gate_plans(policy: Layer) -> Iterator[str]:
         parts = (
             f"campaign {gate.campaign}",
             limits,
-            optional(f"{options.REQUIRED_MUTATION_CATEGORIES.name} {{}}", required),
+            wording.optional(f"{options.REQUIRED_MUTATION_CATEGORIES.name} {{}}", required),
             gate.stage,
             f"{approvers} can approve" if gate.stage is Stage.SOFT else "",
             "does not block if Sepurux is down" if gate.on_outage is OnOutage.ALLOW else "",
-            optional("only for changes of {}", gate.paths),
-            optional("flaky: {}", ", ".join(f"{name} until {day}" for name, day in gate.flaky)),
+            wording.optional("only for changes of {}", gate.paths),
+            wording.optional("flaky: {}", ", ".join(f"{name} until {day}" for name, day in gate.flaky)),
             f"waits {wording.duration(gate.timeout_s)} at most",
         )
         name = "a gate without a name" if gate.name == OF_INPUT else gate.name
-        yield f"{name}: {joined('; ', *parts)}"
+        yield f"{name}: {wording.joined('; ', *parts)}"
 
 
 @dataclass(frozen=True, slots=True)

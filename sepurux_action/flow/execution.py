@@ -31,10 +31,9 @@ from sepurux_action.host.output import Output
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What a step, or a command line, is given. The first layer overrides the others.
+    """What a step, or a command line, is given. The first layer overrides the others. `traces` makes a folder to read.
 
-    `traces` makes a folder to read from. A command line may have a policy file `config`, '' for the usual one, and
-    `write_baseline`, which adds its results to those that were kept.
+    `config` is a policy file, '' for the usual one. `write_baseline` adds the results to those that were kept.
     """
 
     layers: tuple[Layer, ...]
@@ -47,11 +46,11 @@ class Invocation:
 def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: object) -> Invocation:
     """Return the invocation by a step. No environment variable is a setting, because an earlier step can set it."""
     workspace, temporary = (environ.get(name, "") for name in ("GITHUB_WORKSPACE", "RUNNER_TEMP"))
-    base, temp = Path(workspace or working_directory()), Path(temporary) if temporary else None
+    others = [Path(temporary)] if temporary else []
     return Invocation(
         layers=(input_layer(inputs),),
         event=parse_event(environ.get("GITHUB_EVENT_NAME", ""), payload, environ),
-        traces=partial(TraceFolder, base, [*filter(None, [temp])]),
+        traces=partial(TraceFolder, Path(workspace or working_directory()), others),
     )
 
 
@@ -87,8 +86,8 @@ class Connections:
 class Execution:
     """One execution of the gate, which has `started` at a time of UTC.
 
-    `settings` are those of `read_settings`, at first without a policy. `kept` are the base's results by scenario, None
-    without a file that can be used; `kept_note` says that it was ignored.
+    `settings` are at first those without a policy. `kept` are the base's results by scenario, None without a file that
+    can be used; `kept_note` says that it was ignored.
     """
 
     invocation: Invocation

@@ -33,8 +33,7 @@ def publish(
 ) -> None:
     """Write outputs, summary, and report files, set the statuses, and write the comment; no comment after a signal.
 
-    A review changes the statuses of gates that it approved, or that lost their approval, which `record` has. `pull` is
-    the pull request as it was after the evaluation.
+    A review changes only the statuses of gates that it approved, or that lost an approval, as `record` says.
     """
     host, signals, calls, event = execution.host, execution.signals, execution.calls, execution.event
     host.set_outputs(step_outputs(results, report))

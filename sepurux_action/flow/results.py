@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from sepurux_action.common.wording import optional
 from sepurux_action.config.command_line import in_workflow, on_command_line
@@ -96,9 +97,8 @@ def find_results(execution: Execution, record: Record) -> tuple[tuple[GateDecisi
             why = f"{skip_reason}." if skip_reason else NOT_AFFECTED
             found[gate.name] = _not_run(gate, Decision.SKIPPED, why)
     to_evaluate, names = [gate for gate in gates if gate.name not in found], [gate.name for gate in gates]
-    advised = {
-        gate.name: tuple(statuses.advise(execution.calls, execution.subject, gate, names)) for gate in to_evaluate
-    }
+    advise = partial(statuses.advise, execution.calls, execution.subject, names)
+    advised = {gate.name: tuple(advise(gate)) for gate in to_evaluate}
     found |= _evaluate(execution, to_evaluate)
     results = {gate.name: _enforced(execution, found[gate.name], advised.get(gate.name, ())) for gate in gates}
     if execution.event.by_review or all(each.recorded for each in results.values()):
@@ -114,8 +114,7 @@ def _read_again(
 ) -> tuple[Sequence[GateDecision], PullRequest | None]:
     """Return what becomes of gates that did not fail, because another run published a `fail` in the meantime.
 
-    If that cannot be read, they become errors. After a signal nothing is read, and no gate passes. If every gate has a
-    `fail` of an earlier run, the comment stays as it is, so the pull request is not read for it.
+    If that cannot be read, they become errors. After a signal nothing is read, and no gate passes.
     """
     known = (each for each in results if each.rule is not Rule.RECORD_UNREAD)
     not_failed = [each for each in known if each.decision is not Decision.FAIL]
@@ -149,10 +148,9 @@ def _evaluate(execution: Execution, gates: Sequence[Gate]) -> Mapping[str, GateD
     words = in_workflow if event.name else on_command_line
     credentials = Credentials(token=settings.token, api_key=settings.api_key, source=source, words=words)
     transport = execution.connections.transport(settings.base_url, credentials, execution.host.redact)
-    metadata = {"repo": event.repository or None, "pull_request_number": event.pull_request}
     evaluation = StepEvaluation(
         compared=[(gate, _base(execution, gate)) for gate in gates],
-        metadata=metadata,
+        metadata={"repo": event.repository or None, "pull_request_number": event.pull_request},
         engine=execution.connections.engine(transport.send, execution.signals),
         output=execution.host,
         kept=is_kept(execution),

@@ -52,8 +52,7 @@ class Kind(Enum):
 class GitHubError(Exception):
     """A call to GitHub failed, which is one warning and never a decision; as a text, it is what a warning repeats.
 
-    `status` is that of the response, 0 without one. `accepted` is the header `x-accepted-github-permissions`.
-    `retry_after_s` are the seconds after which GitHub accepts the call, if it says so.
+    `status` is the response's, 0 without one. `accepted` is the header `x-accepted-github-permissions`.
     """
 
     def __init__(

@@ -1,9 +1,8 @@
 """Parses the event of a run: which commit is evaluated, and which pull request it belongs to.
 
-Sources: docs/reference.md#events; https://docs.github.com/webhooks/webhook-events-and-payloads; GITHUB_SHA and
-GITHUB_REF for each event,
-https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows; and the variables,
-https://docs.github.com/actions/reference/workflows-and-actions/variables
+Sources: docs/reference.md#events; https://docs.github.com/webhooks/webhook-events-and-payloads;
+https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows (GITHUB_SHA and
+GITHUB_REF); https://docs.github.com/actions/reference/workflows-and-actions/variables
 """
 
 import re

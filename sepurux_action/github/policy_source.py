@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sepurux_action.common import json_reader
-from sepurux_action.common.wording import joined
+from sepurux_action.common import json_reader, wording
 from sepurux_action.config.options import Layer, Source
 from sepurux_action.config.settings import MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH, Change, Settings, diff
 from sepurux_action.errors import ConfigurationError, Problem
@@ -63,7 +62,7 @@ def resolve_policy(
             raise _invalid(*problems)
     except ConfigurationError as bad:
         raise ConfigurationError(dict.fromkeys((*bad.problems, *settings.problems))) from None
-    place = joined(" of ", f"commit {subject.base[:7]}", json_reader.printable(event.base_ref))
+    place = wording.joined(" of ", f"commit {subject.base[:7]}", json_reader.printable(event.base_ref))
     none = Layer(Source.POLICY)
     return ResolvedPolicy(policy=policy, place=place, changes=diff(policy or none, merged or none) if check else ())
 

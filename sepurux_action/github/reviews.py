@@ -12,10 +12,9 @@ from urllib.parse import quote
 from sepurux_action.common import json_reader
 from sepurux_action.config.parsers import BOT_SUFFIX
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
-from sepurux_action.github import queries
 from sepurux_action.github.client import READS_S, Calls, Client, Operation
 from sepurux_action.github.event import Event
-from sepurux_action.github.queries import PERSON
+from sepurux_action.github.queries import PERSON, read_pull_request, read_requesters
 
 MAY_WRITE = frozenset({"write", "maintain", "admin"})
 APPROVED = "APPROVED"
@@ -66,7 +65,7 @@ def approval(calls: Calls, event: Event, reviewers: tuple[str, ...]) -> Approval
 def _read_reviews(calls: Calls, event: Event) -> Reviews | None:
     calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
     number = event.pull_request
-    pull = calls.try_call(Operation.PULL, partial(queries.read_pull_request, number, ""))
+    pull = calls.try_call(Operation.PULL, partial(read_pull_request, number, ""))
     if pull is None or not pull.head:
         return None
     listed = calls.try_call(Operation.REVIEWS, lambda client: [*client.pages(f"pulls/{number}/reviews")])
@@ -82,8 +81,7 @@ def _read_reviews(calls: Calls, event: Event) -> Reviews | None:
         for review in listed
     )
     head = pull.head if event.name == "merge_group" else event.commit
-    read_requesters = partial(queries.read_requesters, number, head, pull.by_agent)
-    requesters = calls.try_call(Operation.REQUESTERS, read_requesters)
+    requesters = calls.try_call(Operation.REQUESTERS, partial(read_requesters, number, head, pull.by_agent))
     return Reviews(author=pull.author, head=head, given=tuple(given), requesters=requesters)
 
 

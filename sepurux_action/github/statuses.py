@@ -1,8 +1,7 @@
 """The statuses of the commit: the record of earlier runs, those that this run sets, and those that the base requires.
 
-Rules: docs/configuration.md#re-runs. The record has the statuses of a gate's context that this token's account
-set, and of these only the decided ones: those whose description begins with `fail (` or `pass (`. Nothing that is set
-here changes results or exit status, whatever GitHub responds.
+Rules: docs/configuration.md#re-runs. The record has the decided statuses that this token's account set: those whose
+description begins with `fail (` or `pass (`. Nothing that is set here changes results or exit status.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,16 +9,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import quote
 
-from sepurux_action.common import json_reader
-from sepurux_action.common.wording import joined
+from sepurux_action.common import json_reader, wording
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import CONTEXT_PREFIX, Gate
 from sepurux_action.evaluation.decision import GateDecision, recorded_decision, summarize
 from sepurux_action.evaluation.published_result import format_description
 from sepurux_action.evaluation.runs import Decision
-from sepurux_action.github import queries
 from sepurux_action.github.client import FIRST_READ_S, READS_S, Calls, Client, GitHubError, Operation, check_id
-from sepurux_action.github.queries import Status, Subject
+from sepurux_action.github.queries import Status, Subject, read_recent_results, read_statuses
 
 STATUSES_S = 55.0  # for all decided statuses
 COMMENT_S = 20.0  # for comment and review requests, added to what the statuses left: with READS_S at most 90 s
@@ -39,7 +36,7 @@ NEXT_STAGE = {Stage.OBSERVE: Stage.SOFT, Stage.SOFT: Stage.HARD}
 class Record:
     """What earlier runs left about a pull request or a merge group: results by gate. Of others nothing is recorded.
 
-    `approved` are the gates whose newest decision is a `fail` that a review approved. `newest` is a status's id.
+    `approved` are the gates whose newest decision is a `fail` that a review approved. `newest`: the newest status's id.
     """
 
     results: Mapping[str, GateDecision] = field(default_factory=dict)
@@ -72,7 +69,7 @@ def _read_decisions(subject: Subject, gates: Iterable[Gate], before: int | None,
         raise GitHubError("GitHub did not return the account of the token")
     by_context = {subject.context_of(gate.name).lower(): gate for gate in gates}
     found, newest, recorded = dict[str, Status](), 0, DECIDED if before is None else FAILED
-    for status in queries.read_statuses(client, subject.event.commit, subject.account):
+    for status in read_statuses(client, subject.event.commit, subject.account):
         if before is not None and status.id <= before:
             break
         newest, context = max(newest, status.id), status.context.lower()
@@ -103,7 +100,7 @@ def publish_results(calls: Calls, subject: Subject, results: Iterable[GateDecisi
         if result.decision is not Decision.PASS and not result.blocks:
             note = "does not block"
         if result.decision in {Decision.ERROR, Decision.PENDING}:
-            note = joined(": ", note, result.reason.rstrip("."))
+            note = wording.joined(": ", note, result.reason.rstrip("."))
         elif result.decision is Decision.SKIPPED:
             note = "no changed file matches its paths"
         elif result.needs_approval:
@@ -144,7 +141,7 @@ def set_status(commit: str, status: Status, client: Client) -> None:
     check_id(client.send("POST", f"statuses/{commit}", body=body))
 
 
-def advise(calls: Calls, subject: Subject, gate: Gate, names: Iterable[str]) -> Iterator[str]:
+def advise(calls: Calls, subject: Subject, names: Iterable[str], gate: Gate) -> Iterator[str]:
     """Yield advice on statuses that the base branch requires, and on a gate's next stage; `names` are all gates'."""
     base, context = subject.event.base_ref, subject.context_of(gate.name)
     if subject.event.pull_request is None or not base:
@@ -162,8 +159,7 @@ def advise(calls: Calls, subject: Subject, gate: Gate, names: Iterable[str]) -> 
         yield from (NOT_SET.format(base=base, context=required[each]) for each in ours)
     if gate.stage not in NEXT_STAGE:
         return
-    read_recent = partial(queries.read_recent_results, base)
-    recent = calls.once("recent", lambda: calls.try_call(Operation.PULLS, read_recent)) or {}
+    recent = calls.once("recent", lambda: calls.try_call(Operation.PULLS, partial(read_recent_results, base))) or {}
     newest = [each for each in recent.get(context.lower(), ()) if each.decision.is_decided]
     if newest:
         blocked = sum(each.decision is Decision.FAIL for each in newest) or "none"

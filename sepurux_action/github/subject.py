@@ -9,10 +9,9 @@ from sepurux_action.config import options
 from sepurux_action.config.path_filter import Filter
 from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH, Gate
 from sepurux_action.errors import Problem
-from sepurux_action.github import queries
 from sepurux_action.github.client import FIRST_READ_S, UNEXPECTED_SHAPE, Calls, Client, GitHubError, Operation, advice
 from sepurux_action.github.event import Event, with_pull_request
-from sepurux_action.github.queries import Subject
+from sepurux_action.github.queries import Subject, read_base, read_commit, unreadable
 
 MAX_FILES = 300  # GitHub lists no more files of a comparison, so a list of this length may be incomplete
 
@@ -36,9 +35,9 @@ def read_subject(calls: Calls, event: Event) -> Subject:
         if event.problem or event.skip_reason:
             return Subject(event=event)
     try:
-        return calls.call(partial(queries.read_commit, event), decides=Operation.COMMIT)
+        return calls.call(partial(read_commit, event), decides=Operation.COMMIT)
     except GitHubError as error:
-        return Subject(event=event, policy=queries.unreadable(str(error), advice(Operation.COMMIT, error, event)))
+        return Subject(event=event, policy=unreadable(str(error), advice(Operation.COMMIT, error, event)))
 
 
 def with_base(calls: Calls, subject: Subject, gates: Iterable[Gate]) -> Subject:
@@ -48,7 +47,7 @@ def with_base(calls: Calls, subject: Subject, gates: Iterable[Gate]) -> Subject:
         return subject
     contexts = {subject.context_of(name).lower() for name in limited}
     try:
-        results = calls.call(partial(queries.read_base, subject.event, contexts), decides=Operation.BASE)
+        results = calls.call(partial(read_base, subject.event, contexts), decides=Operation.BASE)
         return replace(subject, results=results)
     except GitHubError as error:
         calls.warn(operation_on_base(error), error)

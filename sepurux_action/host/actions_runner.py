@@ -14,9 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-from sepurux_action.common import json_reader
+from sepurux_action.common import json_reader, wording
 from sepurux_action.common.secret import Redactor
-from sepurux_action.common.wording import joined
 from sepurux_action.host.output import Level, Output, painted, plain
 
 PREFIX = "INPUT_"
@@ -80,13 +79,13 @@ class ActionsRunner(Output):
             self._annotations[level] += 1
             is_shown = self._annotations[level] <= MAX_ANNOTATIONS
         if not is_shown:
-            self.log(joined(": ", level, f"{file}:{line}" if file else "", text))
+            self.log(wording.joined(": ", level, f"{file}:{line}" if file else "", text))
             return
         given = {"file": file, "line": str(line or ""), "title": title}
         properties = (f"{name}={plain(each, self.redact).translate(_PROPERTY)}" for name, each in given.items() if each)
         lines = "\n".join(plain(each, self.redact) for each in text.splitlines())
         message = json_reader.shorten(lines, MAX_ANNOTATION_LENGTH).translate(_DATA)
-        self._write(f"::{joined(' ', level, ','.join(properties))}::{message}")
+        self._write(f"::{wording.joined(' ', level, ','.join(properties))}::{message}")
 
     def set_outputs(self, values: Mapping[str, str]) -> None:
         """Add the blocks that set outputs. A delimiter is random, so no value can contain it and set others."""

@@ -116,8 +116,6 @@ class RejectedError(Exception):
     """A request cannot be answered. The arguments are the status and the detail of the response."""
 
 
-# -- the endpoints ----------------------------------------------------------------------------------------------------
-
 KINDS: Mapping[str, Any] = {"a text": str, "a number": int | float, "an object": dict, "a list": list}
 TRACE = {"trace_version": "a text", "source": "a text", "task": "an object", "events": "a list"}
 # The kind of each threshold, and whether an evaluation meets it. No mutation category is ever covered.
@@ -245,9 +243,6 @@ def _failures_of(trace: Trace) -> Iterator[Mapping[str, object]]:
                 "description": description,
                 "metadata": {"tool": attempt.tool, "event": attempt.position},
             }
-
-
-# -- the server -------------------------------------------------------------------------------------------------------
 
 
 class Sandbox(ThreadingTCPServer):  # HTTPServer would look up the host's name in DNS, which can take seconds

@@ -17,7 +17,7 @@ LACKS = NOT_REQUIRED.format(base="main", context=CONTEXT)
 
 def advice(scene: Scene, stage: Stage = Stage.HARD) -> list[str]:
     subject = scene.load()
-    return [*advise(scene.calls, subject, a_gate(name="core", stage=stage), ["core", "search"])]
+    return [*advise(scene.calls, subject, ["core", "search"], a_gate(name="core", stage=stage))]
 
 
 @pytest.mark.parametrize("stage", [Stage.HARD, Stage.SOFT])
