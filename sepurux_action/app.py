@@ -11,8 +11,15 @@ from sepurux_action.config.command_line import Format, parse_command_line
 from sepurux_action.config.settings import POLICY_PATH, gate_plans
 from sepurux_action.errors import ConfigurationError, Interrupted
 from sepurux_action.evaluation.decision import EXIT_UNDECIDED, exit_status
-from sepurux_action.flow import execution as flow
-from sepurux_action.flow.execution import Connections, Invocation
+from sepurux_action.flow.execution import (
+    Connections,
+    Invocation,
+    begin,
+    from_command_line,
+    from_step,
+    log_start,
+    with_settings,
+)
 from sepurux_action.flow.publish import publish, publish_problems, report_context
 from sepurux_action.flow.results import find_results, read_kept, read_record
 from sepurux_action.github.policy_source import check_file
@@ -32,7 +39,7 @@ UNFINISHED = "The step ended before the gate had a result. Re-run the job."
 def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals, connections: Connections = CONNECTIONS) -> int:
     runner = ActionsRunner(environ, log)
     runner.set_outputs(without_decision(UNFINISHED))  # they remain if the step is killed
-    invocation = flow.from_step(runner.inputs, environ, runner.read_event())
+    invocation = from_step(runner.inputs, environ, runner.read_event())
     return run_gates(invocation, runner, signals, partial(_log_report, host=runner), connections)
 
 
@@ -49,7 +56,7 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
         terminal.write_result(render_lines(report, "terminal"), document, evaluated=evaluated)
 
     try:
-        invocation = flow.from_command_line(command, environ)
+        invocation = from_command_line(command, environ)
         return run_gates(invocation, terminal, signals, show, CONNECTIONS)
     finally:
         terminal.close()
@@ -59,17 +66,16 @@ def run_gates(
     invocation: Invocation, host: Output, signals: Signals, show: Callable[[Report], None], connections: Connections
 ) -> int:
     """Show the report; return the exit status: 0, 1 if a `fail` blocks, 2 if anything else does, or a signal's."""
-    execution = flow.begin(invocation, host, signals, connections)
+    execution = begin(invocation, host, signals, connections)
     execution = replace(execution, subject=read_subject(execution.calls, execution.event))
     try:
-        execution = flow.with_settings(execution)
+        execution = with_settings(execution)
     except ConfigurationError as error:
         show(publish_problems(execution, error))
         return signals.status(EXIT_UNDECIDED)
     execution = read_kept(execution)
-    flow.log_start(execution)
-    subject = with_base(execution.calls, execution.subject, execution.settings.gates)
-    execution = replace(execution, subject=subject)
+    log_start(execution)
+    execution = replace(execution, subject=with_base(execution.calls, execution.subject, execution.settings.gates))
     record = read_record(execution)
     results, pull = find_results(execution, record)
     report = build_report(results, report_context(execution))

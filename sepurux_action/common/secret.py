@@ -62,7 +62,6 @@ class Redactor:
     def redact_json(self, value: object, levels: int = MAX_DEPTH) -> object:
         """Return a JSON value with every string redacted and cut, and None below `levels`. No report shows keys.
 
-        Of a string, at most `json_reader.MAX_TEXT_LENGTH` characters are kept; no report shows as many.
         Lists and objects are changed in place, because a copy of a large response would need as much memory again.
         """
         if isinstance(value, str):

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import starmap
+from itertools import chain, starmap
 
 from sepurux_action.common import grouped, json_reader
 from sepurux_action.config.parsers import BOT_SUFFIX
@@ -276,11 +276,8 @@ def read_base(event: Event, contexts: set[str], client: Client) -> Mapping[str, 
     for sha in [each for each in line if each != event.commit][:BASELINE_COMMITS]:
         newest = {each.context.lower(): each for each in _statuses(line[sha], account) or ()}
         for context in contexts & newest.keys():
-            result = _decided(newest[context])
-            if result is None:
-                all_of = read_statuses(client, sha, account)
-                older = (_decided(each) for each in all_of if each.context.lower() == context)
-                result = next(filter(None, older), None)
+            older = (each for each in read_statuses(client, sha, account) if each.context.lower() == context)
+            result = next(filter(None, map(_decided, chain([newest[context]], older))), None)
             if result:
                 found.setdefault(context, []).append(replace(result, commit=sha))
     return {context: tuple(results) for context, results in found.items()}
