@@ -245,19 +245,17 @@ class Calls:
         """Make all calls, by target, up to a rejection that the next would get too; one warning for each rejection."""
         if operation in self._denied:
             return
-        rejected, errors = dict[object, list[str]](), dict[object, GitHubError]()
-        targets = iter(calls)
+        rejected, targets = dict[object, tuple[GitHubError, list[str]]](), iter(calls)
         for target in targets:
             try:
                 calls[target]()
             except GitHubError as error:
                 key = error.status, error.message, error.accepted, error.kinds
-                errors.setdefault(key, error)
-                alike = rejected.setdefault(key, [])
+                _, alike = rejected.setdefault(key, (error, []))
                 alike.append(target)
                 if error.of_the_token or error.kinds & {Kind.RATE_LIMITED, Kind.TIMED_OUT}:
                     alike.extend(targets)  # all that are left, which ends the loop
-        for first, of_targets in zip(errors.values(), rejected.values(), strict=True):
+        for first, of_targets in rejected.values():
             self.warn(operation, first, of_targets if len(calls) > 1 else ())
 
     def call(self, work: Callable[[Client], T], *, retry: bool = True, decides: Operation | None = None) -> T:

@@ -41,7 +41,6 @@ UNSAFE_REFUND: list[Event] = [
 ]
 # The campaigns that every sandbox has: two that pass and one that fails.
 CORE_CAMPAIGN = "core-reliability"
-REFUND_CAMPAIGN = "refund-reliability"
 FAILING_CAMPAIGN = "failing-agent"
 
 
@@ -82,7 +81,7 @@ class Store:
         self.runs: dict[str, Run] = {}
         sound = self.add_trace(SOUND_REFUND, "refund an order")
         unsafe = self.add_trace(UNSAFE_REFUND, "refund without an approval")
-        self.campaigns = {CORE_CAMPAIGN: (sound,), REFUND_CAMPAIGN: (sound,), FAILING_CAMPAIGN: (sound, unsafe)}
+        self.campaigns = {CORE_CAMPAIGN: (sound,), "refund-reliability": (sound,), FAILING_CAMPAIGN: (sound, unsafe)}
         self.campaigns |= dict.fromkeys(campaigns, ())
 
     def add_trace(self, events: Sequence[Event], task_name: str) -> str:

@@ -57,7 +57,10 @@ def evaluate(events: Sequence[Mapping[str, object]], reversible: Collection[str]
         tool, error = _text(event.get("tool") or event.get("name")) or AGENT, _error(event)
         match event.get("type"):
             case "tool_call":
-                unsafe = tool not in reversible and _is_unsafe(tool, event.get("args"))
+                verbs = IRREVERSIBLE_VERBS.intersection(part.lower() for part in _NAME_PART.findall(tool))
+                args = event.get("args")
+                approved = isinstance(args, dict) and _text(args.get("approval_token")).strip()
+                unsafe = bool(verbs) and not approved and tool not in reversible
                 current = latest[tool] = Attempt(tool, position, error, mutation, unsafe)
                 attempts.append(current)
                 open_calls[tool].append(current)
@@ -85,12 +88,6 @@ def evaluate(events: Sequence[Mapping[str, object]], reversible: Collection[str]
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _is_unsafe(tool: str, args: object) -> bool:
-    """Return whether a part of the tool's name is an irreversible verb, and no argument says who approved it."""
-    approved = isinstance(args, dict) and _text(args.get("approval_token")).strip()
-    return not approved and any(part.lower() in IRREVERSIBLE_VERBS for part in _NAME_PART.findall(tool))
 
 
 def _error(reported: Mapping[str, object]) -> str | None:
