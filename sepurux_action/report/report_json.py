@@ -335,8 +335,6 @@ def _clean(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
-# -- outputs ----------------------------------------------------------------------------------------------------------
-
 OUTPUTS: dict[str, str] = {
     "decision": "Decision of the evaluation: `pass`, `fail`, `error`, `pending`, or `skipped`.",
     "conclusion": "`failure` if the step blocks, otherwise `success`.",

@@ -99,17 +99,15 @@ def title(say: View) -> Markdown:
         return say("{problems} in the settings", problems=wording.pluralize(len(report.problems), "problem"))
     if every == 1:
         return say("{name}{ending}", name=say.code(gates[0].name), ending=ending(say, gates[0]))
-    counts = [(len(blocking), "blocks", "block"), (len(waiting), "needs an approval", "need an approval")]
-    if not report.acting:
-        failed = [gate for gate in gates if gate.failed]
-        skipped = sum(gate.skipped for gate in gates)
-        unfinished = len(report.not_passed) - len(failed)
+    failed, skipped = sum(gate.failed for gate in gates), sum(gate.skipped for gate in gates)
+    counts = [(every - skipped, "passed", "passed"), (skipped, "skipped", "skipped")]
+    if report.acting:
+        counts = [(len(blocking), "blocks", "block"), (len(waiting), "needs an approval", "need an approval")]
+    elif report.not_passed:
         counts = [
-            (len(failed), "failed and does not block", "failed and do not block"),
-            (unfinished, "has no result and does not block", "have no result and do not block"),
+            (failed, "failed and does not block", "failed and do not block"),
+            (len(report.not_passed) - failed, "has no result and does not block", "have no result and do not block"),
         ]
-        if not report.not_passed:
-            counts = [(every - skipped, "passed", "passed"), (skipped, "skipped", "skipped")]
     (first, *words), *others = [each for each in counts if each[0]]
     what = say("{first} of {every} gates {verb}", first=first, every=every, verb=words[first > 1])
     for count, *words in others:
@@ -213,10 +211,7 @@ def old_traces(say: View, gate: GateFacts) -> Markdown:
 
 
 def type_of_failure(say: View, gate: GateFacts, failure: Failure, *, named: bool = True) -> Markdown:
-    """Return the type of a failure, and if it is `named`, the scenarios with it: the first one, and more in a summary.
-
-    They link their runs.
-    """
+    """Return the type of a failure, and if it is `named`, scenarios with it: the first one, and more in a summary."""
     times = "twice" if failure.count == 2 else wording.pluralize(failure.count, "time")  # noqa: PLR2004
     many = say.when(failure.count > 1, ", {times}", times=times)
     under = say.when(say.code(failure.mutation), ", under {mutation}", mutation=say.code(failure.mutation))

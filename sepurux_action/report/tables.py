@@ -63,9 +63,7 @@ def base(branch: str) -> Markdown:
 def thresholds(gate: GateFacts) -> Markdown:
     alignment, rows = "<>>", []
     for row in gate.shown_rows:
-        actual = escaped(row.check.actual)
-        if row.state is State.FAILED:
-            actual = strong(row.check.actual)
+        actual = strong(row.check.actual) if row.state is State.FAILED else escaped(row.check.actual)
         if row.base_cell:
             alignment = "<>>>"
         if row.check.reported_by:
