@@ -137,7 +137,6 @@ a_context = partial(
         pull_request_url="https://github.com/acme/shop/pull/42",
         version="1.0.0",
         policy_path=".github/sepurux-gate.yml",
-        policy_ref="4d1e0f6a2b",
     ),
 )
 PAST_NUMBERS = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1, "reliability_score": 91.2}

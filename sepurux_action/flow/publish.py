@@ -130,6 +130,5 @@ def report_context(execution: Execution) -> Context:
         base_results={gate.name: baseline_of(execution, gate) or () for gate in settings.gates},
         base_ref=event.base_ref,
         committed=subject.committed,
-        policy_ref=subject.base if subject.policy and isinstance(subject.policy, str) else event.commit,
         on_command_line=not event.name,
     )

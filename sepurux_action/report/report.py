@@ -46,7 +46,6 @@ class Context:
     base_results: Mapping[str, Results] = field(default_factory=dict)  # by the gate's name
     base_ref: str = ""
     committed: float | None = None
-    policy_ref: str = ""  # the commit of the policy file that applies
     on_command_line: bool = False
 
     def page(self, path: str) -> str:

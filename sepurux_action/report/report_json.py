@@ -62,9 +62,7 @@ def _numbers(metrics: tuple[Metric, ...], read: Callable[..., float | None]) -> 
 
 
 def conclusion(blocks: object) -> str:
-    if blocks:
-        return "failure"
-    return "success"
+    return "failure" if blocks else "success"
 
 
 def run_ids(runs: Sequence[Run]) -> tuple[str, ...]:
@@ -295,16 +293,11 @@ def json_text(report: Report) -> str:
     return json.dumps(_clean(_dump(ReportJson, report)), indent=2, allow_nan=False) + "\n"
 
 
+@cache
 def described_fields(kind: type) -> Mapping[str, Any]:
     """Return the annotations of a shape or a record that are `Annotated`."""
     types = {**get_type_hints(kind, include_extras=True), **getattr(kind, "more", {})}
     return {name: each for name, each in types.items() if get_origin(each) is Annotated}
-
-
-@cache
-def _fields(shape: type) -> Sequence[tuple[str, Any, Callable[[Any], object]]]:
-    fields = ((name, *get_args(each)) for name, each in described_fields(shape).items())
-    return [(name, each, next(filter(callable, more), of(name))) for name, each, *more in fields]
 
 
 def _dump(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, any value
@@ -314,7 +307,9 @@ def _dump(kind: Any, value: Any) -> Any:  # noqa: ANN401 - any type, any value
     if value is None:
         return None
     if hasattr(kind, "more"):  # a shape
-        return {name: _dump(each, read(value)) for name, each, read in _fields(kind)}
+        fields = ((name, *get_args(each)) for name, each in described_fields(kind).items())
+        readable = ((name, each, next(filter(callable, more), of(name))) for name, each, *more in fields)
+        return {name: _dump(each, read(value)) for name, each, read in readable}
     arguments = get_args(kind)
     if NoneType in arguments:
         return _dump(arguments[0], value)
