@@ -35,9 +35,8 @@ _AT_START = re.compile(r"([0-9]+(?=[.)](?: |$)))?(?=[-+=:/!.)])")  # a list, a l
 _START_MARK = "\0"
 _STARTED = re.compile(rf"^((?:> ?|- |#+ )*[0-9]*){_START_MARK}(.)", re.MULTILINE)
 
-_ACTIVE = "&<>[]\\`*~|#@"  # markup, or a part of a link, anywhere in a line
 _DOLLAR = {ord("$"): "<span>&#36;</span>"}  # GitHub documents this for a dollar sign outside of mathematics
-_IN_TEXT = {ord(mark): f"&#{ord(mark)};" for mark in _ACTIVE} | _DOLLAR
+_IN_TEXT = {ord(mark): f"&#{ord(mark)};" for mark in "&<>[]\\`*~|#@"} | _DOLLAR  # markup, or a part of a link
 _UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")  # within a word it is no markup
 _IN_CODE_BLOCK = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation if mark not in "-=."} | _DOLLAR
 _IN_URL = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation if mark not in "/:.-?=%,;#"}

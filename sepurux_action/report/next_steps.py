@@ -95,9 +95,7 @@ def _alike(say: View) -> Sequence[Sequence[GateFacts]]:
 
     def together(gate: GateFacts) -> bool | str:
         alone = few or unexplained(gate) or gate.dropped or gate.result.recorded or gate.old_traces
-        if alone or not explained_by_failures(gate):
-            return gate.name
-        return gate.result.gate.uploads_traces
+        return gate.name if alone or not explained_by_failures(gate) else gate.result.gate.uploads_traces
 
     return [*grouped((together(gate), gate) for gate in failed).values()]
 
@@ -129,7 +127,7 @@ def why(say: View, gate: GateFacts) -> Markdown:
 
 def _explanation(say: View, gate: GateFacts) -> Markdown:
     """Return why a gate failed, if its thresholds do not explain it, and what to do if it misses only one of two."""
-    reason, more, missed = "", NOTHING, [check.threshold for check in gate.missed]
+    reason, more, missed = "", NOTHING, [check.threshold for check in gate.result.missed]
     if unexplained(gate):
         reason = gate.result.detail or UNEXPLAINED_FAIL
         if gate.result.worst.run_id and not gate.dashboard:
@@ -140,7 +138,7 @@ def _explanation(say: View, gate: GateFacts) -> Markdown:
     if missed == [SCENARIOS.threshold]:
         more = evidence(say, gate)
     if missed == [REQUIRED_CATEGORIES]:
-        lacking = gate.missed[0].lacking
+        lacking = gate.result.missed[0].lacking
         names, it = say.listed(lacking, "and"), "it" if len(lacking) == 1 else "them"
         run = say.when(say.as_markdown and gate.dashboard, " ({run})", run=say.run(gate))
         had = say("The evaluation had no mutation {names}{run}.", names=names, run=run)
@@ -157,19 +155,19 @@ def reported_pass(gate: GateFacts) -> str:
         all_passed = all(run.decision is Decision.PASS for run in gate.result.runs)
         return "Sepurux reported a pass for each trace alone." if all_passed else ""
     sent = sent_limits(gate.result.gate)
-    if any(check.threshold in sent for check in gate.missed):
+    if any(check.threshold in sent for check in gate.result.missed):
         return "Sepurux itself reported a pass, although this number misses the threshold."
     return "Sepurux itself reported a pass: it does not know this threshold."
 
 
 def unexplained(gate: GateFacts) -> bool:
-    return gate.result.rule is Rule.DECIDED_FAIL and not gate.missed
+    return gate.result.rule is Rule.DECIDED_FAIL and not gate.result.missed
 
 
 def explained_by_failures(gate: GateFacts) -> bool:
     """Return whether what failed is the reason, and a report or a page shows it: not one of the settings."""
     shown = gate.dashboard or gate.failures or not unexplained(gate)
-    missed = [check.threshold for check in gate.missed]
+    missed = [check.threshold for check in gate.result.missed]
     return bool(shown) and missed not in ([SCENARIOS.threshold], [REQUIRED_CATEGORIES])
 
 

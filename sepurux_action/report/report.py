@@ -3,7 +3,6 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import itemgetter
@@ -17,7 +16,7 @@ from sepurux_action.config.settings import Change
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import GateDecision, is_blocking, without_failures
 from sepurux_action.evaluation.failures import Failure, Failures, merge_failures
-from sepurux_action.evaluation.gate_numbers import DROP, Check, Scenario
+from sepurux_action.evaluation.gate_numbers import DROP, Scenario
 from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import Results
 from sepurux_action.evaluation.runs import Decision, Rule, Run, worst_of
@@ -165,10 +164,6 @@ class GateFacts:
         return self.rows if there else ()
 
     @property
-    def missed(self) -> tuple[Check, ...]:
-        return self.result.missed if is_final(self.result) else ()
-
-    @property
     def needed_rate(self) -> float | None:
         """Return the pass rate that is needed at least, None if that is not known."""
         rates = (row.check for row in self.rows if row.metric is PASS_RATE)
@@ -177,7 +172,7 @@ class GateFacts:
     @property
     def lacking(self) -> tuple[str, ...]:
         """Return the required mutation categories that are missing besides other things."""
-        if not self.missed[1:]:
+        if not (is_final(self.result) and self.result.missed[1:]):
             return ()
         return tuple(name for check in self.result.checks for name in check.lacking)
 
@@ -238,7 +233,7 @@ class GateFacts:
         return [(name, sum(each.count for each in self.failures if each.mutation == name)) for name in names]
 
     @cached_property
-    def recordings(self) -> Mapping[str, Sequence[AbstractSet[object]]]:
+    def recordings(self) -> Mapping[str, Sequence[set[tuple[object, ...]]]]:
         """Return what failed in each recording of a scenario, by its name."""
         every = ((each.name, groups(run.failures)) for each in self.result.scenarios for run in each.recordings)
         return grouped((name, {each.alike for each in failures}) for name, failures in every)

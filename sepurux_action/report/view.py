@@ -149,9 +149,8 @@ class View:
     def problem(self, problem: Problem) -> Markdown:
         if not self.as_markdown:
             return plain(problem.located)
-        where = markdown.prose(problem.where, longest=MAX_WHERE_LENGTH)
-        if problem.where.startswith("--"):
-            where = self.code(problem.where)
+        flag = problem.where.startswith("--")
+        where = self.code(problem.where) if flag else markdown.prose(problem.where, longest=MAX_WHERE_LENGTH)
         what = markdown.prose(problem.message, longest=MAX_PARAGRAPH_LENGTH)
         return Markdown(joined(": ", self.code(problem.location), where, what))
 
