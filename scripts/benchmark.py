@@ -23,9 +23,8 @@ sys.path.insert(0, str(ROOT))
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.evaluation.base_results import read_results, write_results
-from sepurux_action.evaluation.failures import BaseScenario, Failure
 from sepurux_action.evaluation.published_result import Result
-from sepurux_action.evaluation.runs import Decision
+from sepurux_action.evaluation.runs import BaseScenario, Decision, Failure
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, Store

@@ -18,6 +18,7 @@ from sepurux_action.config.options import OnOutage, Stage, input_layer
 from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import REGISTERED, Change, Gate, Trace, read_settings
 from sepurux_action.errors import ConfigurationError, Problem
+from sepurux_action.evaluation import runs as ci_runs
 from sepurux_action.evaluation.decision import (
     ApprovalStatus,
     GateDecision,
@@ -28,11 +29,10 @@ from sepurux_action.evaluation.decision import (
     recorded_decision,
 )
 from sepurux_action.evaluation.engine import CHECK_NETWORK
-from sepurux_action.evaluation.failures import Failure, Failures, OnBase, merge_failures
 from sepurux_action.evaluation.gate_numbers import Base, Check, CheckState, Scenario, scenarios_of
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.published_result import Result, Results
-from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run, decide, numbers_key
+from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Failure, Failures, OnBase, Rule, Run, merge_failures
 from sepurux_action.evaluation.step_evaluation import CANCELED
 from sepurux_action.flow.results import (
     NO_CREDENTIALS,
@@ -176,8 +176,13 @@ a_gate = partial(
 
 
 def a_run(run: Run = FAILING, **changes: Any) -> Run:  # noqa: ANN401 - fields of many types
-    decided = decide(run)
-    known = {"hint": NEXT_STEPS.get(decided.rule, ""), "campaign_id": CAMPAIGN_ID, "run_id": RUN_ID, "elapsed_s": 95}
+    decided = ci_runs.decide(run)
+    known = {
+        "hint": NEXT_STEPS.get(decided.rule, ""),
+        "campaign_id": CAMPAIGN_ID,
+        "run_id": RUN_ID,
+        "elapsed_s": 95,
+    }
     return replace(decided, **{"trace": Trace(label=RECORDED.label), **known, **changes})
 
 
@@ -219,7 +224,7 @@ def a_scenario(
     **changes: Any,  # noqa: ANN401 - fields of many types
 ) -> Scenario:
     """Return a scenario with one recording, whose numbers were not read without a run."""
-    recording = replace(decide(run) if run else Run(), run_id=run_id, failures=failures, **changes)
+    recording = replace(ci_runs.decide(run) if run else Run(), run_id=run_id, failures=failures, **changes)
     return Scenario(name=name or run_id, recordings=(recording,))
 
 
@@ -380,11 +385,10 @@ def _of_recordings(gate: Gate, runs: Sequence[tuple[str, Run]]) -> GateDecision:
 
 def _with_failures(result: GateDecision) -> GateDecision:
     """Return a result whose scenarios and failures are those of its runs."""
-    scenarios = tuple(
-        sorted(scenarios_of(result.gate, result.runs), key=lambda each: (not each.failed, *numbers_key(each.value)))
-    )
+    scenarios = [*scenarios_of(result.gate, result.runs)]
+    scenarios.sort(key=lambda each: (not each.failed, *ci_runs.numbers_key(each.value)))
     failures = merge_failures(failure for run in result.runs for failure in run.failures)
-    return replace(result, scenarios=scenarios, failures=failures)
+    return replace(result, scenarios=tuple(scenarios), failures=failures)
 
 
 def _compared(rate: float, context: Context | None) -> GateDecision:
@@ -662,7 +666,7 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
     failures = tuple(a_failure(word, word, word, word) for word in words)
     scenarios = tuple(a_scenario(word, run, run_id=word, trace=Trace(label=word), failures=failures) for word in words)
     made = replace(
-        decide(run),
+        ci_runs.decide(run),
         reason=first,
         campaign_id=second,
         trace_id=f"{second} again",

@@ -1,12 +1,30 @@
-"""The calls of the CI API and the meaning of its responses, as data (docs/architecture.md#limits-and-polling)."""
+"""The calls of the CI API, its client, and the meaning of its responses (docs/architecture.md#limits-and-polling).
 
+A secret goes to the origin of `base_url` and nowhere else (docs/security.md#secrets).
+"""
+
+import email.utils
+import http.client
+import io
 import json
+import os
 import re
+import ssl
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import quote
+from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
+from urllib.parse import quote, urlsplit
 
+import requests
+import requests.adapters
+import urllib3
+
+from sepurux_action import __version__
 from sepurux_action.common import json_reader
+from sepurux_action.common.json_reader import is_loopback, preview
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.common.wording import joined
 from sepurux_action.config.command_line import in_workflow
@@ -23,8 +41,19 @@ MAX_OBJECTS = 50_000  # objects and lists of a response: each takes much memory,
 MAX_DETAIL_LENGTH = 500  # characters of a backend's error text that a reason quotes
 FAILURES_PAGE = 200  # classified failures that a call requests; the page size of the vendor's own client
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
+CONNECT_S = 5.0
+READ_S = 15.0
+MAX_RETRY_AFTER_S = 7 * 24 * 3600.0  # longer than any timeout; texts that quote it stay short
+CHUNK_BYTES = 64 * 1024
+CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the variables that requests reads, the first one first
+CLIENT = f"gate-action/{__version__}"
+TRANSPORT_ERRORS = (
+    *(requests.RequestException, urllib3.exceptions.HTTPError, urllib3.exceptions.ProxySchemeUnsupported),
+    *(http.client.HTTPException, OSError, UnicodeError),
+)
 CAMPAIGNS = "/v1/campaigns"
 UNUSABLE_RESPONSE = "Check that {base_url} is the API's address; if it is, ask Sepurux about this response."
+_MISSING_BUNDLE = re.compile(r"CA certificate bundle, invalid path: (.+)")  # in an error of requests
 _ABOUT_SCENARIOS = re.compile("scenario|eval.?set|trace_id(: field|) (is )?required", re.IGNORECASE)
 
 
@@ -92,7 +121,7 @@ def list_campaigns(project: str) -> ApiRequest:
 
 
 def upload_trace(content: bytes, label: str, project: str, key: str) -> ApiRequest:
-    shown = json_reader.preview(label)
+    shown = preview(label)
     hints = {
         413: f"Record a shorter trace than {shown}, or split it.",
         422: f"Correct {shown} as Sepurux says here; Sepurux's SDK writes traces that are accepted.",
@@ -112,8 +141,8 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
     """Return the call that starts a CI run: of the campaign's registered scenarios if `trace_id` is ''."""
     ids = {"trace_id": trace_id or None, "campaign_id": campaign_id, "mutation_pack_id": gate.mutation_pack or None}
     body = {**ids, "thresholds": sent_limits(gate), **metadata}
-    campaign, trace = json_reader.preview(gate.campaign), trace_id and f"{{trace_id}} ({json_reader.preview(trace_id)})"
-    project = json_reader.preview(gate.project) if gate.project else "not set"
+    campaign, trace = preview(gate.campaign), trace_id and f"{{trace_id}} ({preview(trace_id)})"
+    project = preview(gate.project) if gate.project else "not set"
     given = joined(", ", f"{{campaign}} ({campaign})", trace, f"{{project}} ({project})")
 
     def hint(status: int, detail: str) -> str:
@@ -153,6 +182,142 @@ def classified_failures(campaign_id: str, run_id: str, project: str) -> ApiReque
 
 def show_trace(trace_id: str, project: str) -> ApiRequest:
     return ApiRequest(path=f"/v1/traces/{quote(trace_id, safe='')}", purpose="the trace", project=project)
+
+
+# -- the client -------------------------------------------------------------------------------------------------------
+
+
+class Transport:
+    def __init__(
+        self,
+        base_url: str,
+        credentials: Credentials,
+        redact: Redactor,
+        adapter: requests.adapters.BaseAdapter | None = None,
+    ) -> None:
+        self._base_url = base_url
+        self._host = urlsplit(base_url).hostname or ""
+        self._credentials, self._redact = credentials, redact
+        self._headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        self._headers |= {"User-Agent": CLIENT, "X-Sepurux-SDK": CLIENT}
+        if credentials.token:
+            self._headers["X-Sepurux-Token"] = credentials.token.reveal()
+        if key := credentials.api_key or credentials.token:
+            self._headers["X-API-Key"] = key.reveal()
+        self._parsing = threading.Lock()  # one response at a time: a parsed one takes many times its size
+        self._session = requests.Session()
+        # Detect no redirect: requests would read its whole body and parse its target.
+        self._session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]  # noqa: ARG005
+        self._session.trust_env = not is_loopback(self._host)  # the proxies and CA bundles of the environment
+        self._session.auth = lambda request: request  # requests reads `.netrc` if there is none
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, adapter or requests.adapters.HTTPAdapter())
+
+    def send(self, call: ApiRequest, within_s: float) -> Result:
+        """Return the result of one call, whose body is read in time; never raises for anything that a network does."""
+        try:
+            return self._exchange(call, time.monotonic() + within_s)
+        except TRANSPORT_ERRORS as error:
+            return Result(error=failure_words(self._host, error), temporary=True)
+
+    def _exchange(self, call: ApiRequest, deadline: float) -> Result:
+        left, data = max(0.1, deadline - time.monotonic()), None
+        # requests leaves out those that are None.
+        own = {"Idempotency-Key": call.idempotency_key or None, "X-Project-Id": call.project.encode() or None}
+        headers = {**self._headers, **own}
+        if call.body:
+            # A stream is sent in pieces: the timeout counts for each of them, and not for a whole trace.
+            data, headers["Content-Type"] = io.BytesIO(call.body), "application/json"
+        response = self._session.request(
+            call.method,
+            self._base_url + call.path,
+            params=call.query,
+            data=data,
+            headers=headers,
+            timeout=(min(CONNECT_S, left), min(READ_S, left)),
+            allow_redirects=False,
+            stream=True,
+        )
+        with response:
+            try:
+                body = _read_body(response, deadline)
+            except TRANSPORT_ERRORS as error:  # its status shows that Sepurux is up
+                return Result(error=failure_words(self._host, error), status=response.status_code, temporary=True)
+            if response.status_code < 300 and len(body) > MAX_RESPONSE_BYTES:  # noqa: PLR2004 - HTTP
+                return Result(
+                    error=f"Sepurux sent more than {MAX_RESPONSE_BYTES // 2**20} MiB for {call.purpose}",
+                    status=response.status_code,
+                    hint="Check that {base_url} is the API's own address.",
+                )
+            now = _http_date(response.headers.get("Date", "")) or datetime.now(UTC)  # this machine's clock may be off
+            wait = retry_after(response.headers.get("Retry-After", ""), now)
+            target = response.headers.get("Location", "")
+            received = Response(status=response.status_code, body=body, retry_after_s=wait, location=target)
+            with self._parsing:
+                return parse_response(call, received, self._credentials, self._redact)
+
+
+def _read_body(response: requests.Response, deadline: float) -> bytearray:
+    """Return the body, only a part of it if it is too long; raises ReadTimeout after the deadline."""
+    body = bytearray()
+    # read1 returns what has arrived; reading a whole chunk would wait for a slow body.
+    while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
+        body += chunk
+        if len(body) > MAX_RESPONSE_BYTES:
+            break
+        if time.monotonic() > deadline:
+            raise requests.ReadTimeout
+    return body
+
+
+# What happened, without the text of the exception, which may quote addresses and headers.
+_WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((requests.exceptions.ProxyError,), "the proxy refused the connection to {host}"),
+    (
+        (requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError),
+        "the TLS connection to {host} failed, for example because its certificate is not trusted{check}",
+    ),
+    ((requests.ConnectTimeout,), "{host} did not accept a connection in time"),
+    ((requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError), "{host} did not respond in time"),
+    ((urllib3.exceptions.ProtocolError,), "the response of {host} was cut off"),
+    ((urllib3.exceptions.DecodeError,), "the response of {host} could not be decompressed"),
+    ((requests.ConnectionError, ConnectionError), "the connection to {host} failed"),
+)
+
+
+def failure_words(host: str, error: Exception) -> str:
+    """Return what happened. A problem with certificates names the variable for them (docs/platforms.md#network)."""
+    variable = next(filter(os.environ.get, CA_BUNDLES), CA_BUNDLES[0])
+    if type(error) is OSError and (missing := _MISSING_BUNDLE.search(str(error))):
+        return f"the connection to {host} failed: `{variable}` names {preview(missing[1])}, which does not exist"
+    words = (text for kinds, text in _WORDS if isinstance(error, kinds))
+    said = next(words, f"the connection to {{host}} failed ({type(error).__name__})")
+    check = "" if is_loopback(host) else f": check `{variable}`"
+    return said.format(host=host, check=check)
+
+
+def retry_after(header: str, now: datetime) -> float | None:
+    """Return the seconds that a Retry-After header asks for (a number or an HTTP date), or None; never negative."""
+    try:
+        seconds = float(header)
+    except ValueError:
+        when = _http_date(header)
+        if not when:
+            return None
+        seconds = (when - now).total_seconds()
+    return min(MAX_RETRY_AFTER_S, max(0.0, seconds))
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        when = email.utils.parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return when if when.tzinfo else None
+
+
+# -- the meaning of responses -----------------------------------------------------------------------------------------
 
 
 def parse_response(call: ApiRequest, response: Response, credentials: Credentials, redact: Redactor) -> Result:
@@ -228,7 +393,7 @@ def _refused_credentials(status: int, call: ApiRequest, sent: Credentials) -> tu
         return names, "This needs {api_key}, a project API key: a CI token may be enough for CI runs only."
     project, set_project = "the campaign's project", "Set {project} if the secret needs it."
     if call.project:
-        project, set_project = f"project {json_reader.preview(call.project)}", ""
+        project, set_project = f"project {preview(call.project)}", ""
     valid = {401: "is valid and belongs to", 403: "may use"}[status]
     return names, joined(" ", f"Check that the secret {valid} {project}.", sent.source, set_project)
 
@@ -244,27 +409,27 @@ def find_campaign(listed: object, campaign: str, project: str) -> str:
         return ids[0]
 
     def listing(names: Sequence[str]) -> str:
-        shown = [*map(json_reader.preview, names[:MAX_NAMES_LISTED])]
+        shown = [*map(preview, names[:MAX_NAMES_LISTED])]
         return ", ".join([*shown, "…"] if len(names) > MAX_NAMES_LISTED else shown)
 
-    where = project and f" in project {json_reader.preview(project)}"
+    where = project and f" in project {preview(project)}"
     if ids:
         hint = f"Set {{campaign}} to the UUID of one of them: {listing(ids)}."
-        raise EvaluationError(f"{len(ids)} campaigns are named {json_reader.preview(campaign)}{where}", hint)
+        raise EvaluationError(f"{len(ids)} campaigns are named {preview(campaign)}{where}", hint)
     names = sorted({json_reader.text(entry.get("name")) for entry in entries} - {""})
     hint = "Check {project} and the secret, which see no campaign, or create the campaign at Sepurux."
     if names:
         hint = f"Set {{campaign}} to one of these, or {{project}} to another project: {listing(names)}."
     if meant := similar(campaign, names):
-        hint = f"Did you mean {json_reader.preview(meant)}? {hint}"
-    raise EvaluationError(f"campaign {json_reader.preview(campaign)} was not found{where}", hint)
+        hint = f"Did you mean {preview(meant)}? {hint}"
+    raise EvaluationError(f"campaign {preview(campaign)} was not found{where}", hint)
 
 
 def uploaded(response: object, label: str) -> str:
     """Return the id of the uploaded trace."""
     if trace_id := json_reader.identifier(json_reader.at(response, "trace_id")):
         return trace_id
-    reason = f"Sepurux accepted the trace {json_reader.preview(label)}, but sent no usable trace_id"
+    reason = f"Sepurux accepted the trace {preview(label)}, but sent no usable trace_id"
     raise EvaluationError(reason, UNUSABLE_RESPONSE)
 
 

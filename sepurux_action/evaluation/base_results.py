@@ -14,20 +14,19 @@ from typing import Any
 
 from sepurux_action.common import json_reader
 from sepurux_action.errors import DEFECTS
+from sepurux_action.evaluation import runs
 from sepurux_action.evaluation.decision import GateDecision, summarize
-from sepurux_action.evaluation.failures import BaseScenario, Failure, Kind, OnBase, merge_failures
 from sepurux_action.evaluation.gate_numbers import Scenario
 from sepurux_action.evaluation.metrics import PASS_RATE
-from sepurux_action.evaluation.published_result import Result, Results
+from sepurux_action.evaluation.published_result import MAX_BASE_RESULTS, Result, Results
 from sepurux_action.evaluation.recording import Steps, shown_steps, steps_of, tools_of_all
-from sepurux_action.evaluation.runs import Decision, Run, numbers_key
+from sepurux_action.evaluation.runs import BaseScenario, Decision, Failure, FailureKind, OnBase, Run
 
 FILE = "baseline.json"
 VERSION = 2  # another one if a field of a result has another meaning
 PURPOSE = "sepurux-gate/baseline"
 MAX_BYTES = 4 * 1024 * 1024
 FRAME = 200  # bytes of the file that are no result
-MAX_RESULTS = 5  # of a gate on a branch; one of them that is unusual changes no median
 IGNORED = (
     f"`{FILE}` was ignored: this version of the action did not write it with this secret for this repository, or it was"
     " changed later. The next result that is written replaces it."
@@ -53,7 +52,7 @@ def write_results(results: Iterable[Result], key: str, repository: str, redact: 
     written, size, of_origin = list[str](), FRAME, Counter[tuple[str, ...]]()
     for result in sorted(results, key=lambda each: (-each.time, each.origin, each.commit)):
         of_origin[result.origin] += 1
-        if of_origin[result.origin] > MAX_RESULTS:
+        if of_origin[result.origin] > MAX_BASE_RESULTS:
             continue
         text = redact(json.dumps(_as_json(result), separators=(",", ":")))
         size += len(text) + 2  # with a comma and a line break
@@ -111,7 +110,7 @@ def _of_json(given: Mapping[str, Any]) -> Result:
     """Return a result; raises one of DEFECTS if `_as_json` does not write it so."""
     record, scenarios = {**DEFAULTS, **given}, list[BaseScenario]()
     for fields in ({**DEFAULTS, **each} for each in record["scenarios"]):
-        failures: dict[Kind, float] | None = None
+        failures: dict[FailureKind, float] | None = None
         if fields["failures"] is not None:
             failures = {}
             for each in fields["failures"]:
@@ -145,22 +144,17 @@ def compare_with_base(decided: GateDecision, results: Results) -> GateDecision:
     if not gate.names_traces:
         return decided
     scenarios = tuple(_with_marks(each, results) for each in decided.scenarios)
-    here = {name for _, name in (trace.scenario for trace in gate.traces)}
-    return replace(
-        decided,
-        scenarios=scenarios,
-        failures=merge_failures(failure for each in scenarios for run in each.recordings for failure in run.failures),
-        scenarios_missing=tuple(
-            each.name for result in results[:1] for each in result.scenarios if each.name not in here
-        ),
-    )
+    failures = runs.merge_failures(failure for each in scenarios for run in each.recordings for failure in run.failures)
+    here = {trace.scenario[1] for trace in gate.traces}
+    missing = tuple(each.name for result in results[:1] for each in result.scenarios if each.name not in here)
+    return replace(decided, scenarios=scenarios, failures=failures, scenarios_missing=missing)
 
 
 def _with_marks(scenario: Scenario, results: Results) -> Scenario:
     """Return a scenario with marks at its failures; the steps of one are those of the worst recording that has it."""
     of_base = [each for result in results for each in result.scenarios if each.name == scenario.key]
     known = [each.failures for each in of_base if each.failures is not None]
-    on_base, steps = dict[Kind, OnBase](), dict[tuple[Kind, str], Steps]()
+    on_base, steps = dict[FailureKind, OnBase](), dict[tuple[FailureKind, str], Steps]()
     if known and scenario.complete:
         for kind, count in _for_each_recording(scenario).items():
             most = max(each.get(kind, 0) for each in known)
@@ -193,27 +187,17 @@ def result_to_keep(result: GateDecision, *, branch: str, commit: str, at: float)
     names = Counter(each.key for each in result.scenarios)
     for each in result.scenarios:
         if each.key and names[each.key] == 1:
-            best = max(each.recordings, key=_worst_first)
-            scenarios.append(
-                BaseScenario(
-                    name=each.key,
-                    pass_rate=None if each.rate is None else PASS_RATE.rounded(each.rate),
-                    failures=dict(sorted(_for_each_recording(each).items())) if each.complete else None,
-                    steps=steps_of(best.trace.events),
-                )
-            )
-    return replace(
-        summarize(result),
-        origin=(gate.name, gate.campaign, gate.project, gate.mutation_pack, branch),
-        commit=commit,
-        time=at,
-        scenarios=tuple(scenarios),
-    )
+            rate = None if each.rate is None else PASS_RATE.rounded(each.rate)
+            failures = dict(sorted(_for_each_recording(each).items())) if each.complete else None
+            steps = steps_of(max(each.recordings, key=_worst_first).trace.events)
+            scenarios.append(BaseScenario(name=each.key, pass_rate=rate, failures=failures, steps=steps))
+    origin = gate.name, gate.campaign, gate.project, gate.mutation_pack, branch
+    return replace(summarize(result), origin=origin, commit=commit, time=at, scenarios=tuple(scenarios))
 
 
-def _for_each_recording(scenario: Scenario) -> Mapping[Kind, float]:
+def _for_each_recording(scenario: Scenario) -> Mapping[FailureKind, float]:
     """Return the number of failures of each kind for each recording."""
-    counts = Counter[Kind]()
+    counts = Counter[FailureKind]()
     for run in scenario.recordings:
         for each in run.failures:
             counts[each.kind] += each.count
@@ -221,4 +205,4 @@ def _for_each_recording(scenario: Scenario) -> Mapping[Kind, float]:
 
 
 def _worst_first(run: Run) -> tuple[float, float, float, str]:
-    return *numbers_key(run.value), run.trace.label
+    return *runs.numbers_key(run.value), run.trace.label

@@ -14,34 +14,19 @@ from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Gate
-from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.failures import Failures
-from sepurux_action.evaluation.gate_numbers import (
-    DROP,
-    Base,
-    Check,
-    CheckState,
-    Scenario,
-    check_drop,
-    check_thresholds,
-    numbers_of,
-    scenarios_of,
-)
+from sepurux_action.evaluation import gate_numbers, metrics
+from sepurux_action.evaluation.gate_numbers import DROP, Base, Check, CheckState, Scenario, scenarios_of
 from sepurux_action.evaluation.metrics import BY_OPTION, METRICS, PASS_RATE, Kind, Metric, Numbers, sent_limits
 from sepurux_action.evaluation.published_result import Result, parse_description, published_numbers
-from sepurux_action.evaluation.runs import NEXT_STEPS, UNEXPLAINED_FAIL, Decision, Rule, Run, Runs, covered_by, worst_of
+from sepurux_action.evaluation.runs import NEXT_STEPS, UNEXPLAINED_FAIL, Decision, Failures, Rule, Run, Runs, worst_of
 
 EXIT_BLOCKED = 1  # a gate blocks because of a `fail`
 EXIT_UNDECIDED = 2  # a gate blocks for any other reason
 MAX_NAMED = 3  # scenarios that a reason names
 HOWEVER = "Sepurux reported a pass, but"
-SEE_THE_RUN = "See the `Sepurux run`."
-MORE_SCENARIOS = "Record more scenarios, or lower {min_scenarios}."
-REGISTER_MORE = "Register more scenarios at Sepurux, or lower {min_scenarios}."
 NEEDS_API_KEY = "With several traces, {min_reliability_score} needs {api_key}: without it, Sepurux shows no score."
 NEEDED = {name for name, metric in BY_OPTION.items() if metric.needed}
 SUMS = {metric.threshold for metric in METRICS if metric.kind is Kind.SUM}
-ALL_FLAKY = "Every scenario of the gate is flaky, so no rate counts."
 NO_NUMBER = "Sepurux reported a pass without a number that a threshold needs"
 
 
@@ -174,8 +159,11 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     if compared.missed and not all_flaky:
         return _threshold_missed(compared, passed=True)
     if all_flaky:
-        hint = "Fix a scenario, and remove it from {flaky}."
-        return _decided(compared, Decision.ERROR, Rule.NUMBER_UNKNOWN, ALL_FLAKY, hint)
+        reason, hint = (
+            "Every scenario of the gate is flaky, so no rate counts.",
+            "Fix a scenario, and remove it from {flaky}.",
+        )
+        return _decided(compared, Decision.ERROR, Rule.NUMBER_UNKNOWN, reason, hint)
     if base.results is None and (unread := [check.sentence for check in unknown if check.threshold == DROP]):
         reason = f"{HOWEVER} {'; '.join(unread)}."
         return _decided(compared, Decision.ERROR, Rule.BASE_UNREAD, reason, base.hint)
@@ -190,12 +178,12 @@ def _compared(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     A category counts if any run covers it, not of a flaky scenario.
     """
     scenarios = scenarios_of(gate, runs)
-    numbers, categories = numbers_of(gate, runs, scenarios), runs[0].categories
+    numbers, categories = gate_numbers.numbers_of(gate, runs, scenarios), runs[0].categories
     if gate.has_several_traces:
-        categories = covered_by(run for run in runs if not run.trace.flaky)
-    checks = [*check_thresholds(gate, numbers, categories, scenarios)]
+        categories = gate_numbers.covered_by(run for run in runs if not run.trace.flaky)
+    checks = [*gate_numbers.check_thresholds(gate, numbers, categories, scenarios)]
     if DROP in gate.limits:
-        checks.append(check_drop(gate, numbers, base))
+        checks.append(gate_numbers.check_drop(gate, numbers, base))
     return GateDecision(
         gate=gate,
         decision=Decision.PENDING,
@@ -218,13 +206,12 @@ def _decided(compared: GateDecision, decision: Decision, rule: Rule, reason: str
 
 def _decided_fail(compared: GateDecision, failed: Sequence[Run]) -> GateDecision:
     """Return the `fail` of Sepurux, which may apply a minimum of its own to one of several traces."""
-    gate, reasons, hint = compared.gate, list[str](), SEE_THE_RUN
+    gate, reasons, hint = compared.gate, list[str](), "See the `Sepurux run`."
     maxima = [(each, gate.limits[each.threshold]) for each in METRICS if each.threshold in SUMS & {*sent_limits(gate)}]
     own = [run for run in failed if not any((run.value(metric) or 0) > limit for metric, limit in maxima)]
     if gate.has_several_traces and own:
-        names = (
-            each.name for each in scenarios_of(gate, compared.runs) if any(own[0] is run for run in each.recordings)
-        )
+        scenarios = scenarios_of(gate, compared.runs)
+        names = (each.name for each in scenarios if any(own[0] is run for run in each.recordings))
         name, rate, reported = next(names, own[0].trace.label), own[0].value(PASS_RATE), "no pass rate"
         if rate is not None:
             reported = f"a pass rate of {PASS_RATE.write(rate, None)}"
@@ -243,7 +230,8 @@ def _threshold_missed(compared: GateDecision, *, passed: bool) -> GateDecision:
     if passed:
         reason = f"{HOWEVER} {reason[0].lower()}{reason[1:]}"
     if [check.threshold for check in compared.missed] == [metrics.SCENARIOS.threshold]:
-        hint = MORE_SCENARIOS if compared.gate.names_traces else REGISTER_MORE
+        more = "Record more scenarios" if compared.gate.names_traces else "Register more scenarios at Sepurux"
+        hint = f"{more}, or lower {{min_scenarios}}."
     return _decided(compared, Decision.FAIL, Rule.THRESHOLD_MISSED, reason, hint)
 
 
@@ -269,10 +257,8 @@ def _undecided(compared: GateDecision, worst: Run) -> GateDecision:
     names, detail, reason = "", worst.detail, (worst.decision, worst.rule, worst.reason, worst.detail)
     alike = [run for run in compared.runs if (run.decision, run.rule, run.reason, run.detail) == reason]
     if len(alike) < len(compared.runs):
-        scenarios = (
-            each for each in scenarios_of(compared.gate, compared.runs) if any(run in alike for run in each.recordings)
-        )
-        every = [json_reader.preview(each.name) for each in scenarios]
+        scenarios = scenarios_of(compared.gate, compared.runs)
+        every = [json_reader.preview(each.name) for each in scenarios if any(run in alike for run in each.recordings)]
         names = ", ".join(every[:MAX_NAMED])
         if every[MAX_NAMED:]:
             names += f" and {wording.pluralize(len(every) - MAX_NAMED, 'other')}"
@@ -296,10 +282,9 @@ def _number_unknown(compared: GateDecision, checks: Sequence[Check]) -> GateDeci
 
 def _why_passed(compared: GateDecision) -> str:
     thresholds = [check for check in compared.checks if check.threshold != DROP]
-    drops = [
-        check.sentence for check in compared.checks if check.threshold == DROP and check.state is not CheckState.MET
-    ]
-    unreported = [check.label.lower() for check in thresholds if check.state is not CheckState.MET]
+    not_met = [check for check in compared.checks if check.state is not CheckState.MET]
+    drops = [check.sentence for check in not_met if check.threshold == DROP]
+    unreported = [check.label.lower() for check in not_met if check.threshold != DROP]
     met = "no reported number misses a threshold"
     if unreported:
         met += f" (not reported: {', '.join(unreported)})"
@@ -342,14 +327,8 @@ def recorded_decision(gate: Gate, description: str, link: str, dashboard_url: st
     numbers = {name: Reading(value) for name, value in published.numbers.items()} if published else {}
     shown = metrics.summary(numbers)
     reason = f"An earlier run evaluated this commit, and it {decision}ed{shown and f': {shown}'}."
-    run = Run(
-        sepurux_decision=decision.value,
-        numbers=numbers,
-        dashboard_url=dashboard_url,
-        decision=decision,
-        rule=Rule.RECORDED,
-        reason=reason,
-    )
+    run = Run(sepurux_decision=decision.value, dashboard_url=dashboard_url, decision=decision, rule=Rule.RECORDED)
+    run = replace(run, numbers=numbers, reason=reason)
     return GateDecision(
         gate=gate, decision=decision, rule=Rule.RECORDED, reason=reason, runs=(run,), numbers=numbers, link=link
     )

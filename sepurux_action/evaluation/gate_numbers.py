@@ -3,7 +3,7 @@
 Sources: docs/configuration.md#scenarios, docs/noisy-agents.md.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum, auto
@@ -14,10 +14,9 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.config import options
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.failures import Failures, merge_failures
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, PASS_RATE, Kind, Metric, Numbers
 from sepurux_action.evaluation.published_result import Results, median, published_numbers, values_of
-from sepurux_action.evaluation.runs import Runs, covered_by
+from sepurux_action.evaluation.runs import Failures, Run, Runs, merge_failures
 
 REQUIRED_CATEGORIES = options.REQUIRED_MUTATION_CATEGORIES.name
 DROP = options.MAX_PASS_RATE_DROP.name
@@ -119,6 +118,12 @@ def scenarios_of(gate: Gate, runs: Runs, of_batch: Runs = ()) -> tuple[Scenario,
             shown += f" (flaky until {every[0].trace.flaky})"
         scenarios.append(Scenario(shown, tuple(every), needed, key))
     return tuple(scenarios)
+
+
+def covered_by(runs: Iterable[Run]) -> tuple[str, ...] | None:
+    """Return the mutation categories of any of the runs; None if no run names them."""
+    names = [set(run.categories) for run in runs if run.categories is not None]
+    return tuple(sorted(set().union(*names))) if names else None
 
 
 def numbers_of(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> Numbers:

@@ -73,12 +73,9 @@ class Metric:
 
     def combine(self, values: Sequence[float]) -> float:
         """Return the number of several runs, not rounded."""
-        match self.kind:
-            case Kind.SUM:
-                return min(MAX_COUNTED, sum(values))
-            case Kind.COUNT:
-                return max(values)
-        return fmean(values)
+        if self.kind is Kind.SUM:
+            return min(MAX_COUNTED, sum(values))
+        return max(values) if self.kind is Kind.COUNT else fmean(values)
 
     def rounded(self, value: float) -> float:
         if self.unit is Unit.INTEGER:
@@ -159,6 +156,7 @@ _rate = partial(
     write=wording.percent,
 )
 _integer = partial(Metric, read_value=read_count, write=lambda value, _: wording.count(value), unit=Unit.INTEGER)
+_limited_sum = partial(_integer, kind=Kind.SUM, less_is_better=True, needed=True, reached="{}")
 _of_hundred = partial(Metric, kind=Kind.MEAN, unit=Unit.OF_100, read_value=partial(json_reader.number, low=0, high=100))
 
 PASS_RATE = _rate(
@@ -170,29 +168,21 @@ PASS_RATE = _rate(
     output="Share of the attempts that passed, from 0 to 1.",
     published="{} passed",
 )
-UNSAFE_ATTEMPTS = _integer(
+UNSAFE_ATTEMPTS = _limited_sum(
     name="unsafe_attempts",
     label="Unsafe attempts",
     noun="unsafe attempt",
-    kind=Kind.SUM,
     threshold=options.MAX_UNSAFE.name,
-    less_is_better=True,
-    needed=True,
     output="Number of unsafe attempts.",
     published="{} unsafe",
-    reached="{}",
 )
-FAILURES = _integer(
+FAILURES = _limited_sum(
     name="failures",
     label="Failures",
     noun="failure",
-    kind=Kind.SUM,
     threshold=options.MAX_FAILURES.name,
-    less_is_better=True,
-    needed=True,
     output="Number of failures.",
     published="{} failures",
-    reached="{}",
 )
 RELIABILITY_SCORE = _of_hundred(
     name="reliability_score",

@@ -8,9 +8,8 @@ from decimal import Decimal
 from sepurux_action.common import json_reader, wording
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Gate
-from sepurux_action.evaluation.failures import BaseScenario
 from sepurux_action.evaluation.metrics import LISTED, PUBLISHED, SCENARIOS, Metric, Numbers, Unit
-from sepurux_action.evaluation.runs import Decision
+from sepurux_action.evaluation.runs import BaseScenario, Decision
 
 MAX_STATUS_LENGTH = 140  # characters; GitHub responds 422 to more
 MIN_DIGITS = 2  # after the point of a published number that is not whole

@@ -6,14 +6,13 @@ from functools import partial
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.settings import Gate
-from sepurux_action.evaluation import api
+from sepurux_action.evaluation import api, runs
 from sepurux_action.evaluation.api import Result
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.engine import Engine
-from sepurux_action.evaluation.failures import merge_failures, parse_failures
 from sepurux_action.evaluation.gate_numbers import scenarios_of
 from sepurux_action.evaluation.metrics import FAILURES, SCENARIOS
-from sepurux_action.evaluation.runs import Decision, Run, decide, numbers_key, parse_run, wrong_shape
+from sepurux_action.evaluation.runs import Decision, Run, numbers_key
 
 SCENARIOS_S = 20.0  # the numbers and failures of each scenario, for all gates together
 MAX_RUNS = 100  # of a batch whose numbers are read
@@ -27,13 +26,13 @@ class RunReader:
         self.run, self.project = run, project
 
     def read_numbers(self, result: Result) -> None:
-        if result.error or wrong_shape(result.payload, self.run):
+        if result.error or runs.wrong_shape(result.payload, self.run):
             self.run = replace(self.run, unread=True)
             return
         trace_id = json_reader.identifier(json_reader.at(result.payload, "trace_id"))
         # Hundreds of lists of names would take much memory.
-        read = replace(parse_run(result.payload, self.run), categories=None, failing_tools={})
-        self.run = replace(decide(read), trace_id=trace_id, name=trace_id)
+        read = replace(runs.parse_run(result.payload, self.run), categories=None, failing_tools={})
+        self.run = replace(runs.decide(read), trace_id=trace_id, name=trace_id)
 
     def read_failures(self, result: Result) -> None:
         """Read the first page of the classified failures. An empty one is complete only if the run reports none.
@@ -47,12 +46,12 @@ class RunReader:
             and each.get("run_id") in {None, run.run_id}
             for each in payload
         )
-        listed = parse_failures(payload) if of_run else ()
+        listed = runs.parse_failures(payload) if of_run else ()
         complete = 0 < len(listed) < api.FAILURES_PAGE if reported is None else len(listed) >= reported
         trace_id = run.trace_id or next((each.trace_id for each in listed if each.trace_id), "")
         flaky = bool(run.trace.flaky)
         named = (replace(each, trace_id=run.path or each.trace_id or trace_id, flaky=flaky) for each in listed)
-        failures, name = merge_failures(named), run.name or trace_id
+        failures, name = runs.merge_failures(named), run.name or trace_id
         self.run = replace(run, trace_id=trace_id, name=name, failures=failures, unread=not complete)
 
     def read_name(self, result: Result) -> None:
@@ -67,9 +66,9 @@ def read_scenarios(gates: Sequence[GateDecision], engine: Engine, *, kept: bool)
     """
     until, readers = engine.now() + SCENARIOS_S, list[list[list[RunReader]]]()  # by gate, then by its runs
     for decided in gates:
-        runs = decided.runs if kept or decided.decision is not Decision.PASS else ()
+        chosen = decided.runs if kept or decided.decision is not Decision.PASS else ()
         reader = partial(RunReader, decided.gate.project)
-        readers.append([[reader(each) for each in _runs_of(run, decided.gate)] for run in runs])
+        readers.append([[reader(each) for each in _runs_of(run, decided.gate)] for run in chosen])
     every = [each for of_gate in readers for of_run in of_gate for each in of_run]
     numbers = [
         (api.poll_run(run_id=each.run.run_id, batch_id="", project=each.project), each.read_numbers)
@@ -116,7 +115,7 @@ def _with_failures(decided: GateDecision, read: Sequence[Sequence[Run]]) -> Gate
 
     The failures of traces are added when they are compared with the base.
     """
-    gate, runs, of_batch, failures_unread, scenarios_unread = decided.gate, list[Run](), tuple[Run, ...](), 0, 0
+    gate, known, of_batch, failures_unread, scenarios_unread = decided.gate, list[Run](), tuple[Run, ...](), 0, 0
     if not read:
         return replace(decided, scenarios=scenarios_of(gate, decided.runs))
     for run, of_run in zip(decided.runs, read, strict=True):
@@ -124,23 +123,18 @@ def _with_failures(decided: GateDecision, read: Sequence[Sequence[Run]]) -> Gate
             listed = sum(failure.count for each in of_run for failure in each.failures)
             failures_unread += max(0, int(run.value(FAILURES) or 0) - listed)
         if len(of_run) == 1:
-            runs.append(of_run[0])
+            known.append(of_run[0])
         elif gate.names_traces:
-            runs.append(replace(run, unread=run.evaluated and run.reported > 0))
+            known.append(replace(run, unread=run.evaluated and run.reported > 0))
         else:
-            runs.append(run)
+            known.append(run)
             of_batch = tuple(of_run)
             if run.evaluated:
                 scenarios_unread += max(0, int(run.value(SCENARIOS) or 1) - len(of_run))
-    scenarios = sorted(
-        scenarios_of(gate, tuple(runs), of_batch),
-        key=lambda each: (each.flaky is not None, not each.failed, *numbers_key(each.value)),  # flaky ones last
-    )
+    scenarios = [*scenarios_of(gate, tuple(known), of_batch)]
+    scenarios.sort(key=lambda each: (bool(each.flaky), not each.failed, *numbers_key(each.value)))
+    scenarios_unread += sum(each.incomplete for each in scenarios)
+    read_after = replace(decided, scenarios=tuple(scenarios), scenarios_unread=scenarios_unread)
     of_runs = (failure for of_run in read for run in of_run for failure in run.failures)
-    return replace(
-        decided,
-        scenarios=tuple(scenarios),
-        failures=() if gate.names_traces else merge_failures(of_runs),
-        failures_unread=failures_unread,
-        scenarios_unread=sum(each.incomplete for each in scenarios) + scenarios_unread,
-    )
+    failures = () if gate.names_traces else runs.merge_failures(of_runs)
+    return replace(read_after, failures=failures, failures_unread=failures_unread)

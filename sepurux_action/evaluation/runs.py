@@ -1,4 +1,4 @@
-"""One CI run: what a response says of it, of which any field may be missing, and what Sepurux decided.
+"""One CI run: what a response says of it, of which any field may be missing, what Sepurux decided, and what failed.
 
 Source: the first rows of docs/reference.md#decisions, which need no number.
 """
@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
+from typing import Annotated
 
-from sepurux_action.common import json_reader
+from sepurux_action.common import grouped, json_reader
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.settings import Trace
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.failures import Failures
 from sepurux_action.evaluation.metrics import FAILURES, METRICS, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS, Metric, Numbers
 
 MAX_CATEGORIES = 100  # names of one response that are kept; a decision with many more would take minutes
@@ -24,6 +24,8 @@ FINISHED_STATUSES = frozenset({"done", "completed"})
 KNOWN_STATUSES = FAILED_STATUSES | FINISHED_STATUSES | {"", "queued", "running", "pending"}
 KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
 NO_TRACE = Trace(label="")  # of a run that evaluates registered scenarios, or one of a batch
+MAX_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
+SEVERITIES = {word: rank for rank, word in enumerate(("critical", "high", "medium", "low", "info"))}  # 0 for the worst
 UNEXPLAINED_FAIL = "Sepurux decided `fail`, but no threshold that is set here explains why."
 
 
@@ -73,6 +75,67 @@ class Decision(StrEnum):
     @property
     def is_decided(self) -> bool:
         return self in {Decision.PASS, Decision.FAIL}
+
+
+FailureKind = tuple[str, str, str, str]  # `type`, `mutation`, `severity`, tool: the same in results of the scenario
+
+
+@dataclass(frozen=True, slots=True)
+class OnBase:
+    """How often failures of the kind of one are here, and in the base's results with its scenario."""
+
+    having: Annotated[int, "Number of results that have such failures; 0: they are new.", {"minimum": 0}]
+    results: Annotated[int, "Number of results of the base that have its scenario, at most five.", {"minimum": 1}]
+    here: Annotated[float, "Such failures for each recording here.", {"minimum": 0}]
+    most: Annotated[float, "The most for each recording in one of the results.", {"minimum": 0}]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseScenario:
+    """What a result in `baseline.json` has of a scenario: the pass rate, None if it is not known, and the failures.
+
+    `failures` are their numbers for each recording by kind, None if not all are known. `steps` are of the best one.
+    """
+
+    name: str
+    pass_rate: float | None = None
+    failures: Mapping[FailureKind, float] | None = field(default_factory=dict)
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Failures of one kind and with one description. Every text is foreign.
+
+    `tool` and `event`, the index of an event of the trace, are what its metadata says. `scenario` is the name of the
+    scenario of a trace, '' if it is not known. `on_base` is None if the failure was not compared with the base. `steps`
+    are lines that show what the agent did: a sign in front, and a step. Failures of a `flaky` scenario do not count.
+    """
+
+    type: str = ""
+    mutation: str = ""
+    severity: str = ""
+    tool: str = ""
+    description: str = ""
+    trace_id: str = ""
+    event: float | None = None
+    count: int = 1
+    scenario: str = ""
+    on_base: OnBase | None = None
+    steps: tuple[str, ...] = ()
+    flaky: bool = False
+
+    @property
+    def kind(self) -> FailureKind:
+        return self.type, self.mutation, self.severity, self.tool
+
+    @property
+    def is_new(self) -> bool:
+        """Return whether such failures are here more often than in every result of the base."""
+        return self.on_base is not None and self.on_base.here > self.on_base.most and not self.flaky
+
+
+Failures = tuple[Failure, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +192,8 @@ class Run:
 
     @property
     def failed(self) -> bool:
-        return bool(
-            self.failures or self.sepurux_decision == "fail" or self.value(FAILURES) or self.value(UNSAFE_ATTEMPTS)
-        )
+        counts = self.value(FAILURES), self.value(UNSAFE_ATTEMPTS)
+        return bool(self.failures) or self.sepurux_decision == "fail" or any(counts)
 
     def value(self, metric: Metric) -> float | None:
         return metric.reading(self.numbers).value
@@ -142,9 +204,7 @@ Runs = tuple[Run, ...]
 
 def worst_of(runs: Runs) -> Run:
     """Return the worst run: by decision, then by the lowest pass rate; flaky ones last."""
-    return min(
-        runs, key=lambda run: (run.trace.flaky is not None, run.decision.rank, _or_infinity(run.value(PASS_RATE)))
-    )
+    return min(runs, key=lambda run: (bool(run.trace.flaky), run.decision.rank, _or_infinity(run.value(PASS_RATE))))
 
 
 def numbers_key(value: Callable[[Metric], float | None]) -> tuple[float, float, float]:
@@ -154,12 +214,6 @@ def numbers_key(value: Callable[[Metric], float | None]) -> tuple[float, float, 
 
 def _or_infinity(number: float | None) -> float:
     return math.inf if number is None else number
-
-
-def covered_by(runs: Iterable[Run]) -> tuple[str, ...] | None:
-    """Return the mutation categories of any of the runs; None if no run names them."""
-    names = [set(run.categories) for run in runs if run.categories is not None]
-    return tuple(sorted(set().union(*names))) if names else None
 
 
 def parse_run(payload: object, run: Run = Run()) -> Run:
@@ -237,3 +291,42 @@ def decide(run: Run) -> Run:
     shown = f"status `{run.status}`" if run.status else "no status"
     reason = f"Sepurux has not decided yet ({shown})."
     return replace(run, decision=Decision.PENDING, rule=Rule.PENDING, reason=reason)
+
+
+# -- what failed ------------------------------------------------------------------------------------------------------
+
+
+def parse_failures(payload: object) -> Failures:
+    failures = list[Failure]()
+    for item in filter(None, map(json_reader.as_object, json_reader.as_array(payload))):
+        metadata = json_reader.as_object(item.get("metadata"))
+        given = *(item.get(name) for name in ("type", "mutation", "severity", "description")), metadata.get("tool")
+        type_, mutation, severity, description, tool = (json_reader.text(each)[:MAX_TEXT_LENGTH] for each in given)
+        failures.append(
+            Failure(
+                type=type_,
+                mutation=mutation,
+                severity=severity,
+                tool=tool,
+                description=description,
+                trace_id=json_reader.identifier(item.get("trace_id")),
+                event=json_reader.number(metadata.get("event"), low=0, whole=True).value,
+            )
+        )
+    return tuple(failures)
+
+
+def merge_failures(failures: Iterable[Failure]) -> Failures:
+    """Return the failures by what they have in common, first the new, severe, and frequent ones; flaky ones last."""
+    groups = grouped(
+        ((each.kind, each.description, each.trace_id, each.scenario, each.on_base, each.flaky), each)
+        for each in failures
+    )
+    merged = [replace(alike[0], count=sum(each.count for each in alike)) for alike in groups.values()]
+    merged.sort(key=lambda each: (each.flaky, not each.is_new, severity_rank(each.severity), -each.count))
+    return tuple(merged)
+
+
+def severity_rank(severity: str) -> int:
+    """Return the rank of a severity, 0 for the worst; unknown words come last."""
+    return SEVERITIES.get(severity.lower(), len(SEVERITIES))

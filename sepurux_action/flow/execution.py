@@ -16,10 +16,10 @@ from sepurux_action.config.command_line import WRITE_BASELINE, CommandLine
 from sepurux_action.config.options import Layer, Stage, environment_layer, flag_layer, input_layer
 from sepurux_action.config.settings import POLICY_PATH, Gate, Settings, read_settings, unread_traces
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
+from sepurux_action.evaluation.api import Transport
 from sepurux_action.evaluation.engine import Engine
 from sepurux_action.evaluation.published_result import Results
 from sepurux_action.evaluation.trace_files import WORKING_DIRECTORY, TraceFolder, working_directory
-from sepurux_action.evaluation.transport import Transport
 from sepurux_action.github.client import Calls
 from sepurux_action.github.event import Event, parse_event
 from sepurux_action.github.policy_source import ResolvedPolicy, read_checkout, resolve_policy

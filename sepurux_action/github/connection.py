@@ -19,7 +19,7 @@ from github import Auth, BadAttributeException, Github, GithubException
 from sepurux_action import __version__
 from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Secret
-from sepurux_action.evaluation.transport import failure_words
+from sepurux_action.evaluation.api import failure_words
 from sepurux_action.github.client import UNEXPECTED_SHAPE, Client, GitHubError, Kind, joined_messages
 
 _SECONDS = re.compile(r"[0-9]{1,10}\Z")

@@ -15,11 +15,10 @@ from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.config.settings import Change
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import GateDecision, is_blocking, without_failures
-from sepurux_action.evaluation.failures import Failure, Failures, merge_failures
 from sepurux_action.evaluation.gate_numbers import DROP, Scenario
 from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.published_result import Results
-from sepurux_action.evaluation.runs import Decision, Rule, Run, worst_of
+from sepurux_action.evaluation.runs import Decision, Failure, Failures, Rule, Run, merge_failures, worst_of
 from sepurux_action.report.thresholds import BY_DECISION, Row, State, is_final, rows_of_table, written
 
 SHORT_SHA = 7  # digits, as GitHub shows a commit

@@ -18,11 +18,10 @@ from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import OPTIONS, OnOutage, SectionKind, Stage
 from sepurux_action.config.settings import Change
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
-from sepurux_action.evaluation.failures import OnBase
 from sepurux_action.evaluation.gate_numbers import DROP, REQUIRED_CATEGORIES, CheckState
 from sepurux_action.evaluation.metrics import HIGHEST, METRICS, PASS_RATE, PUBLISHED, Metric, Unit
 from sepurux_action.evaluation.published_result import Result, median
-from sepurux_action.evaluation.runs import Decision, Rule, Run
+from sepurux_action.evaluation.runs import Decision, OnBase, Rule, Run
 from sepurux_action.report.report import Note, Report
 from sepurux_action.report.thresholds import State, rows_of_checks
 

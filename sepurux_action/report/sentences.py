@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from sepurux_action.common import wording
 from sepurux_action.common.wording import capitalized, joined, optional
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.failures import Failure
 from sepurux_action.evaluation.gate_numbers import MIN_RESULTS, CheckState, Scenario
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import values_of
-from sepurux_action.evaluation.runs import Decision, Rule
+from sepurux_action.evaluation.runs import Decision, Failure, Rule
 from sepurux_action.report import tables
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.report import SHORT_SHA, GateFacts, Report, page_of

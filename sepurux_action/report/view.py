@@ -14,9 +14,8 @@ from sepurux_action.common import T, grouped, json_reader
 from sepurux_action.common.wording import joined
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.failures import Failure, severity_rank
 from sepurux_action.evaluation.gate_numbers import Scenario
-from sepurux_action.evaluation.runs import Rule
+from sepurux_action.evaluation.runs import Failure, Rule, severity_rank
 from sepurux_action.report import markdown
 from sepurux_action.report.markdown import Markdown
 from sepurux_action.report.report import GateFacts, Report, page_of

@@ -14,7 +14,7 @@ PACKAGE = "sepurux_action"
 # The modules that may interact with the outside world or control time, each with the libraries that it alone imports.
 IMPURE = {
     "__main__": (),
-    "evaluation.transport": ("requests", "urllib3"),
+    "evaluation.api": ("requests", "urllib3"),
     "evaluation.engine": (),
     "evaluation.trace_files": (),
     "config.policy": ("yaml",),
@@ -42,7 +42,7 @@ LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 EVERYONE = {"errors", "common"}  # errors.py uses common, and host uses both
 
 # Each sends a secret to the host that it belongs to.
-REVEALERS = {"flow.execution", "evaluation.transport", "github.connection"}
+REVEALERS = {"flow.execution", "evaluation.api", "github.connection"}
 
 
 def name_of(path: Path) -> str:

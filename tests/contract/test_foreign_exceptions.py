@@ -19,8 +19,7 @@ from requests.adapters import BaseAdapter
 from urllib3.util import connection
 
 from sepurux_action.common.secret import Redactor, Secret
-from sepurux_action.evaluation.api import ApiRequest, Credentials
-from sepurux_action.evaluation.transport import TRANSPORT_ERRORS, Transport
+from sepurux_action.evaluation.api import TRANSPORT_ERRORS, ApiRequest, Credentials, Transport
 from sepurux_action.github.client import GitHubError
 from sepurux_action.github.connection import connect, translate_errors
 from sepurux_action.sandbox import Sandbox

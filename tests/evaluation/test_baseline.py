@@ -24,11 +24,10 @@ from sepurux_action.evaluation.base_results import (
     write_results,
 )
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
-from sepurux_action.evaluation.failures import BaseScenario, Failure, Kind, OnBase
 from sepurux_action.evaluation.gate_numbers import Base, scenarios_of
 from sepurux_action.evaluation.published_result import Result
 from sepurux_action.evaluation.recording import read_recording
-from sepurux_action.evaluation.runs import Decision, Rule, Run, decide
+from sepurux_action.evaluation.runs import BaseScenario, Decision, Failure, FailureKind, OnBase, Rule, Run, decide
 from tests.builders import FAILING, run_with
 
 KEY, REPOSITORY = "a secret", "octo/shop"
@@ -213,7 +212,7 @@ def found(gate: Gate, *runs: Run) -> GateDecision:
     return replace(decide_gate(gate, recorded, Base(results=None)), scenarios=scenarios_of(gate, recorded))
 
 
-def base(*steps: str, failures: Mapping[Kind, float] | None = {}) -> Result:
+def base(*steps: str, failures: Mapping[FailureKind, float] | None = {}) -> Result:
     return a_base_result(scenarios=(BaseScenario(name="refund", failures=failures, steps=steps),))
 
 

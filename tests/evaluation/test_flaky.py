@@ -12,10 +12,9 @@ import pytest
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.api import Result
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
-from sepurux_action.evaluation.failures import Failure, merge_failures
 from sepurux_action.evaluation.gate_numbers import scenarios_of
 from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
-from sepurux_action.evaluation.runs import Decision, Rule, Run, decide
+from sepurux_action.evaluation.runs import Decision, Failure, Rule, Run, decide, merge_failures
 from sepurux_action.report.report import GateFacts
 from tests.builders import NO_BASE, a_context, a_poll, known
 from tests.evaluation.responses import NUMBERS, after, http

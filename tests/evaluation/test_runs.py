@@ -6,10 +6,10 @@ import math
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.evaluation.failures import Failure, merge_failures, parse_failures
+from sepurux_action.evaluation import runs
 from sepurux_action.evaluation.gate_numbers import Scenario
 from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, RELIABILITY_SCORE
-from sepurux_action.evaluation.runs import MAX_CATEGORIES, Decision, Run, decide, parse_run
+from sepurux_action.evaluation.runs import Decision, Failure, Run, decide, merge_failures, parse_failures, parse_run
 from tests.builders import a_poll
 
 RESPONSE = {
@@ -51,7 +51,7 @@ def test_a_response_without_anything_is_a_run_without_anything(payload: object) 
 
 def test_only_some_names_of_a_huge_list_of_mutation_categories_are_kept_but_all_are_counted() -> None:
     run = parse_run({"mutation_categories": [f"mutation {number}" for number in range(5_000)]})
-    assert len(run.categories or ()) == MAX_CATEGORIES
+    assert len(run.categories or ()) == runs.MAX_CATEGORIES
     assert Scenario("", (run,)).numbers["mutation_categories"].value == 5_000
     assert run.value(MUTATION_CATEGORIES) == 5_000
 

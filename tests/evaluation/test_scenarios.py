@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.api import ApiRequest, Result
 from sepurux_action.evaluation.decision import GateDecision
-from sepurux_action.evaluation.failures import parse_failures
-from sepurux_action.evaluation.runs import Decision
+from sepurux_action.evaluation.runs import Decision, parse_failures
 from tests.evaluation import step
 from tests.evaluation.responses import Respond, at_first, http, in_turn, instead, rejected
 from tests.fakes import CAMPAIGN, FakeEngine

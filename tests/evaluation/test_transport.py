@@ -17,8 +17,7 @@ import requests
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.api import ApiRequest, Result
-from sepurux_action.evaluation.transport import Transport, retry_after
+from sepurux_action.evaluation.api import ApiRequest, Result, Transport, retry_after
 from tests import backend
 from tests.backend import MIB, ScriptedBackend
 

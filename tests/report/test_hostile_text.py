@@ -20,9 +20,8 @@ from sepurux_action.errors import EvaluationError, Problem
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.api import find_campaign
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
-from sepurux_action.evaluation.failures import Failure
 from sepurux_action.evaluation.gate_numbers import Base
-from sepurux_action.evaluation.runs import Decision
+from sepurux_action.evaluation.runs import Decision, Failure
 from sepurux_action.report.markdown import (
     ZERO_WIDTH_SPACE,
     code,

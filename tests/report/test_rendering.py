@@ -16,9 +16,8 @@ from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import Change
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import GateDecision
-from sepurux_action.evaluation.failures import OnBase
 from sepurux_action.evaluation.gate_numbers import Scenario
-from sepurux_action.evaluation.runs import Decision, Rule
+from sepurux_action.evaluation.runs import Decision, OnBase, Rule
 from sepurux_action.evaluation.step_evaluation import CANCELED
 from sepurux_action.report import rendering
 from sepurux_action.report.markdown import finish

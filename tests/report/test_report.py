@@ -10,9 +10,8 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.decision import GateDecision
-from sepurux_action.evaluation.failures import Failure, OnBase
 from sepurux_action.evaluation.gate_numbers import Base, Check, CheckState
-from sepurux_action.evaluation.runs import Decision, Rule, Run
+from sepurux_action.evaluation.runs import Decision, Failure, OnBase, Rule, Run
 from sepurux_action.report import next_steps, sentences
 from sepurux_action.report.rendering import render_comment, render_lines, render_summary
 from sepurux_action.report.report import GateFacts, Note, Report, build_report

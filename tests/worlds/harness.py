@@ -20,11 +20,10 @@ import urllib3
 
 from sepurux_action.app import run_step
 from sepurux_action.errors import Interrupted
+from sepurux_action.evaluation.api import Transport
 from sepurux_action.evaluation.base_results import VERSION, write_results
-from sepurux_action.evaluation.failures import BaseScenario
 from sepurux_action.evaluation.published_result import Result
-from sepurux_action.evaluation.runs import Decision
-from sepurux_action.evaluation.transport import Transport
+from sepurux_action.evaluation.runs import BaseScenario, Decision
 from sepurux_action.flow.execution import Connections
 from sepurux_action.host.deadlines import Signals, Timeouts
 from tests import backend as be
