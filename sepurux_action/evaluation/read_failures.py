@@ -42,8 +42,8 @@ class RunReader:
         run, reported, payload = self.run, self.run.value(FAILURES), result.payload
         of_run = isinstance(payload, list) and all(
             isinstance(each, dict)
-            and each.get("campaign_id") in {None, run.campaign_id}
-            and each.get("run_id") in {None, run.run_id}
+            and each.get("campaign_id") in (None, run.campaign_id)  # a value may not be hashable
+            and each.get("run_id") in (None, run.run_id)
             for each in payload
         )
         listed = runs.parse_failures(payload) if of_run else ()

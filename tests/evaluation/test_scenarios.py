@@ -187,6 +187,7 @@ def test_what_cannot_be_read_is_counted(error: Result) -> None:
         [FAILURE, 3],
         [{**FAILURE, "run_id": "other"}],
         [FAILURE, {**FAILURE, "campaign_id": "other"}],
+        [{**FAILURE, "run_id": []}, {**FAILURE, "campaign_id": {}}],
         [],
     ],
 )
