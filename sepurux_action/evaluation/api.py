@@ -19,8 +19,8 @@ from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import quote, urlsplit
 
 import requests
-import requests.adapters
 import urllib3
+from requests.adapters import BaseAdapter, HTTPAdapter
 
 from sepurux_action import __version__
 from sepurux_action.common import json_reader
@@ -41,10 +41,8 @@ MAX_OBJECTS = 50_000  # objects and lists of a response: each takes much memory,
 MAX_DETAIL_LENGTH = 500  # characters of a backend's error text that a reason quotes
 FAILURES_PAGE = 200  # classified failures that a call requests; the page size of the vendor's own client
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
-CONNECT_S = 5.0
-READ_S = 15.0
+CONNECT_S, READ_S = 5.0, 15.0
 MAX_RETRY_AFTER_S = 7 * 24 * 3600.0  # longer than any timeout; texts that quote it stay short
-CHUNK_BYTES = 64 * 1024
 CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the variables that requests reads, the first one first
 CLIENT = f"gate-action/{__version__}"
 TRANSPORT_ERRORS = (
@@ -174,7 +172,6 @@ def reliability(campaign_id: str, run_id: str, project: str) -> ApiRequest:
 
 
 def classified_failures(campaign_id: str, run_id: str, project: str) -> ApiRequest:
-    """Return the call for the first page of a run's classified failures."""
     path = f"{CAMPAIGNS}/{quote(campaign_id, safe='')}/failures"
     query = (("run_id", run_id), ("limit", str(FAILURES_PAGE)), ("offset", "0"))
     return ApiRequest(path=path, purpose="the classified failures", query=query, project=project)
@@ -189,11 +186,7 @@ def show_trace(trace_id: str, project: str) -> ApiRequest:
 
 class Transport:
     def __init__(
-        self,
-        base_url: str,
-        credentials: Credentials,
-        redact: Redactor,
-        adapter: requests.adapters.BaseAdapter | None = None,
+        self, base_url: str, credentials: Credentials, redact: Redactor, adapter: BaseAdapter | None = None
     ) -> None:
         self._base_url = base_url
         self._host = urlsplit(base_url).hostname or ""
@@ -212,7 +205,7 @@ class Transport:
         self._session.auth = lambda request: request  # requests reads `.netrc` if there is none
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, adapter or requests.adapters.HTTPAdapter())
+            self._session.mount(scheme, adapter or HTTPAdapter())
 
     def send(self, call: ApiRequest, within_s: float) -> Result:
         """Return the result of one call, whose body is read in time; never raises for anything that a network does."""
@@ -262,7 +255,7 @@ def _read_body(response: requests.Response, deadline: float) -> bytearray:
     """Return the body, only a part of it if it is too long; raises ReadTimeout after the deadline."""
     body = bytearray()
     # read1 returns what has arrived; reading a whole chunk would wait for a slow body.
-    while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
+    while chunk := response.raw.read1(64 * 1024, decode_content=True):
         body += chunk
         if len(body) > MAX_RESPONSE_BYTES:
             break
@@ -426,11 +419,11 @@ def find_campaign(listed: object, campaign: str, project: str) -> str:
 
 
 def uploaded(response: object, label: str) -> str:
-    """Return the id of the uploaded trace."""
     if trace_id := json_reader.identifier(json_reader.at(response, "trace_id")):
         return trace_id
-    reason = f"Sepurux accepted the trace {preview(label)}, but sent no usable trace_id"
-    raise EvaluationError(reason, UNUSABLE_RESPONSE)
+    raise EvaluationError(
+        f"Sepurux accepted the trace {preview(label)}, but sent no usable trace_id", UNUSABLE_RESPONSE
+    )
 
 
 def started(response: object, campaign_id: str) -> tuple[str, str, tuple[str, ...]]:

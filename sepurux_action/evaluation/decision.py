@@ -184,19 +184,8 @@ def _compared(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     checks = [*gate_numbers.check_thresholds(gate, numbers, categories, scenarios)]
     if DROP in gate.limits:
         checks.append(gate_numbers.check_drop(gate, numbers, base))
-    return GateDecision(
-        gate=gate,
-        decision=Decision.PENDING,
-        rule=Rule.NOT_POLLED,
-        reason="",
-        runs=runs,
-        numbers=numbers,
-        categories=categories,
-        checks=tuple(checks),
-    )
-
-
-# -- what the rows say ------------------------------------------------------------------------------------------------
+    undecided = GateDecision(gate=gate, decision=Decision.PENDING, rule=Rule.NOT_POLLED, reason="", runs=runs)
+    return replace(undecided, numbers=numbers, categories=categories, checks=tuple(checks))
 
 
 def _decided(compared: GateDecision, decision: Decision, rule: Rule, reason: str, hint: str = "") -> GateDecision:
@@ -291,9 +280,6 @@ def _why_passed(compared: GateDecision) -> str:
     elif thresholds:
         met = "every threshold is met"
     return f"{capitalized(joined('; ', metrics.summary(compared.numbers), *(drops or [met])))}."
-
-
-# -- what follows -----------------------------------------------------------------------------------------------------
 
 
 def is_blocking(decision: Decision, stage: Stage, *, approved: bool = False) -> bool:
