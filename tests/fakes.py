@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from sepurux_action.errors import DeadlineExceeded
-from sepurux_action.evaluation.api import ApiRequest, Result
+from sepurux_action.evaluation.api import ApiRequest, Reply
 from sepurux_action.evaluation.engine import Engine
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Level, Output
@@ -134,7 +134,7 @@ class FakeEngine(Engine):
 
     def __init__(
         self,
-        backend: Callable[[ApiRequest, float], Result],
+        backend: Callable[[ApiRequest, float], Reply],
         takes_s: float = 0.1,
         cancel_at: float | None = None,
         signals: Signals | None = None,
@@ -168,9 +168,9 @@ class FakeEngine(Engine):
     def next_event(self, until: float) -> object:
         return self.threads.wait_for_event(until)
 
-    def start_call(self, call: ApiRequest, seconds: float) -> Future[Result]:
+    def start_call(self, call: ApiRequest, seconds: float) -> Future[Reply]:
         self.calls.append((self.time, call))
-        result, future = self._send(call, seconds), Future[Result]()
+        result, future = self._send(call, seconds), Future[Reply]()
         self._under_way += 1
         self.max_at_once = max(self.max_at_once, self._under_way)
 
@@ -204,26 +204,26 @@ class FakeOutput(Output):
 CAMPAIGN = "8c5f4f5e-0000-4000-8000-000000000001"
 
 
-def backend(poll: Callable[[float], Result], **others: Result) -> Callable[[ApiRequest, float], Result]:
+def backend(poll: Callable[[float], Reply], **others: Reply) -> Callable[[ApiRequest, float], Reply]:
     """Return a backend that responds to polls with `poll(time)`; responses to other calls may be replaced by name."""
     routes = {
-        "campaigns": Result(payload=[{"campaign_id": CAMPAIGN, "name": "core"}]),
-        "reliability": Result(payload={"reliability_score": 0.9}),
-        "failures": Result(payload=[]),
+        "campaigns": Reply(payload=[{"campaign_id": CAMPAIGN, "name": "core"}]),
+        "reliability": Reply(payload={"reliability_score": 0.9}),
+        "failures": Reply(payload=[]),
         **others,
     }
 
     made = itertools.count(1)
 
-    def answer(call: ApiRequest, time: float) -> Result:
+    def answer(call: ApiRequest, time: float) -> Reply:
         last = call.path.rsplit("/", 1)[-1]
         if call.method == "POST" and last not in routes:
             number = next(made)
-            return Result(
+            return Reply(
                 payload={"batch_id": f"batch-{number}", "run_ids": [f"run-{number}"], "trace_id": f"trace-{number}"}
             )
         if call.method == "GET" and "/v1/ci/" in call.path:
             return poll(time)
-        return routes.get(last, Result(error=f"no route {call.path}", status=404))
+        return routes.get(last, Reply(error=f"no route {call.path}", status=404))
 
     return answer

@@ -70,8 +70,8 @@ class ApiRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """The result of a call: the JSON of its response, or what failed, which quotes the backend.
+class Reply:
+    """What came of a call: the JSON of its response, or what failed, which quotes the backend.
 
     `error` is '' after a success. `status` is that of the response of the backend, or of a proxy of it; 0 without one.
     A `temporary` failure may pass, after `retry_after_s` if Sepurux says so; of any other, `hint` says what to change.
@@ -90,12 +90,12 @@ class Result:
     def no_time_left(self) -> bool:
         return not self.sent and self.retry_after_s is None
 
-    def because_of(self, earlier: "Result | None") -> "Result":
+    def because_of(self, earlier: "Reply | None") -> "Reply":
         """Return this failure; if no time was left for the call, an earlier one is why."""
         return replace(earlier, retry_after_s=None, sent=False) if self.no_time_left and earlier else self
 
 
-NO_TIME_LEFT = Result(error="no time was left for the call", temporary=True, sent=False)
+NO_TIME_LEFT = Reply(error="no time was left for the call", temporary=True, sent=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,14 +207,14 @@ class Transport:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter or HTTPAdapter())
 
-    def send(self, call: ApiRequest, within_s: float) -> Result:
+    def send(self, call: ApiRequest, within_s: float) -> Reply:
         """Return the result of one call, whose body is read in time; never raises for anything that a network does."""
         try:
             return self._exchange(call, time.monotonic() + within_s)
         except TRANSPORT_ERRORS as error:
-            return Result(error=failure_words(self._host, error), temporary=True)
+            return Reply(error=failure_words(self._host, error), temporary=True)
 
-    def _exchange(self, call: ApiRequest, deadline: float) -> Result:
+    def _exchange(self, call: ApiRequest, deadline: float) -> Reply:
         left, data = max(0.1, deadline - time.monotonic()), None
         # requests leaves out those that are None.
         own = {"Idempotency-Key": call.idempotency_key or None, "X-Project-Id": call.project.encode() or None}
@@ -236,9 +236,9 @@ class Transport:
             try:
                 body = _read_body(response, deadline)
             except TRANSPORT_ERRORS as error:  # its status shows that Sepurux is up
-                return Result(error=failure_words(self._host, error), status=response.status_code, temporary=True)
+                return Reply(error=failure_words(self._host, error), status=response.status_code, temporary=True)
             if response.status_code < 300 and len(body) > MAX_RESPONSE_BYTES:  # noqa: PLR2004 - HTTP
-                return Result(
+                return Reply(
                     error=f"Sepurux sent more than {MAX_RESPONSE_BYTES // 2**20} MiB for {call.purpose}",
                     status=response.status_code,
                     hint="Check that {base_url} is the API's own address.",
@@ -313,17 +313,17 @@ def _http_date(text: str) -> datetime | None:
 # -- the meaning of responses -----------------------------------------------------------------------------------------
 
 
-def parse_response(call: ApiRequest, response: Response, credentials: Credentials, redact: Redactor) -> Result:
+def parse_response(call: ApiRequest, response: Response, credentials: Credentials, redact: Redactor) -> Reply:
     """Return what a response means; never raises. `redact` comes before a cut: half a secret would not be found."""
     status, body = response.status, response.body
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
         try:
-            return Result(payload=redact.redact_json(_read_json(body, once=True)))
+            return Reply(payload=redact.redact_json(_read_json(body, once=True)))
         except ValueError as error:
-            return Result(error=f"{error} (HTTP {status})", status=status, temporary=True)
+            return Reply(error=f"{error} (HTTP {status})", status=status, temporary=True)
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirection class
         where = json_reader.shorten(redact(json_reader.printable(response.location)), MAX_DETAIL_LENGTH)
-        return Result(
+        return Reply(
             error=f"Sepurux redirected {call.purpose} (HTTP {status}) to {where or 'no address'}",
             status=status,
             hint="Set {base_url} to the API's own address. The gate follows no redirect, which would get the secret.",
@@ -332,7 +332,7 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
     said = detail and f": {detail}"
     if status in {408, 425, 429} or status >= 500:  # noqa: PLR2004 - HTTP's server error class
         wait = response.retry_after_s
-        return Result(error=f"HTTP {status}{said}", status=status, temporary=True, retry_after_s=wait)
+        return Reply(error=f"HTTP {status}{said}", status=status, temporary=True, retry_after_s=wait)
     if status in {401, 403}:
         refused, hint = _refused_credentials(status, call, credentials)
     else:
@@ -341,7 +341,7 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
         if detail:
             hint = "Correct what Sepurux names here, in the settings of the gate or at Sepurux."
         hint = call.hint(status, detail) or hint
-    return Result(error=f"Sepurux refused {refused} (HTTP {status}{said})", status=status, hint=hint)
+    return Reply(error=f"Sepurux refused {refused} (HTTP {status}{said})", status=status, hint=hint)
 
 
 def _read_json(body: bytes | bytearray, *, once: bool = False) -> object:

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from sepurux_action.common import T, wording
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Interrupted, describe_defect
-from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, ApiRequest, Result
+from sepurux_action.evaluation.api import CALL_S, NO_TIME_LEFT, ApiRequest, Reply
 from sepurux_action.evaluation.runs import NO_OBJECT
 from sepurux_action.host.deadlines import LONGEST_WAIT, Signals, start_thread
 
@@ -52,7 +52,7 @@ class Engine:
     start = staticmethod(start_thread)
     new_event = staticmethod(threading.Event)
 
-    def __init__(self, send: Callable[[ApiRequest, float], Result], signals: Signals) -> None:
+    def __init__(self, send: Callable[[ApiRequest, float], Reply], signals: Signals) -> None:
         self._send, self._signals = send, signals
         self._events = queue.SimpleQueue[object]()  # for the main thread; a signal handler may add to it
         signals.listeners.append(lambda: self._events.put(None))
@@ -64,8 +64,8 @@ class Engine:
         self._next_poll = self._held_until = 0.0
         self._held_by = NO_TIME_LEFT  # the result whose `Retry-After` holds all calls
         self._said = set[str]()
-        self._shared = dict[tuple[ApiRequest, float], tuple[threading.Event, list[Result]]]()
-        self.last_error: Result | None = None
+        self._shared = dict[tuple[ApiRequest, float], tuple[threading.Event, list[Reply]]]()
+        self.last_error: Reply | None = None
         self.is_down, self.heard_s = True, 0.0
 
     def begin(self, runs: int, show_progress: Callable[[], None], log: Callable[[str], None]) -> None:
@@ -159,13 +159,13 @@ class Engine:
             thread.result()
         return [results[number] for number in sorted(results)]
 
-    def send_all(self, calls: Iterable[tuple[ApiRequest, Callable[[Result], None]]], until: float) -> None:
+    def send_all(self, calls: Iterable[tuple[ApiRequest, Callable[[Reply], None]]], until: float) -> None:
         """Send calls that must end by a time, a few at once, and read each result at once."""
         self.share(calls, lambda call: call[1](self.send(call[0], until)))
 
     # -- one call -----------------------------------------------------------------------------------------------------
 
-    def send(self, call: ApiRequest, until: float) -> Result:
+    def send(self, call: ApiRequest, until: float) -> Reply:
         """Return the result of a call that must end by a time, with its waits."""
         with self._slot(call.project, until) as in_time:
             if not in_time:
@@ -176,7 +176,7 @@ class Engine:
                 self.wait(self._held_until)
             return self._call(call, until - self.now())
 
-    def poll(self, call: ApiRequest, timeout_s: float) -> tuple[Result, bool]:
+    def poll(self, call: ApiRequest, timeout_s: float) -> tuple[Reply, bool]:
         """Return the result of a poll, and whether it was the last: it starts at the timeout, and may end after it."""
         until = self.now() + self.left(timeout_s) + self._last_polls_s
         with self._slot(call.project, until) as in_time:
@@ -219,24 +219,24 @@ class Engine:
                 elif in_time:
                     self._calls_under_way[project] -= 1
 
-    def _held(self) -> Result | None:
+    def _held(self) -> Reply | None:
         """Return the result of a call that is not sent because of a `Retry-After`, with the seconds left; else None."""
         with self._lock:
             left = self._held_until - self.now()
             return replace(self._held_by, retry_after_s=left, sent=False) if left > 0 else None
 
-    def _call(self, call: ApiRequest, seconds: float) -> Result:
+    def _call(self, call: ApiRequest, seconds: float) -> Reply:
         """Return the result of a call. One that takes too long is abandoned: it delays neither result nor exit."""
         if seconds <= 0:
             return NO_TIME_LEFT
         future = self.start_call(call, seconds)
         self._wait_for(future, self.now() + seconds + GRACE_S)
         if not future.done():
-            return Result(error=f"no complete response within {seconds:.3g} s", temporary=True)
+            return Reply(error=f"no complete response within {seconds:.3g} s", temporary=True)
         try:
             result = future.result()
         except DEFECTS as defect:  # ends only the run that this call is for
-            return Result(error=describe_defect(defect), hint=REPORT_DEFECT)
+            return Reply(error=describe_defect(defect), hint=REPORT_DEFECT)
         if result.retry_after_s is not None:
             until = self.now() + max(MIN_RETRY_AFTER_S, result.retry_after_s)
             with self._lock:
@@ -244,10 +244,10 @@ class Engine:
                     self._held_until, self._held_by = until, result
         return result
 
-    def start_call(self, call: ApiRequest, seconds: float) -> Future[Result]:
+    def start_call(self, call: ApiRequest, seconds: float) -> Future[Reply]:
         return self.start(partial(self._send, call, seconds))
 
-    def noted(self, result: Result) -> Result:
+    def noted(self, result: Reply) -> Reply:
         """Return a result, and note what it shows. If no time was left, an earlier error is why."""
         if result is NO_TIME_LEFT:
             return result.because_of(self.last_error)
@@ -259,14 +259,14 @@ class Engine:
 
     # -- calls that are tried again -----------------------------------------------------------------------------------
 
-    def retried(self, call: ApiRequest, timeout_s: float, *, of_object: bool = False) -> Result:
+    def retried(self, call: ApiRequest, timeout_s: float, *, of_object: bool = False) -> Reply:
         """Return the result of a call that is tried again while its error, or with `of_object` its shape, may pass."""
         failed, error = 0, None
         while True:
             seconds = min(CALL_S, max(LAST_CALL_S, self.left(timeout_s)))
             result = self.noted(self.send(call, self.now() + seconds))
             if of_object and not result.error and not isinstance(result.payload, dict):
-                result = Result(error=NO_OBJECT, temporary=True)
+                result = Reply(error=NO_OBJECT, temporary=True)
             if not result.temporary:
                 self.heard_s = self.elapsed()
                 return result
@@ -280,7 +280,7 @@ class Engine:
                 self._log(f"{trouble}; next attempt in {wording.duration(wait)}")
             self.wait(self.now() + wait)
 
-    def shared(self, call: ApiRequest, timeout_s: float) -> Result:
+    def shared(self, call: ApiRequest, timeout_s: float) -> Reply:
         """Return the result of a call that is tried again, for all who make it with the same timeout."""
         with self._lock:
             is_first = (call, timeout_s) not in self._shared
@@ -293,7 +293,7 @@ class Engine:
         self.wait(math.inf, ended)
         return results[0]
 
-    def payload(self, call: ApiRequest, result: Result) -> object:
+    def payload(self, call: ApiRequest, result: Reply) -> object:
         """Return the payload of a call that was tried again until the timeout; raises EvaluationError."""
         if not result.error:
             return result.payload
@@ -308,14 +308,14 @@ class Engine:
         raise EvaluationError(f"Sepurux sent no usable response within {spent} ({why})", "{Rerun}.")
 
 
-def retry_wait(failed: int, error: Result, jitter: float) -> float:
+def retry_wait(failed: int, error: Reply, jitter: float) -> float:
     """Return the seconds until the next attempt: what `Retry-After` asks for, else exponential with full jitter."""
     if error.retry_after_s is not None:
         return max(MIN_RETRY_AFTER_S, error.retry_after_s)
     return float(min(RETRY_CAP_S, RETRY_BASE_S * 2 ** min(failed - 1, 10)) * jitter)
 
 
-def asked_to_wait(error: Result) -> str:
+def asked_to_wait(error: Reply) -> str:
     """Return a clause on a `Retry-After` that is longer than the time that is left; '' without one."""
     if error.retry_after_s is None:
         return ""

@@ -7,7 +7,7 @@ from functools import partial
 from sepurux_action.common import json_reader
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import api, runs
-from sepurux_action.evaluation.api import Result
+from sepurux_action.evaluation.api import Reply
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.engine import Engine
 from sepurux_action.evaluation.gate_numbers import scenarios_of
@@ -25,7 +25,7 @@ class RunReader:
     def __init__(self, project: str, run: Run) -> None:
         self.run, self.project = run, project
 
-    def read_numbers(self, result: Result) -> None:
+    def read_numbers(self, result: Reply) -> None:
         if result.error or runs.wrong_shape(result.payload, self.run):
             self.run = replace(self.run, unread=True)
             return
@@ -34,7 +34,7 @@ class RunReader:
         read = replace(runs.parse_run(result.payload, self.run), categories=None, failing_tools={})
         self.run = replace(runs.decide(read), trace_id=trace_id, name=trace_id)
 
-    def read_failures(self, result: Result) -> None:
+    def read_failures(self, result: Reply) -> None:
         """Read the first page of the classified failures. An empty one is complete only if the run reports none.
 
         Without a trace of its own, their trace is the run's.
@@ -54,7 +54,7 @@ class RunReader:
         failures, name = runs.merge_failures(named), run.name or trace_id
         self.run = replace(run, trace_id=trace_id, name=name, failures=failures, unread=not complete)
 
-    def read_name(self, result: Result) -> None:
+    def read_name(self, result: Reply) -> None:
         name = json_reader.text(json_reader.at(result.payload, "task_name"))
         self.run = replace(self.run, name=name or self.run.name)
 

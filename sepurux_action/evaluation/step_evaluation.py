@@ -16,7 +16,7 @@ from sepurux_action.config.options import MAX_FAILURES
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Interrupted, describe_defect
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.api import NO_TIME_LEFT, Result
+from sepurux_action.evaluation.api import NO_TIME_LEFT, Reply
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
 from sepurux_action.evaluation.engine import CHECK_NETWORK, MIN_POLL_WAIT_S, Engine, asked_to_wait, retry_wait
 from sepurux_action.evaluation.gate_numbers import Base
@@ -216,12 +216,12 @@ class _Evaluation:
         """
         engine, started, failed = self._engine, self._engine.elapsed(), 0
         shown: Run | None = None  # by the last poll that succeeded
-        error: Result | None = None  # of the last poll
+        error: Reply | None = None  # of the last poll
         while True:
             response, last = self._poll(started)
             wait = min(MAX_POLL_WAIT_S, max(MIN_POLL_WAIT_S, POLL_SHARE * (engine.elapsed() - started)))
             left, before = engine.left(self.gate.timeout_s), error
-            if isinstance(response, Result):
+            if isinstance(response, Reply):
                 failed, error = failed + 1, response.because_of(error)
                 backoff, asked = retry_wait(failed, error, engine.jitter()), response.retry_after_s is not None
                 wait = backoff if asked else max(wait, backoff)
@@ -241,7 +241,7 @@ class _Evaluation:
                 self._log(f"poll failed: {error.error}; next poll in {wording.duration(wait)}")
             engine.wait(engine.now() + wait)
 
-    def _poll(self, started: float) -> tuple[Run | Result, bool]:
+    def _poll(self, started: float) -> tuple[Run | Reply, bool]:
         """Return what one poll shows, or why it failed, and whether it was the last; raises EvaluationError."""
         before, engine, output = self.run, self._engine, self.step.output
         call = api.poll_run(run_id=before.run_id, batch_id=before.batch_id, project=self.gate.project)
@@ -249,7 +249,7 @@ class _Evaluation:
         if result.status == NOT_FOUND and engine.elapsed() - started < YOUNG_RUN_S:
             result = replace(result, temporary=True)
         if not result.error and (problem := wrong_shape(result.payload, before)):
-            result = Result(error=problem, temporary=True)
+            result = Reply(error=problem, temporary=True)
         if result.temporary:
             return result, last
         if result.error:
@@ -276,7 +276,7 @@ class _Evaluation:
             write(told)
         return decided, last
 
-    def _out_of_time(self, shown: Run | None, error: Result | None) -> EvaluationError:
+    def _out_of_time(self, shown: Run | None, error: Reply | None) -> EvaluationError:
         """Return the error of a run that was not decided in time; pending if a poll succeeded and the timeout ended.
 
         The last poll that succeeded has `shown` a decision; `error` is that of the last poll, None if it succeeded.

@@ -3,17 +3,17 @@
 from collections.abc import Callable
 from itertools import chain, repeat
 
-from sepurux_action.evaluation.api import ApiRequest, Result
+from sepurux_action.evaluation.api import ApiRequest, Reply
 from tests.fakes import backend
 
-Poll = Callable[[float], Result]
-Maybe = Callable[[float], Result | None]
-Respond = Callable[[ApiRequest, float], Result]
+Poll = Callable[[float], Reply]
+Maybe = Callable[[float], Reply | None]
+Respond = Callable[[ApiRequest, float], Reply]
 NUMBERS = {"status": "done", "decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
-PASSED = Result(payload=NUMBERS)
-FAILED = Result(payload={"status": "done", "decision": "fail"})
-RUNNING = Result(payload={"status": "running", "decision": "pending"})
-HANGS = Result(temporary=True, error="hangs")
+PASSED = Reply(payload=NUMBERS)
+FAILED = Reply(payload={"status": "done", "decision": "fail"})
+RUNNING = Reply(payload={"status": "running", "decision": "pending"})
+HANGS = Reply(temporary=True, error="hangs")
 
 
 class Defective(dict[str, object]):
@@ -23,42 +23,42 @@ class Defective(dict[str, object]):
         raise KeyError("a secret")
 
 
-def http(status: int, retry_after_s: float | None = None) -> Result:
+def http(status: int, retry_after_s: float | None = None) -> Reply:
     """Return the result of a call that the backend responded to with an error that may pass."""
-    return Result(temporary=True, error=f"HTTP {status}", status=status, retry_after_s=retry_after_s)
+    return Reply(temporary=True, error=f"HTTP {status}", status=status, retry_after_s=retry_after_s)
 
 
-def rejected(status: int) -> Result:
-    return Result(error="x", status=status)
+def rejected(status: int) -> Reply:
+    return Reply(error="x", status=status)
 
 
-def score(value: object) -> Result:
-    return Result(payload={"reliability_score": value})
+def score(value: object) -> Reply:
+    return Reply(payload={"reliability_score": value})
 
 
-def after(seconds: float, response: Result = PASSED, before: Result = RUNNING) -> Poll:
+def after(seconds: float, response: Reply = PASSED, before: Reply = RUNNING) -> Poll:
     """Return responses: one from so many seconds after the start, another one until then."""
     return lambda time: response if time >= 1_000 + seconds else before
 
 
-def in_turn(*responses: Result) -> Poll:
+def in_turn(*responses: Reply) -> Poll:
     """Return these responses one after the other, the last one again and again."""
     left = chain(responses, repeat(responses[-1]))
     return lambda _: next(left)
 
 
-def until(seconds: float, response: Result) -> Maybe:
+def until(seconds: float, response: Reply) -> Maybe:
     """Return this response for so many seconds after the start, for `instead`."""
     return lambda time: response if time < 1_000 + seconds else None
 
 
-def at_first(*responses: Result) -> Maybe:
+def at_first(*responses: Reply) -> Maybe:
     """Return these responses to the first calls, for `instead`."""
     left = iter(responses)
     return lambda _: next(left, None)
 
 
-def sound(**others: Result) -> Respond:
+def sound(**others: Reply) -> Respond:
     """Return a backend without faults, which decides at once."""
     return backend(after(0), **others)
 
@@ -67,24 +67,24 @@ def instead(part: str, poll: Maybe, others: Respond | None = None) -> Respond:
     """Return a backend without faults, except for calls whose method, path, or purpose has this part."""
     others = others or sound()
 
-    def respond(call: ApiRequest, time: float) -> Result:
+    def respond(call: ApiRequest, time: float) -> Reply:
         response = poll(time) if part in f"{call.method} {call.path} {call.purpose}" else None
         return response or others(call, time)
 
     return respond
 
 
-def scored(*responses: Result, poll: Result = PASSED) -> Respond:
+def scored(*responses: Reply, poll: Reply = PASSED) -> Respond:
     """Return a backend whose run has this result after 5 s, and whose requests for its score get these responses."""
     return instead("/reliability", in_turn(*responses), backend(after(5, poll)))
 
 
-def by_run(part: str, *responses: Result, **numbers: object) -> Respond:
+def by_run(part: str, *responses: Reply, **numbers: object) -> Respond:
     """Return a backend of a batch that passes after 5 s. Calls with this part in their path get those of their runs."""
     run_ids = [f"run-{n}" for n in range(len(responses))]
-    others = backend(after(5, Result(payload={**NUMBERS, "run_ids": run_ids, **numbers})))
+    others = backend(after(5, Reply(payload={**NUMBERS, "run_ids": run_ids, **numbers})))
 
-    def respond(call: ApiRequest, time: float) -> Result:
+    def respond(call: ApiRequest, time: float) -> Reply:
         if part in call.path:
             return responses[run_ids.index(dict(call.query).get("run_id") or call.path.rpartition("/")[2])]
         return others(call, time)

@@ -8,7 +8,7 @@ import pytest
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.api import ApiRequest, Credentials, Response, Result
+from sepurux_action.evaluation.api import ApiRequest, Credentials, Reply, Response
 from sepurux_action.evaluation.metrics import METRICS
 
 POLL = api.poll_run(run_id="run-1", batch_id="", project="shop")
@@ -18,7 +18,7 @@ OF_TRACE = api.create_run(replace(GATE, project=""), "c-1", "t-1", {}, "k-2")
 TOKEN = "sk_live_5c0ffee5c0ffee5c0ffee"
 
 
-def parsed(call: ApiRequest, status: int, body: bytes = b"", retry_after_s: float | None = None) -> Result:
+def parsed(call: ApiRequest, status: int, body: bytes = b"", retry_after_s: float | None = None) -> Reply:
     response = Response(status=status, body=body, retry_after_s=retry_after_s)
     return api.parse_response(call, response, Credentials(token=Secret(TOKEN)), Redactor())
 
@@ -66,7 +66,7 @@ def test_an_id_stays_one_segment_of_the_address() -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 299])
 def test_a_success_with_json_is_a_reply(status: int) -> None:
-    assert parsed(POLL, status, b'{"status": "done"}') == Result(payload={"status": "done"})
+    assert parsed(POLL, status, b'{"status": "done"}') == Reply(payload={"status": "done"})
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ def test_a_success_with_json_is_a_reply(status: int) -> None:
     ],
 )
 def test_a_success_without_json_is_tried_again(body: bytes, what: str) -> None:
-    assert parsed(POLL, 200, body) == api.Result(temporary=True, error=f"{what} (HTTP 200)", status=200)
+    assert parsed(POLL, 200, body) == api.Reply(temporary=True, error=f"{what} (HTTP 200)", status=200)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 520, 599, 600, 999])
 def test_what_may_pass_is_tried_again_after_what_the_backend_asks_for(status: int) -> None:
-    shown = api.Result(temporary=True, error=f"HTTP {status}: slow down", status=status, retry_after_s=7)
+    shown = api.Reply(temporary=True, error=f"HTTP {status}: slow down", status=status, retry_after_s=7)
     assert parsed(POLL, status, detail("slow down"), retry_after_s=7) == shown
 
 
@@ -147,7 +147,7 @@ def test_a_token_that_is_refused_an_upload_or_the_campaigns_needs_an_api_key(cal
 
 def test_a_rejected_secret_is_named_by_its_input_and_by_where_it_is_set() -> None:
     sent = Credentials(token=Secret("a"), api_key=Secret("b"), source="Secrets are set under `Settings`.")
-    assert api.parse_response(POLL, Response(status=401, body=b""), sent, Redactor()) == Result(
+    assert api.parse_response(POLL, Response(status=401, body=b""), sent, Redactor()) == Reply(
         error="Sepurux refused `token` and `api_key` (HTTP 401)",
         status=401,
         hint='Check that the secret is valid and belongs to project "shop". Secrets are set under `Settings`.',

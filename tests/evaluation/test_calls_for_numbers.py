@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.evaluation.api import Result
+from sepurux_action.evaluation.api import Reply
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
 from sepurux_action.evaluation.runs import Decision, Rule
 from tests.evaluation.responses import FAILED, NUMBERS, by_run, http, rejected, score, scored
@@ -16,8 +16,8 @@ from tests.fakes import FakeEngine
 SCORED = replace(KNOWN, limits={"min_reliability_score": 80})
 
 
-@pytest.mark.parametrize("lost", [http(503), http(429, retry_after_s=7), Result(payload=[])])
-def test_a_request_for_the_score_is_tried_again_after_a_lost_response(lost: Result) -> None:
+@pytest.mark.parametrize("lost", [http(503), http(429, retry_after_s=7), Reply(payload=[])])
+def test_a_request_for_the_score_is_tried_again_after_a_lost_response(lost: Reply) -> None:
     calls = FakeEngine(scored(lost, lost, lost, score(90)))
     [result] = runs_of(calls, SCORED)
     assert (result.decision, result.value(RELIABILITY_SCORE)) == (Decision.PASS, 90)
@@ -37,12 +37,12 @@ def test_a_score_is_asked_for_until_the_deadline_or_for_30_s(timeout_s: float, u
     ("response", "shown"),
     [
         *((rejected(status), Reading()) for status in (401, 403, 404)),
-        *((each, Reading()) for each in (score(None), Result(payload={}))),
+        *((each, Reading()) for each in (score(None), Reply(payload={}))),
         *((rejected(status), Reading(broken="could not be read: x")) for status in (302, 400, 413, 422)),
         (score("high"), Reading(broken='no number: "high"')),
     ],
 )
-def test_a_score_that_is_not_shown_rejected_or_no_number_is_asked_for_once(response: Result, shown: Reading) -> None:
+def test_a_score_that_is_not_shown_rejected_or_no_number_is_asked_for_once(response: Reply, shown: Reading) -> None:
     calls = FakeEngine(scored(response))
     [result] = runs_of(calls, SCORED)
     assert RELIABILITY_SCORE.reading(result.numbers) == shown
@@ -57,7 +57,7 @@ def test_a_score_that_is_not_shown_rejected_or_no_number_is_asked_for_once(respo
         ([score(90), score(2), http(503)], Reading(broken="could not be read: HTTP 503")),
     ],
 )
-def test_the_score_of_each_run_of_a_batch_is_asked_for(responses: Sequence[Result], shown: Reading) -> None:
+def test_the_score_of_each_run_of_a_batch_is_asked_for(responses: Sequence[Reply], shown: Reading) -> None:
     [result] = evaluate(FakeEngine(by_run("/reliability", *responses)), SCORED)
     assert RELIABILITY_SCORE.reading(result.numbers) == shown
 
@@ -81,11 +81,11 @@ def test_without_a_threshold_on_it_only_the_score_of_a_single_run_is_requested_o
     ("poll", "decision", "requests"),
     [
         (FAILED, Decision.FAIL, 1),
-        (Result(payload={"status": "failed"}), Decision.ERROR, 0),  # no number of it is shown
-        (Result(payload={**NUMBERS, "reliability_score": 90}), Decision.PASS, 0),
+        (Reply(payload={"status": "failed"}), Decision.ERROR, 0),  # no number of it is shown
+        (Reply(payload={**NUMBERS, "reliability_score": 90}), Decision.PASS, 0),
     ],
 )
-def test_a_score_that_decides_nothing_is_requested_once(poll: Result, decision: Decision, requests: int) -> None:
+def test_a_score_that_decides_nothing_is_requested_once(poll: Reply, decision: Decision, requests: int) -> None:
     calls = FakeEngine(scored(http(503), score(99), poll=poll))
     assert runs_of(calls, SCORED)[0].decision is decision
     assert len(calls.paths("reliability")) == requests

@@ -8,15 +8,15 @@ from collections.abc import Callable
 import pytest
 
 from sepurux_action.errors import Interrupted
-from sepurux_action.evaluation.api import ApiRequest, Result
+from sepurux_action.evaluation.api import ApiRequest, Reply
 from sepurux_action.evaluation.engine import GRACE_S, Engine
 from sepurux_action.host.deadlines import Signals
 
 CALL = ApiRequest(method="GET", path="/v1/ci/runs/r1", purpose="the poll of the run")
 
 
-def results_of(send: Callable[[ApiRequest, float], Result], *calls: ApiRequest, signals: Signals) -> list[Result]:
-    engine, results = Engine(send, signals), list[Result]()
+def results_of(send: Callable[[ApiRequest, float], Reply], *calls: ApiRequest, signals: Signals) -> list[Reply]:
+    engine, results = Engine(send, signals), list[Reply]()
     sent = [(call, results.append) for call in calls]
     engine.perform([lambda: engine.send_all(sent, engine.now() + 60)])
     return results
@@ -24,17 +24,17 @@ def results_of(send: Callable[[ApiRequest, float], Result], *calls: ApiRequest, 
 
 @pytest.mark.parametrize("after_the_loop", [False, True])
 def test_a_call_that_takes_too_long_is_abandoned_and_its_late_response_is_dropped(*, after_the_loop: bool) -> None:
-    late, threads, results = threading.Event(), list[threading.Thread](), list[Result]()
+    late, threads, results = threading.Event(), list[threading.Thread](), list[Reply]()
 
-    def send(call: ApiRequest, _: float) -> Result:
+    def send(call: ApiRequest, _: float) -> Reply:
         if call.project:
             time.sleep(GRACE_S + 0.2)  # so long does the loop go on
             if not after_the_loop:
                 respond()
-            return Result()
+            return Reply()
         threads.append(threading.current_thread())
         late.wait()
-        return Result(payload="too late")
+        return Reply(payload="too late")
 
     def respond() -> None:
         late.set()
@@ -51,24 +51,24 @@ def test_a_call_that_takes_too_long_is_abandoned_and_its_late_response_is_droppe
 
 
 def test_a_defect_in_a_call_is_the_result_of_that_call_only() -> None:
-    def send(call: ApiRequest, _: float) -> Result:
+    def send(call: ApiRequest, _: float) -> Reply:
         if call is CALL:
             raise KeyError("a secret")
-        return Result(payload=2)
+        return Reply(payload=2)
 
     other = ApiRequest(path="/v1/campaigns", purpose="x")
     defect, sound = sorted(results_of(send, CALL, other, signals=Signals()), key=lambda result: not result.error)
-    assert sound == Result(payload=2)
+    assert sound == Reply(payload=2)
     assert not defect.temporary
     assert defect.error.startswith("internal error (KeyError at test_engine.py:")
 
 
 def test_a_signal_that_comes_together_with_a_response_is_not_lost() -> None:
-    signals, results = Signals(), list[Result]()
+    signals, results = Signals(), list[Reply]()
 
-    def send(*_: object) -> Result:
+    def send(*_: object) -> Reply:
         signals.receive(signal.SIGTERM)
-        return Result()
+        return Reply()
 
     with pytest.raises(Interrupted):
         results += results_of(send, CALL, signals=signals)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sepurux_action.config.settings import Gate, Trace
-from sepurux_action.evaluation.api import Result
+from sepurux_action.evaluation.api import Reply
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
 from sepurux_action.evaluation.gate_numbers import scenarios_of
 from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
@@ -107,7 +107,7 @@ def test_after_its_last_day_it_counts_and_the_report_says_so() -> None:
 def test_its_run_is_started_for_its_unsafe_attempts_only() -> None:
     gate = replace(GATE, limits={"min_pass_rate": 0.9, "max_unsafe": 0, "max_failures": 3})
     for traces, flaky in ((gate.traces, 1), (gate.traces[1:], 0)):
-        calls = FakeEngine(backend(after(0, Result(payload=NUMBERS))))
+        calls = FakeEngine(backend(after(0, Reply(payload=NUMBERS))))
         evaluate(calls, replace(gate, traces=traces))
         bodies = [json.loads(call.body or b"") for _, call in calls.calls if call.path == "/v1/ci/runs"]
         sent = [body["thresholds"] for body in bodies]
@@ -121,12 +121,12 @@ def test_its_failures_come_last_and_are_not_new() -> None:
 
 
 def test_its_score_is_asked_for_once_and_its_failures_are_marked() -> None:
-    calls = FakeEngine(backend(after(0, Result(payload=NUMBERS)), reliability=http(503)))
+    calls = FakeEngine(backend(after(0, Reply(payload=NUMBERS)), reliability=http(503)))
     evaluate(calls, replace(GATE, limits={"min_reliability_score": 80}))
     asked = Counter(call.query for _, call in calls.calls if call.path.endswith("/reliability"))
     assert min(asked.values()) == 1 < max(asked.values())
-    failed = after(0, Result(payload={**NUMBERS, "decision": "fail"}))
+    failed = after(0, Reply(payload={**NUMBERS, "decision": "fail"}))
     gate = replace(GATE, traces=GATE.traces[::-1])
-    [found] = evaluate(FakeEngine(backend(failed, failures=Result(payload=[{"type": "loop"}]))), gate)
+    [found] = evaluate(FakeEngine(backend(failed, failures=Reply(payload=[{"type": "loop"}]))), gate)
     scenarios = [(each.flaky, [one.flaky for one in each.failures]) for each in found.scenarios]
     assert scenarios == [(None, [False]), (TODAY, [True])]

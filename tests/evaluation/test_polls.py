@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.config.settings import Gate, Trace
-from sepurux_action.evaluation.api import ApiRequest, Result
+from sepurux_action.evaluation.api import ApiRequest, Reply
 from sepurux_action.evaluation.engine import retry_wait
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.runs import Decision, Rule
@@ -27,7 +27,7 @@ from tests.evaluation.responses import (
 from tests.evaluation.step import GATE, evaluate, polls, runs_of, traces
 from tests.fakes import CAMPAIGN, FakeEngine, FakeOutput, backend
 
-UNDECIDED = Result(payload={"status": "done", "decision": "pending"})
+UNDECIDED = Reply(payload={"status": "done", "decision": "pending"})
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ UNDECIDED = Result(payload={"status": "done", "decision": "pending"})
         (after(5, http(429, 3_600)), 600, Decision.ERROR, "asked to wait 1 h", 10),
         (after(5, http(503)), 600, Decision.ERROR, "no usable response since: HTTP 503", 70),
         (in_turn(http(429, 3_600)), 600, Decision.ERROR, "asked to wait 1 h", 10),
-        (in_turn(Result(payload=["pass"])), 30, Decision.ERROR, "not a JSON object", 35),
-        (in_turn(Result(payload={**NUMBERS, "batch_id": "of-another-gate"})), 30, Decision.ERROR, "another run", 35),
+        (in_turn(Reply(payload=["pass"])), 30, Decision.ERROR, "not a JSON object", 35),
+        (in_turn(Reply(payload={**NUMBERS, "batch_id": "of-another-gate"})), 30, Decision.ERROR, "another run", 35),
         (in_turn(UNDECIDED, http(503)), 30, Decision.ERROR, "no decision", 35),
         (in_turn(UNDECIDED), 600, Decision.ERROR, "no decision", 3),
         (in_turn(UNDECIDED, PASSED), 600, Decision.PASS, "", 3),
@@ -78,7 +78,7 @@ def test_all_runs_together_make_at_most_forty_polls_a_second_and_none_is_left_ou
 
 
 def test_a_404_on_a_run_counts_only_15_s_after_its_creation() -> None:
-    gone = Result(error="Sepurux refused the poll of the run (HTTP 404)", status=404)
+    gone = Reply(error="Sepurux refused the poll of the run (HTTP 404)", status=404)
     assert runs_of(FakeEngine(backend(after(10, before=gone))))[0].decision is Decision.PASS
     calls = FakeEngine(backend(in_turn(gone)))
     [result] = runs_of(calls)
@@ -90,8 +90,8 @@ def test_a_404_on_a_run_counts_only_15_s_after_its_creation() -> None:
 @pytest.mark.parametrize("wrong", [[], {}, 0, False, ["run-1"], "of-another"])
 @pytest.mark.parametrize("polled", ["run_id", "batch_id"])
 def test_a_poll_response_with_a_wrong_id_is_a_failed_poll(polled: str, name: str, wrong: object) -> None:
-    poll = in_turn(Result(payload={**NUMBERS, name: wrong}), Result(payload={**NUMBERS, "pass_rate": 0.99}))
-    [result] = runs_of(FakeEngine(backend(poll, runs=Result(payload={polled: "ours"}))))
+    poll = in_turn(Reply(payload={**NUMBERS, name: wrong}), Reply(payload={**NUMBERS, "pass_rate": 0.99}))
+    [result] = runs_of(FakeEngine(backend(poll, runs=Reply(payload={polled: "ours"}))))
     ignored = wrong == "of-another" and name != polled
     assert result.value(PASS_RATE) == (0.95 if ignored else 0.99)
 
@@ -126,7 +126,7 @@ def test_after_a_signal_before_the_start_nothing_is_sent_and_a_decision_before_i
 
 
 def test_an_unexpected_exception_in_one_run_ends_the_step() -> None:
-    def broken(_call: ApiRequest, _time: float) -> Result:
+    def broken(_call: ApiRequest, _time: float) -> Reply:
         raise OSError("a secret")
 
     with pytest.raises(OSError, match="a secret"):
@@ -135,7 +135,7 @@ def test_an_unexpected_exception_in_one_run_ends_the_step() -> None:
 
 def test_a_defect_while_one_run_is_polled_ends_that_run_and_no_other() -> None:
     output = FakeOutput()
-    calls = FakeEngine(backend(in_turn(Result(payload=Defective(NUMBERS)), PASSED)))
+    calls = FakeEngine(backend(in_turn(Reply(payload=Defective(NUMBERS)), PASSED)))
     results = runs_of(calls, replace(GATE, traces=traces(3)), output=output)
     assert [result.decision for result in results] == [Decision.ERROR, Decision.PASS, Decision.PASS]
     assert results[0].reason.startswith("Internal error (KeyError at responses.py:")
@@ -146,10 +146,10 @@ def test_a_defect_while_one_run_is_polled_ends_that_run_and_no_other() -> None:
 
 def test_a_defect_after_the_decision_leaves_it() -> None:
     output = FakeOutput()
-    [result] = evaluate(FakeEngine(sound(failures=Result(payload=[Defective()]))), output=output, kept=True)
+    [result] = evaluate(FakeEngine(sound(failures=Reply(payload=[Defective()]))), output=output, kept=True)
     assert (result.decision, result.scenarios_unread) == (Decision.PASS, 1)
     assert any("internal error (KeyError" in line for line in output.lines)
-    [result] = evaluate(FakeEngine(backend(after(0, FAILED), reliability=Result(payload=Defective()))))
+    [result] = evaluate(FakeEngine(backend(after(0, FAILED), reliability=Reply(payload=Defective()))))
     assert result.decision is Decision.FAIL
 
 
@@ -174,7 +174,7 @@ def test_a_backend_that_never_responds_gets_60_seconds_of_the_timeout() -> None:
 
 
 def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own() -> None:
-    failing = in_turn(http(503), http(503), http(503), Result(payload={"trace_id": "t", "batch_id": "b"}))
+    failing = in_turn(http(503), http(503), http(503), Reply(payload={"trace_id": "t", "batch_id": "b"}))
     calls = FakeEngine(instead("POST", failing))
     runs_of(calls, replace(GATE, traces=(Trace(label="a.json", content=b"{}"),)))
     keys = [(call.path, call.idempotency_key) for _, call in calls.calls if call.method == "POST"]
@@ -182,7 +182,7 @@ def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own(
 
 
 def test_a_backoff_longer_than_the_time_that_is_left_leaves_a_last_attempt() -> None:
-    unreachable = Result(temporary=True, error="the connection failed")
+    unreachable = Reply(temporary=True, error="the connection failed")
     soon, late = (FakeEngine(instead("the list of campaigns", until(seconds, unreachable))) for seconds in (8.5, 60))
     assert runs_of(soon, replace(GATE, timeout_s=10))[0].decision is Decision.PASS
     [result] = runs_of(late, replace(GATE, timeout_s=10))
@@ -200,7 +200,7 @@ def of_project(project: str, count: int, **changes: object) -> list[Gate]:
 def test_projects_that_do_not_respond_delay_no_other_one(purpose: str) -> None:
     others = sound()
 
-    def respond(call: ApiRequest, time: float) -> Result:
+    def respond(call: ApiRequest, time: float) -> Reply:
         return HANGS if call.project != "healthy" and call.purpose == purpose else others(call, time)
 
     hanging = [gate for n in range(6) for gate in of_project(f"broken {n}", 10)]

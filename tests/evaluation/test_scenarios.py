@@ -9,7 +9,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from sepurux_action.config.settings import Gate, Trace
-from sepurux_action.evaluation.api import ApiRequest, Result
+from sepurux_action.evaluation.api import ApiRequest, Reply
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.runs import Decision, parse_failures
 from tests.evaluation import step
@@ -44,26 +44,26 @@ class Batch:
         self._shown = {**self._started, "status": "done", **_numbers(runs), **fields}
         self._page, self._names = page, names
 
-    def __call__(self, call: ApiRequest, _time: float) -> Result:
+    def __call__(self, call: ApiRequest, _time: float) -> Reply:
         *_, kind, name = call.path.split("/")
         if name == "campaigns":
-            return Result(payload=[])
+            return Reply(payload=[])
         if call.method == "POST":
-            return Result(payload={"trace_id": "uploaded"} if name == "traces" else self._started)
+            return Reply(payload={"trace_id": "uploaded"} if name == "traces" else self._started)
         if kind == "batch":
-            return Result(payload=self._shown)
+            return Reply(payload=self._shown)
         if kind == "traces":
-            return Result(payload={"trace_id": name, "task_name": self._names.get(name)})
+            return Reply(payload={"trace_id": name, "task_name": self._names.get(name)})
         if kind == "runs":
             run = self._runs[name]
             shown = {"run_id": name, "trace_id": run.trace_id, "status": "done", **_numbers([run]), **run.fields}
-            return Result(payload=shown)
+            return Reply(payload=shown)
         if name != "failures":
             return rejected(404)
         query = dict(call.query)
         first, size, run_id = int(query["offset"]), min(self._page, int(query["limit"])), query["run_id"]
         about = {"campaign_id": CAMPAIGN, "run_id": run_id}
-        return Result(payload=[{**about, **each} for each in self._runs[run_id].failures[first : first + size]])
+        return Reply(payload=[{**about, **each} for each in self._runs[run_id].failures[first : first + size]])
 
 
 def _numbers(runs: Sequence[Run]) -> dict[str, object]:
@@ -171,8 +171,8 @@ def test_a_slow_backend_takes_twenty_seconds() -> None:
     assert (result.decision, result.scenarios_unread) == (Decision.FAIL, 100)
 
 
-@pytest.mark.parametrize("error", [http(500), rejected(404), Result(payload=[{"run_id": "other"}])])
-def test_what_cannot_be_read_is_counted(error: Result) -> None:
+@pytest.mark.parametrize("error", [http(500), rejected(404), Reply(payload=[{"run_id": "other"}])])
+def test_what_cannot_be_read_is_counted(error: Reply) -> None:
     calls = FakeEngine(instead("GET /v1/ci/runs/", lambda _: error, Batch(*a_batch(40, 40))))
     result = evaluate(calls)
     assert (len(calls.paths("/ci/runs/")), calls.paths("/failures")) == (40, [])
@@ -192,7 +192,7 @@ def test_what_cannot_be_read_is_counted(error: Result) -> None:
     ],
 )
 def test_a_list_that_is_not_that_of_the_run_is_not_read(listed: object) -> None:
-    found = what_failed(instead("/failures", lambda _: Result(payload=listed), Batch(failing(1))))
+    found = what_failed(instead("/failures", lambda _: Reply(payload=listed), Batch(failing(1))))
     assert (found.failures, found.failures_unread, found.scenarios_unread) == ((), 1, 1)
 
 
@@ -216,8 +216,8 @@ def test_unread_scenarios_of_recordings_are_counted(cancel_at: float | None, *, 
     tasks = ("refund", "refund", "cancel")
     traces = tuple(Trace(label=f"{n}.json", content=b"{}", task=task) for n, task in enumerate(tasks))
     ids = [{"run_ids": [f"{name}-run-1"]} if run_ids else {} for name in "abc"]
-    started = in_turn(*(Result(payload={"batch_id": name, **each}) for name, each in zip("abc", ids, strict=True)))
-    failed = Result(payload={"status": "done", "decision": "fail", "pass_rate": 0, "failures": 1})
+    started = in_turn(*(Reply(payload={"batch_id": name, **each}) for name, each in zip("abc", ids, strict=True)))
+    failed = Reply(payload={"status": "done", "decision": "fail", "pass_rate": 0, "failures": 1})
     backend = instead("GET /v1/ci/batch", in_turn(failed), instead("the CI run", started, Batch()))
     calls = FakeEngine(instead("/failures", in_turn(http(500)), backend), cancel_at=cancel_at)
     found = evaluate(calls, replace(GATE, traces=traces))
@@ -272,7 +272,7 @@ def test_the_twenty_worst_scenarios_get_a_name() -> None:
 def test_scenarios_whose_runs_are_not_known_are_counted(fields: dict[str, object], unread: int) -> None:
     backend: Respond = Batch(*a_batch(2, 1), fields=fields)
     if "run_ids" in fields:
-        backend = instead("POST", in_turn(Result(payload={"batch_id": "now"})), backend)
+        backend = instead("POST", in_turn(Reply(payload={"batch_id": "now"})), backend)
     found = what_failed(backend)
     assert found.scenarios_unread == unread
 

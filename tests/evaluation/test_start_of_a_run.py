@@ -8,7 +8,7 @@ import pytest
 
 from sepurux_action.config.settings import Trace
 from sepurux_action.errors import EvaluationError
-from sepurux_action.evaluation.api import Result, find_campaign
+from sepurux_action.evaluation.api import Reply, find_campaign
 from sepurux_action.evaluation.runs import Decision
 from tests.evaluation.responses import NUMBERS, Defective, Respond, after, http, in_turn, instead, sound, until
 from tests.evaluation.step import GATE, polls, runs_of
@@ -19,7 +19,7 @@ OTHER = "8c5f4f5e-0000-4000-8000-000000000002"
 
 def test_a_rejection_ends_the_run_with_the_backends_words_and_a_hint() -> None:
     reason = "Sepurux refused the CI run (HTTP 422): thresholds.max_unsafe: no"
-    calls = FakeEngine(sound(runs=Result(error=reason, status=422, hint="Correct it.")))
+    calls = FakeEngine(sound(runs=Reply(error=reason, status=422, hint="Correct it.")))
     [result] = runs_of(calls)
     assert (result.decision, result.reason, result.hint) == (Decision.ERROR, f"{reason}.", "Correct it.")
     assert polls(calls) == []
@@ -28,7 +28,7 @@ def test_a_rejection_ends_the_run_with_the_backends_words_and_a_hint() -> None:
 @pytest.mark.parametrize("call", ["runs", "traces"])
 @pytest.mark.parametrize("body", [{}, [], None, {"batch_id": "../../v1/evil", "trace_id": "../x"}, {"run_id": 7}])
 def test_nothing_is_evaluated_without_a_usable_id(call: str, body: object) -> None:
-    calls = FakeEngine(sound(**{call: Result(payload=body)}))
+    calls = FakeEngine(sound(**{call: Reply(payload=body)}))
     [result] = runs_of(calls, replace(GATE, traces=(Trace(label="a.json", content=b"{}"),)))
     assert result.decision is Decision.ERROR
     assert ("no usable run_id or batch_id" in result.reason) is (call == "runs")
@@ -36,7 +36,7 @@ def test_nothing_is_evaluated_without_a_usable_id(call: str, body: object) -> No
 
 
 def test_a_start_of_a_run_of_another_campaign_is_an_error() -> None:
-    [result] = runs_of(FakeEngine(sound(runs=Result(payload={"run_id": "r", "campaign_id": OTHER}))))
+    [result] = runs_of(FakeEngine(sound(runs=Reply(payload={"run_id": "r", "campaign_id": OTHER}))))
     assert result.reason == "Sepurux started the CI run, but sent a response about another campaign."
 
 
@@ -72,11 +72,11 @@ def test_each_run_finds_its_campaign_within_its_own_timeout() -> None:
 @pytest.mark.parametrize(
     ("response", "reason"),
     [
-        (Result(error="no (HTTP 401)", status=401), "No (HTTP 401)."),
-        (Result(payload=[Defective(name="core")]), "Internal error (KeyError"),
+        (Reply(error="no (HTTP 401)", status=401), "No (HTTP 401)."),
+        (Reply(payload=[Defective(name="core")]), "Internal error (KeyError"),
     ],
 )
-def test_a_useless_list_of_campaigns_is_requested_once(response: Result, reason: str) -> None:
+def test_a_useless_list_of_campaigns_is_requested_once(response: Reply, reason: str) -> None:
     calls = FakeEngine(sound(campaigns=response))
     results = runs_of(calls, GATE, replace(GATE, name="other"))
     assert {result.decision for result in results} == {Decision.ERROR}
@@ -89,8 +89,8 @@ FIRST = replace(GATE, campaign=CAMPAIGN)
 
 def started(*responses: Mapping[str, object]) -> Respond:
     """Return a backend that starts these runs, one after the other, and gives all traces one id."""
-    others = backend(after(5), traces=Result(payload={"trace_id": "trace-1"}))
-    return instead("the CI run", in_turn(*(Result(payload=each) for each in responses)), others)
+    others = backend(after(5), traces=Reply(payload={"trace_id": "trace-1"}))
+    return instead("the CI run", in_turn(*(Reply(payload=each) for each in responses)), others)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def started(*responses: Mapping[str, object]) -> Respond:
 )
 def test_one_run_is_never_accepted_for_two_different_questions(change: Mapping[str, object], second: Decision) -> None:
     other = replace(FIRST, name="other", **change)  # type: ignore[arg-type]
-    results = runs_of(FakeEngine(backend(after(5), runs=Result(payload={"batch_id": "batch-1"}))), FIRST, other)
+    results = runs_of(FakeEngine(backend(after(5), runs=Reply(payload={"batch_id": "batch-1"}))), FIRST, other)
     assert [result.decision for result in results] == [Decision.PASS, second]
     assert ("the same run `batch-1`" in results[1].reason) is (second is Decision.ERROR)
 
@@ -125,7 +125,7 @@ def test_one_trace_id_is_never_accepted_for_two_different_files(content: bytes, 
 
 def test_a_run_that_a_batch_names_only_in_a_poll_is_not_accepted_for_another_gate() -> None:
     named = instead(
-        "/batch/", in_turn(Result(payload={**NUMBERS, "run_ids": ["r"]})), started({"run_id": "r"}, {"batch_id": "b"})
+        "/batch/", in_turn(Reply(payload={**NUMBERS, "run_ids": ["r"]})), started({"run_id": "r"}, {"batch_id": "b"})
     )
     results = runs_of(FakeEngine(named), FIRST, replace(FIRST, name="b", campaign=OTHER))
     assert Decision.ERROR in {result.decision for result in results}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.config.settings import Gate
-from sepurux_action.evaluation.api import Result
+from sepurux_action.evaluation.api import Reply
 from sepurux_action.host.output import Level
 from tests.evaluation.responses import (
     NUMBERS,
@@ -43,14 +43,14 @@ def test_what_a_run_waits_for_and_when_it_gives_up_is_shown_with_each_change() -
 
 
 def test_the_link_is_logged_once_as_soon_as_it_is_known() -> None:
-    linked = Result(payload={"dashboard_url": "https://h.example/"})
+    linked = Reply(payload={"dashboard_url": "https://h.example/"})
     output = shown_by(backend(in_turn(RUNNING, linked, linked, PASSED)), replace(GATE, traces=traces(2)))
     links = [line for line in output.lines if "https://" in line]
     assert sorted(links) == ["[0] https://h.example/", "[1] https://h.example/"]
 
 
 def test_an_unknown_status_is_one_warning() -> None:
-    unknown = Result(payload={"status": "resting", "decision": "pass"})
+    unknown = Reply(payload={"status": "resting", "decision": "pass"})
     output = shown_by(backend(after(30, before=unknown)), GATE)
     assert [(level, '"resting"' in text) for level, text in output.annotations] == [(Level.WARNING, True)]
 
@@ -84,7 +84,7 @@ def test_a_heartbeat_names_the_runs_that_are_not_decided() -> None:
 
 
 def test_a_call_that_fails_again_for_the_same_reason_is_logged_once() -> None:
-    failures = [Result(temporary=True, error=reason) for reason in ("HTTP 500", "HTTP 500", "HTTP 503", "HTTP 503")]
+    failures = [Reply(temporary=True, error=reason) for reason in ("HTTP 500", "HTTP 500", "HTTP 503", "HTTP 503")]
     polled = backend(in_turn(*failures, RUNNING, *failures[:2], PASSED))
     output = shown_by(instead("POST", at_first(*failures), polled), GATE)
     logged = [line.partition(";")[0] for line in output.lines if "HTTP" in line]
@@ -99,7 +99,7 @@ def test_the_log_says_once_how_long_a_run_waited() -> None:
 
 
 def test_the_log_has_the_numbers_of_each_of_several_runs() -> None:
-    failed = Result(payload={**NUMBERS, "decision": "fail", "unsafe_attempts": 2})
+    failed = Reply(payload={**NUMBERS, "decision": "fail", "unsafe_attempts": 2})
     assert "pass after 0.4 s" in shown_by(sound(), GATE).lines
     several = shown_by(instead("GET /v1/ci/batch", in_turn(failed, PASSED)), replace(GATE, traces=traces(2)))
     assert {

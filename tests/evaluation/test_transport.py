@@ -17,7 +17,7 @@ import requests
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.api import ApiRequest, Result, Transport, retry_after
+from sepurux_action.evaluation.api import ApiRequest, Reply, Transport, retry_after
 from tests import backend
 from tests.backend import MIB, ScriptedBackend
 
@@ -35,14 +35,14 @@ def transport(url: str, *, token: str | None = TOKEN, api_key: str | None = None
     return Transport(url, credentials, Redactor(filter(None, [token, api_key])))
 
 
-def result_of(scripted: backend.Scripted, call: ApiRequest = POLL, within_s: float = 10) -> Result:
+def result_of(scripted: backend.Scripted, call: ApiRequest = POLL, within_s: float = 10) -> Reply:
     with ScriptedBackend({"* /*": scripted}) as server:
         return transport(server.url).send(call, within_s)
 
 
 def request_of(call: ApiRequest = POLL, *, token: str | None = TOKEN, api_key: str | None = None) -> backend.Request:
     with ScriptedBackend({"* /*": backend.json({})}) as server:
-        assert transport(server.url, token=token, api_key=api_key).send(call, 10) == Result(payload={})
+        assert transport(server.url, token=token, api_key=api_key).send(call, 10) == Reply(payload={})
         (request,) = server.requests
         return request
 
@@ -100,7 +100,7 @@ def test_a_project_of_any_script_is_sent_as_utf_8(project: str) -> None:
 def test_path_and_query_arrive_as_the_call_has_them_below_the_path_of_the_address() -> None:
     call = ApiRequest(path="/v1/campaigns/a%2Fb/failures", purpose="x", query=(("run_id", "r&1 ü"),))
     with ScriptedBackend({"GET /api/backend/v1/*": backend.json({"count": 1})}) as server:
-        assert transport(f"{server.url}/api/backend").send(call, 10) == Result(payload={"count": 1})
+        assert transport(f"{server.url}/api/backend").send(call, 10) == Reply(payload={"count": 1})
         [request] = server.requests
     assert (request.path, request.query) == ("/api/backend/v1/campaigns/a%2Fb/failures", {"run_id": "r&1 ü"})
 
@@ -132,14 +132,14 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_proxy_is_never_used_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     with a_proxy(monkeypatch) as proxy:
-        assert result_of(backend.json({"status": "direct"})) == Result(payload={"status": "direct"})
+        assert result_of(backend.json({"status": "direct"})) == Reply(payload={"status": "direct"})
     assert proxy.requests == ()
 
 
 def test_a_proxy_of_the_environment_is_asked_to_connect_and_sees_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     with a_proxy(monkeypatch) as proxy:
         response = transport("https://example.invalid", api_key=API_KEY).send(START, 10)
-    assert response == Result(temporary=True, error="the proxy refused the connection to example.invalid")
+    assert response == Reply(temporary=True, error="the proxy refused the connection to example.invalid")
     (request,) = proxy.requests
     assert (request.method, "x-api-key" in request.headers) == ("CONNECT", False)
     assert not {TOKEN, API_KEY} & {*request.headers.values()}
@@ -192,20 +192,20 @@ def test_a_response_that_does_not_arrive_whole_in_time_is_a_transient_error(
     fault: backend.Answer, reason: str, status: int
 ) -> None:
     """Its status shows whether Sepurux is up, for `on_outage`."""
-    assert result_of(fault, within_s=0.3) == Result(temporary=True, error=reason, status=status)
+    assert result_of(fault, within_s=0.3) == Reply(temporary=True, error=reason, status=status)
 
 
 def test_a_connection_that_cannot_be_made_is_a_transient_error() -> None:
     hosts = ("127.0.0.1", "host.invalid")
-    failed = [Result(temporary=True, error=f"the connection to {each} failed") for each in hosts]
+    failed = [Reply(temporary=True, error=f"the connection to {each} failed") for each in hosts]
     assert [transport(f"http://{host}:1").send(POLL, 5) for host in hosts] == failed
     with ScriptedBackend({"* /*": backend.json({})}) as server:
-        assert transport(server.url.replace("http:", "https:")).send(POLL, 5) == Result(
+        assert transport(server.url.replace("http:", "https:")).send(POLL, 5) == Reply(
             temporary=True,
             error="the TLS connection to 127.0.0.1 failed, for example because its certificate is not trusted",
         )
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert transport(f"https://127.0.0.1:{silent.getsockname()[1]}").send(POLL, 0.2) == Result(
+        assert transport(f"https://127.0.0.1:{silent.getsockname()[1]}").send(POLL, 0.2) == Reply(
             temporary=True, error="127.0.0.1 did not respond in time"
         )
 
@@ -217,18 +217,18 @@ def test_a_call_whose_body_arrives_slowly_ends_at_its_timeout(head: bytes, piece
     pieces = iter([piece] * 1_000)
     dripped = backend.stream(lambda: chain([b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n"], pieces), 0.02)
     response = result_of(dripped, within_s=0.3)
-    assert response == Result(temporary=True, error="127.0.0.1 did not respond in time", status=200)
+    assert response == Reply(temporary=True, error="127.0.0.1 did not respond in time", status=200)
     assert len([*pieces]) > 500
 
 
 def test_a_response_of_the_largest_size_is_read_and_a_byte_more_is_rejected() -> None:
     largest = b'"' + b"a" * (api.MAX_RESPONSE_BYTES - 2) + b'"'
-    assert result_of(backend.raw(largest)) == Result(payload="a" * (json_reader.MAX_TEXT_LENGTH - 1) + json_reader.CUT)
+    assert result_of(backend.raw(largest)) == Reply(payload="a" * (json_reader.MAX_TEXT_LENGTH - 1) + json_reader.CUT)
     response = result_of(backend.raw(largest + b" "))
     assert not response.temporary
     assert response.error == "Sepurux sent more than 4 MiB for the poll of the run"
     # A large page of a broken server is worth another try.
-    assert result_of(backend.page("x" * (5 * MIB), 503)) == Result(temporary=True, error="HTTP 503", status=503)
+    assert result_of(backend.page("x" * (5 * MIB), 503)) == Reply(temporary=True, error="HTTP 503", status=503)
 
 
 def test_a_compressed_bomb_is_rejected_before_it_is_decompressed() -> None:
