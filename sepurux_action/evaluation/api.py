@@ -188,8 +188,7 @@ class Transport:
     def __init__(
         self, base_url: str, credentials: Credentials, redact: Redactor, adapter: BaseAdapter | None = None
     ) -> None:
-        self._base_url = base_url
-        self._host = urlsplit(base_url).hostname or ""
+        self._base_url, self._host = base_url, urlsplit(base_url).hostname or ""
         self._credentials, self._redact = credentials, redact
         self._headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         self._headers |= {"User-Agent": CLIENT, "X-Sepurux-SDK": CLIENT}

@@ -107,9 +107,6 @@ def parse_description(text: object) -> Result | None:
     return Result(decision=Decision(match["decision"]), stage=Stage(match["stage"]), numbers=numbers)
 
 
-# -- several results --------------------------------------------------------------------------------------------------
-
-
 def comparable(results: Iterable[Result], gate: Gate) -> Results:
     """Return the newest results that a gate is compared with: those that meet its thresholds, apart from drops.
 

@@ -98,9 +98,6 @@ def shown_name(name: str) -> str:
     return name if _NAME.fullmatch(name) else HIDDEN
 
 
-# -- steps ------------------------------------------------------------------------------------------------------------
-
-
 def steps_of(events: Events) -> Steps:
     return tuple(islice((_step(each) for each in events if each.is_call), MAX_STEPS))
 

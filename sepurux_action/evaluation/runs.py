@@ -130,6 +130,11 @@ class Failure:
         return self.type, self.mutation, self.severity, self.tool
 
     @property
+    def alike(self) -> tuple[object, ...]:
+        """Return what failures that are counted together have in common: no text stands for another one."""
+        return *self.kind, self.description, self.trace_id, self.scenario, self.on_base, self.flaky
+
+    @property
     def is_new(self) -> bool:
         """Return whether such failures are here more often than in every result of the base."""
         return self.on_base is not None and self.on_base.here > self.on_base.most and not self.flaky
@@ -293,9 +298,6 @@ def decide(run: Run) -> Run:
     return replace(run, decision=Decision.PENDING, rule=Rule.PENDING, reason=reason)
 
 
-# -- what failed ------------------------------------------------------------------------------------------------------
-
-
 def parse_failures(payload: object) -> Failures:
     failures = list[Failure]()
     for item in filter(None, map(json_reader.as_object, json_reader.as_array(payload))):
@@ -318,10 +320,7 @@ def parse_failures(payload: object) -> Failures:
 
 def merge_failures(failures: Iterable[Failure]) -> Failures:
     """Return the failures by what they have in common, first the new, severe, and frequent ones; flaky ones last."""
-    groups = grouped(
-        ((each.kind, each.description, each.trace_id, each.scenario, each.on_base, each.flaky), each)
-        for each in failures
-    )
+    groups = grouped((failure.alike, failure) for failure in failures)
     merged = [replace(alike[0], count=sum(each.count for each in alike)) for alike in groups.values()]
     merged.sort(key=lambda each: (each.flaky, not each.is_new, severity_rank(each.severity), -each.count))
     return tuple(merged)
