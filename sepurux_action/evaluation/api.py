@@ -106,14 +106,6 @@ class Credentials:
     words: Callable[[str], str] = in_workflow  # names the settings that give the secrets
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
-    status: int
-    body: bytes | bytearray
-    retry_after_s: float | None = None
-    location: str = ""
-
-
 def list_campaigns(project: str) -> ApiRequest:
     return ApiRequest(path=CAMPAIGNS, purpose="the list of campaigns", project=project)
 
@@ -242,12 +234,8 @@ class Transport:
                     status=response.status_code,
                     hint="Check that {base_url} is the API's own address.",
                 )
-            now = _http_date(response.headers.get("Date", "")) or datetime.now(UTC)  # this machine's clock may be off
-            wait = retry_after(response.headers.get("Retry-After", ""), now)
-            target = response.headers.get("Location", "")
-            received = Response(status=response.status_code, body=body, retry_after_s=wait, location=target)
             with self._parsing:
-                return parse_response(call, received, self._credentials, self._redact)
+                return parse_response(call, response, body, self._credentials, self._redact)
 
 
 def _read_body(response: requests.Response, deadline: float) -> bytearray:
@@ -312,16 +300,18 @@ def _http_date(text: str) -> datetime | None:
 # -- the meaning of responses -----------------------------------------------------------------------------------------
 
 
-def parse_response(call: ApiRequest, response: Response, credentials: Credentials, redact: Redactor) -> Reply:
+def parse_response(
+    call: ApiRequest, response: requests.Response, body: bytes | bytearray, credentials: Credentials, redact: Redactor
+) -> Reply:
     """Return what a response means; never raises. `redact` comes before a cut: half a secret would not be found."""
-    status, body = response.status, response.body
+    status, headers = response.status_code, response.headers
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
         try:
             return Reply(payload=redact.redact_json(_read_json(body, once=True)))
         except ValueError as error:
             return Reply(error=f"{error} (HTTP {status})", status=status, temporary=True)
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirection class
-        where = json_reader.shorten(redact(json_reader.printable(response.location)), MAX_DETAIL_LENGTH)
+        where = json_reader.shorten(redact(json_reader.printable(headers.get("Location", ""))), MAX_DETAIL_LENGTH)
         return Reply(
             error=f"Sepurux redirected {call.purpose} (HTTP {status}) to {where or 'no address'}",
             status=status,
@@ -330,7 +320,8 @@ def parse_response(call: ApiRequest, response: Response, credentials: Credential
     detail = error_detail(body, redact)
     said = detail and f": {detail}"
     if status in {408, 425, 429} or status >= 500:  # noqa: PLR2004 - HTTP's server error class
-        wait = response.retry_after_s
+        now = _http_date(headers.get("Date", "")) or datetime.now(UTC)  # this machine's clock may be off
+        wait = retry_after(headers.get("Retry-After", ""), now)
         return Reply(error=f"HTTP {status}{said}", status=status, temporary=True, retry_after_s=wait)
     if status in {401, 403}:
         refused, hint = _refused_credentials(status, call, credentials)

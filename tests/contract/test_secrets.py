@@ -7,6 +7,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
+import requests
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from sepurux_action.common.secret import MIN_REDACTED_LENGTH, Redactor
 from sepurux_action.config.options import input_layer
 from sepurux_action.config.settings import read_settings
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.api import Credentials, Response, list_campaigns, parse_response
+from sepurux_action.evaluation.api import Credentials, list_campaigns, parse_response
 from sepurux_action.evaluation.runs import decide, parse_run
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.output import Level
@@ -38,8 +39,10 @@ offsets = st.integers(0, 1_000) | st.builds(
 fillers = st.sampled_from(["-", "- ", "-\n"])
 
 
-def of_the_backend(response: Response) -> str:
-    answer = parse_response(list_campaigns(""), response, Credentials(), REDACTED)
+def of_the_backend(status: int, text: str) -> str:
+    response, body = requests.Response(), json.dumps({"detail": text}).encode()
+    response.status_code, response.headers["Location"] = status, text
+    answer = parse_response(list_campaigns(""), response, body, Credentials(), REDACTED)
     assert not answer.temporary
     return answer.error
 
@@ -58,8 +61,8 @@ def the_end(text: str) -> str:
 # The places that show what may quote a secret: a response, and the settings.
 SOURCES: dict[str, Callable[[str], str]] = {
     "the end": the_end,
-    "the backend": lambda text: of_the_backend(Response(status=422, body=json.dumps({"detail": text}).encode())),
-    "a redirect": lambda text: of_the_backend(Response(status=302, body=b"", location=text)),
+    "the backend": lambda text: of_the_backend(422, text),
+    "a redirect": lambda text: of_the_backend(302, text),
     "a long text": lambda text: the_end(str(REDACTED.redact_json(text))),
     "a run": lambda text: (
         decide(parse_run(REDACTED.redact_json({"status": text, "decision": text, "pass_rate": text}))).reason

@@ -4,11 +4,12 @@ import json
 from dataclasses import replace
 
 import pytest
+import requests
 
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import api
-from sepurux_action.evaluation.api import ApiRequest, Credentials, Reply, Response
+from sepurux_action.evaluation.api import ApiRequest, Credentials, Reply
 from sepurux_action.evaluation.metrics import METRICS
 
 POLL = api.poll_run(run_id="run-1", batch_id="", project="shop")
@@ -16,11 +17,16 @@ GATE = Gate(name="refunds", campaign="refunds", project="shop")
 START = api.create_run(GATE, "c-1", "", {}, "k-1")
 OF_TRACE = api.create_run(replace(GATE, project=""), "c-1", "t-1", {}, "k-2")
 TOKEN = "sk_live_5c0ffee5c0ffee5c0ffee"
+REFUSED = Credentials(token=Secret(TOKEN))
 
 
-def parsed(call: ApiRequest, status: int, body: bytes = b"", retry_after_s: float | None = None) -> Reply:
-    response = Response(status=status, body=body, retry_after_s=retry_after_s)
-    return api.parse_response(call, response, Credentials(token=Secret(TOKEN)), Redactor())
+def parsed(
+    call: ApiRequest, status: int, body: bytes = b"", sent: Credentials = REFUSED, *secrets: str, **headers: str
+) -> Reply:
+    response = requests.Response()
+    response.status_code = status
+    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    return api.parse_response(call, response, body, sent, Redactor(secrets))
 
 
 def body_of(call: ApiRequest) -> object:
@@ -87,7 +93,7 @@ def test_a_success_without_json_is_tried_again(body: bytes, what: str) -> None:
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 520, 599, 600, 999])
 def test_what_may_pass_is_tried_again_after_what_the_backend_asks_for(status: int) -> None:
     shown = api.Reply(temporary=True, error=f"HTTP {status}: slow down", status=status, retry_after_s=7)
-    assert parsed(POLL, status, detail("slow down"), retry_after_s=7) == shown
+    assert parsed(POLL, status, detail("slow down"), retry_after="7") == shown
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 418, 422, 499])
@@ -102,8 +108,7 @@ def test_any_other_rejection_stays_and_quotes_the_backend(status: int) -> None:
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
 def test_a_redirect_is_rejected_and_shown(status: int) -> None:
-    redirect = Response(status=status, body=b"", location="https://evil.example/\r\n::error::x")
-    response = api.parse_response(POLL, redirect, Credentials(), Redactor())
+    response = parsed(POLL, status, location="https://evil.example/\r\n::error::x")
     assert not response.temporary
     assert response.error.endswith("to https://evil.example/ ::error::x")
     assert "{base_url}" in response.hint
@@ -134,7 +139,7 @@ def test_a_rejection_says_what_to_change(call: ApiRequest, status: int, said: st
 @pytest.mark.parametrize("call", [api.list_campaigns("shop"), api.upload_trace(b"{}", "a", "shop", "k"), POLL])
 def test_a_token_that_is_refused_an_upload_or_the_campaigns_needs_an_api_key(call: ApiRequest, status: int) -> None:
     def hint(sent: Credentials) -> str:
-        found = api.parse_response(call, Response(status=status, body=b""), sent, Redactor())
+        found = parsed(call, status, b"", sent)
         assert found.error
         assert not found.temporary
         return found.hint
@@ -147,7 +152,7 @@ def test_a_token_that_is_refused_an_upload_or_the_campaigns_needs_an_api_key(cal
 
 def test_a_rejected_secret_is_named_by_its_input_and_by_where_it_is_set() -> None:
     sent = Credentials(token=Secret("a"), api_key=Secret("b"), source="Secrets are set under `Settings`.")
-    assert api.parse_response(POLL, Response(status=401, body=b""), sent, Redactor()) == Reply(
+    assert parsed(POLL, 401, b"", sent) == Reply(
         error="Sepurux refused `token` and `api_key` (HTTP 401)",
         status=401,
         hint='Check that the secret is valid and belongs to project "shop". Secrets are set under `Settings`.',
@@ -173,8 +178,7 @@ def test_the_backends_own_words_on_an_error(body: bytes, words: str) -> None:
 @pytest.mark.parametrize("cut", range(api.MAX_DETAIL_LENGTH - len(TOKEN) - 2, api.MAX_DETAIL_LENGTH + 1))
 def test_a_secret_at_the_end_of_what_is_repeated_is_redacted_and_not_cut_in_two(cut: int) -> None:
     text = "x" * cut + TOKEN
-    refused, failed = (Response(status=status, body=detail(f"{text}{'x' * 100}")) for status in (401, 500))
-    for response in (refused, failed, Response(status=302, body=b"", location=text)):
-        result = api.parse_response(POLL, response, Credentials(), Redactor([TOKEN]))
+    for status in (401, 500, 302):
+        result = parsed(POLL, status, detail(f"{text}{'x' * 100}"), Credentials(), TOKEN, location=text)
         assert result.error
         assert TOKEN[:2] not in result.error.removeprefix("Sepurux")

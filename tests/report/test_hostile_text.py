@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+import requests
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -205,7 +206,9 @@ def errors(name: str) -> Iterator[GateDecision]:
         (api.upload_trace(b"{}", name, name, "k"), 413),
         (api.poll_run(run_id=name, batch_id="", project=name), 401),
     ):
-        refused = api.parse_response(call, api.Response(status=status, body=b""), api.Credentials(), Redactor())
+        response = requests.Response()
+        response.status_code = status
+        refused = api.parse_response(call, response, b"", api.Credentials(), Redactor())
         assert not refused.temporary
         run = undecided(Decision.ERROR, refused.error, refused.hint)
         yield a_result(replace(run, note=f"Could not read the score: {refused.error}."))
