@@ -199,8 +199,7 @@ def _decided_fail(compared: GateDecision, failed: Sequence[Run]) -> GateDecision
     maxima = [(each, gate.limits[each.threshold]) for each in METRICS if each.threshold in SUMS & {*sent_limits(gate)}]
     own = [run for run in failed if not any((run.value(metric) or 0) > limit for metric, limit in maxima)]
     if gate.has_several_traces and own:
-        scenarios = scenarios_of(gate, compared.runs)
-        names = (each.name for each in scenarios if any(own[0] is run for run in each.recordings))
+        names = (each.name for each in compared.known_scenarios if any(own[0] is run for run in each.recordings))
         name, rate, reported = next(names, own[0].trace.label), own[0].value(PASS_RATE), "no pass rate"
         if rate is not None:
             reported = f"a pass rate of {PASS_RATE.write(rate, None)}"
@@ -227,12 +226,11 @@ def _threshold_missed(compared: GateDecision, *, passed: bool) -> GateDecision:
 def _sentence(compared: GateDecision) -> str:
     """Return what is missed, and which scenarios are why: those of the same task, and those with the lowest rates."""
     parts, gate = [check.sentence for check in compared.missed], compared.gate
-    scenarios = scenarios_of(gate, compared.runs)
     limit = next((check.limit for check in compared.missed if check.threshold == metrics.SCENARIOS.threshold), None)
     if limit is not None and gate.names_traces and len(compared.runs) >= limit:
-        same = sum(len(each.recordings) for each in scenarios if each.recordings[1:])
+        same = sum(len(each.recordings) for each in compared.known_scenarios if each.recordings[1:])
         parts.append(f"{same} of {len(compared.runs)} recordings have the same `task.name` as another one")
-    counted = (each for each in scenarios if not each.flaky)
+    counted = (each for each in compared.known_scenarios if not each.flaky)
     below = sorted((each.rate, each.name) for each in counted if each.rate is not None and each.rate < 1)
     if below and gate.has_several_traces:
         required = gate.limits.get(PASS_RATE.threshold)
@@ -246,8 +244,8 @@ def _undecided(compared: GateDecision, worst: Run) -> GateDecision:
     names, detail, reason = "", worst.detail, (worst.decision, worst.rule, worst.reason, worst.detail)
     alike = [run for run in compared.runs if (run.decision, run.rule, run.reason, run.detail) == reason]
     if len(alike) < len(compared.runs):
-        scenarios = scenarios_of(compared.gate, compared.runs)
-        every = [json_reader.preview(each.name) for each in scenarios if any(run in alike for run in each.recordings)]
+        scenarios = (each for each in compared.known_scenarios if any(run in alike for run in each.recordings))
+        every = [json_reader.preview(each.name) for each in scenarios]
         names = ", ".join(every[:MAX_NAMED])
         if every[MAX_NAMED:]:
             names += f" and {wording.pluralize(len(every) - MAX_NAMED, 'other')}"

@@ -96,7 +96,7 @@ def nothing_read(decided: GateDecision) -> GateDecision:
     """Return a decision if nothing could be read: how many scenarios were not, of a batch at least one."""
     unread = int(decided.worst.evaluated)
     if decided.gate.names_traces:
-        unread = sum(each.read for each in scenarios_of(decided.gate, decided.runs))
+        unread = sum(each.read for each in decided.known_scenarios)
     return replace(decided, scenarios_unread=unread)
 
 
@@ -117,7 +117,7 @@ def _with_failures(decided: GateDecision, read: Sequence[Sequence[Run]]) -> Gate
     """
     gate, known, of_batch, failures_unread, scenarios_unread = decided.gate, list[Run](), tuple[Run, ...](), 0, 0
     if not read:
-        return replace(decided, scenarios=scenarios_of(gate, decided.runs))
+        return replace(decided, scenarios=decided.known_scenarios)
     for run, of_run in zip(decided.runs, read, strict=True):
         if run.evaluated:
             listed = sum(failure.count for each in of_run for failure in each.failures)
