@@ -48,13 +48,10 @@ def read_kept(execution: Execution) -> Execution:
     folder = execution.folder(settings.baseline_dir) if settings.baseline_dir else None
     if folder is None or not key or event.by_review:
         return execution
-    content, problem = None, ""
     try:
-        content = read_file(folder / FILE, MAX_BYTES)
+        results, note = read_results(read_file(folder / FILE, MAX_BYTES), key, event.repository)
     except OSError as error:
-        problem = f"{FILE} could not be read: {error.strerror}."
-    results, note = read_results(content, key, event.repository)
-    note = problem or note
+        results, note = (), f"{FILE} could not be read: {error.strerror}."
     if note and not event.name:  # a terminal shows no notes, and drops are compared with these results there
         execution.host.annotate(Level.WARNING, note)
     return replace(execution, kept=results, kept_note=note)
@@ -156,9 +153,7 @@ def _evaluate(execution: Execution, gates: Sequence[Gate]) -> Mapping[str, GateD
         kept=is_kept(execution),
     )
     evaluated = dict(evaluation.evaluate())
-    for gate in gates:
-        evaluated[gate.name] = compare_with_base(evaluated[gate.name], base_results(execution, gate))
-    return evaluated
+    return {gate.name: compare_with_base(evaluated[gate.name], base_results(execution, gate)) for gate in gates}
 
 
 def _enforced(execution: Execution, found: GateDecision, advised: Sequence[str] = ()) -> GateDecision:
