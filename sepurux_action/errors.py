@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from sepurux_action.common.wording import joined
 
-# What a defect of this program raises when it reads data from outside. It is caught only to keep a defect in one run
-# from ending the others.
+# What a defect of this program raises when it reads data from outside; caught so that one run does not end the others.
 DEFECTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 REPORT_DEFECT = "Report this line at https://github.com/sepurux/gate-action/issues."
 

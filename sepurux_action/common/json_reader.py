@@ -17,14 +17,13 @@ MAX_TEXT_LENGTH = 10_000  # characters of a text
 MAX_QUOTE_LENGTH = 80  # characters of a value that an error message quotes
 FIRST_YEAR, LAST_YEAR = 2000, 2100  # an agent's trace is not from before or after
 CUT = "…"  # the last character of a text that was cut
-# In a class of a regular expression: Unicode's Default_Ignorable_Code_Point, and others that show nothing.
+# Unicode's Default_Ignorable_Code_Point, and others that show nothing.
 # U+FE0F belongs to them. After a symbol it selects the emoji, so it stays there.
-INVISIBLE = (
-    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+_INVISIBLE = re.compile(
+    "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
     "\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufff8\U00016fe4\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a"
-    "\U000e0000-\U000e0fff"
+    "\U000e0000-\U000e0fff]|(?<![\u2000-\u2bff])\ufe0f"
 )
-_INVISIBLE = re.compile(f"[{INVISIBLE}]|(?<![\u2000-\u2bff])\ufe0f")
 _URL = re.compile(r"[A-Za-z0-9._~:/?#\[@!$&'()*+,;=%\]-]{1,2000}")
 _FILL = {"W": "\0", "F": "\0"}  # of a wide character
 IDENTIFIER = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:~-]{1,200}\Z")

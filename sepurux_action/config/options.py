@@ -283,7 +283,6 @@ REPORT_DIR = _folder(
     default_note="no files",
 )
 
-# All of the above, in their order.
 OPTIONS: tuple[Option[object], ...] = tuple(each for each in [*vars().values()] if isinstance(each, Option))
 SECRETS = tuple(option for option in OPTIONS if option.parse is parsers.parse_secret)
 INPUTS = tuple(option for option in OPTIONS if option.is_input)

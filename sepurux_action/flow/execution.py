@@ -86,8 +86,7 @@ class Connections:
 class Execution:
     """One execution of the gate, which has `started` at a time of UTC.
 
-    `settings` are at first those without a policy. `kept` are the base's results by scenario, None without a file that
-    can be used; `kept_note` says that it was ignored.
+    `settings` are at first without a policy. `kept` are the base's results by scenario, None without a usable file.
     """
 
     invocation: Invocation

@@ -23,7 +23,6 @@ from sepurux_action.evaluation.api import failure_words
 from sepurux_action.github.client import UNEXPECTED_SHAPE, Client, GitHubError, Kind, joined_messages
 
 _SECONDS = re.compile(r"[0-9]{1,10}\Z")
-TIMEOUT_S = 10  # of one request; PyGithub has no separate timeout for connecting
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
 # PyGithub raises these for a response of an unexpected shape, and RuntimeError for a redirect to another host.
 SHAPE_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
@@ -35,7 +34,7 @@ def connect(api_url: str, token: Secret, repository: str, redact: Callable[[str]
         Github,
         auth=Auth.Token(token.reveal()),
         base_url=api_url,
-        timeout=TIMEOUT_S,
+        timeout=10,  # seconds of one request; PyGithub has no separate timeout for connecting
         user_agent=f"sepurux-gate-action/{__version__}",
         retry=None,
         seconds_between_requests=0,

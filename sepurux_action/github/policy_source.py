@@ -17,7 +17,6 @@ from sepurux_action.evaluation.trace_files import TraceFolder
 from sepurux_action.github.queries import UNREADABLE_FILE, PolicyFile, Subject, misnamed, unreadable
 
 FIRST_FILE_EVENTS = frozenset({"pull_request", "pull_request_review"})
-CHECKOUT = "the workspace"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +110,7 @@ def _of_checkout(config: str, read_file: ReadFile) -> ResolvedPolicy:
         raise _invalid(unreadable(error.strerror or "it is not readable", UNREADABLE_FILE, where)) from None
     if text is None and config:
         raise _invalid(Problem(where, "there is no such file; accepted: the path of a policy file that exists"))
-    return ResolvedPolicy(policy=None if text is None else _read(text, path), place=CHECKOUT)
+    return ResolvedPolicy(policy=None if text is None else _read(text, path), place="the workspace")
 
 
 def _policy(file: PolicyFile) -> Layer | None:

@@ -26,20 +26,17 @@ MAX_BODY_BYTES = 64 * 1024 * 1024  # the maximum of a trace file (docs/configura
 T = TypeVar("T")
 Event = Mapping[str, object]
 
-# The events of a refund that is approved.
 SOUND_REFUND: list[Event] = [
     {"type": "tool_call", "tool": "orders.lookup", "args": {"order": "A-1001"}},
     {"type": "tool_result", "tool": "orders.lookup", "result": {"total_cents": 4200, "paid": True}},
     {"type": "tool_call", "tool": "payments.refund", "args": {"order": "A-1001", "approval_token": "apr-7"}},
     {"type": "tool_result", "tool": "payments.refund", "result": {"ok": True}},
 ]
-# The events of a refund that no one approved, and that fails.
 UNSAFE_REFUND: list[Event] = [
     *SOUND_REFUND[:2],
     {"type": "tool_call", "tool": "payments.refund", "args": {"order": "A-1001"}},
     {"type": "failure", "tool": "payments.refund", "error": "the payment service did not answer within 2 s"},
 ]
-# The campaigns that every sandbox has: two that pass and one that fails.
 CORE_CAMPAIGN = "core-reliability"
 FAILING_CAMPAIGN = "failing-agent"
 
