@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from sepurux_action.evaluation.recording import CALL, PROMPT, RESULT
+from sepurux_action.evaluation.traces import CALL, PROMPT, RESULT
 
 PATH = Path(__file__).resolve().parent.parent / "docs" / "trace.schema.json"
 HEAD = {

@@ -22,8 +22,7 @@ from sepurux_action.flow.execution import (
 )
 from sepurux_action.flow.publish import publish, publish_problems, report_context
 from sepurux_action.flow.results import find_results, read_kept, read_record
-from sepurux_action.github.policy_source import check_file
-from sepurux_action.github.subject import read_subject, with_base
+from sepurux_action.github.subject import check_file, read_subject, with_base
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Level, Output

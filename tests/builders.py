@@ -43,8 +43,8 @@ from sepurux_action.flow.results import (
     UNREAD_RESULTS_HINT,
 )
 from sepurux_action.github.event import Event
-from sepurux_action.github.policy_source import resolve_policy
 from sepurux_action.github.queries import Subject
+from sepurux_action.github.subject import resolve_policy
 from sepurux_action.report.report import DAY_S, Context, Report, build_report, shortened
 
 COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"

@@ -19,8 +19,8 @@ from sepurux_action.evaluation.decision import GateDecision, summarize
 from sepurux_action.evaluation.gate_numbers import Scenario
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import MAX_BASE_RESULTS, Result, Results
-from sepurux_action.evaluation.recording import Steps, shown_steps, steps_of, tools_of_all
 from sepurux_action.evaluation.runs import BaseScenario, Decision, Failure, FailureKind, OnBase, Run
+from sepurux_action.evaluation.traces import Steps, shown_steps, steps_of, tools_of_all
 
 FILE = "baseline.json"
 VERSION = 2  # another one if a field of a result has another meaning

@@ -42,7 +42,7 @@ class Kind(StrEnum):
 class Metric:
     """One number that an evaluation reports.
 
-    `name` is that in report.json, and `field` in responses if it is another one; the `label` is for tables, `noun` for
+    `name` is that in report.json, and `field` in responses if it is another one; `label` is for tables, `noun` for
     sentences. `read_value` reads a JSON value, and `write` makes a number differ from another. `threshold` is the
     option that limits it; unless it is `sent`, only the gate knows it. Without a number that is `needed`, no gate
     passes its threshold. `output` describes its output. `published` is its text in a commit status; the numbers that
@@ -50,6 +50,7 @@ class Metric:
     """
 
     name: str
+    label: str
     noun: str
     kind: Kind
     unit: Unit
@@ -63,10 +64,6 @@ class Metric:
     output: str = ""
     published: str = ""
     reached: str = ""
-
-    @property
-    def label(self) -> str:
-        return self.name.replace("_", " ").capitalize()
 
     def read(self, response: object) -> Reading:
         return self.read_value(json_reader.at(response, self.field or self.name))
@@ -164,6 +161,7 @@ _of_hundred = partial(Metric, kind=Kind.MEAN, unit=Unit.OF_100, read_value=parti
 
 PASS_RATE = _rate(
     name="pass_rate",
+    label="Pass rate",
     noun="pass rate",
     threshold=options.MIN_PASS_RATE.name,
     needed=True,
@@ -172,6 +170,7 @@ PASS_RATE = _rate(
 )
 UNSAFE_ATTEMPTS = _limited_sum(
     name="unsafe_attempts",
+    label="Unsafe attempts",
     noun="unsafe attempt",
     threshold=options.MAX_UNSAFE.name,
     output="Number of unsafe attempts.",
@@ -179,6 +178,7 @@ UNSAFE_ATTEMPTS = _limited_sum(
 )
 FAILURES = _limited_sum(
     name="failures",
+    label="Failures",
     noun="failure",
     threshold=options.MAX_FAILURES.name,
     output="Number of failures.",
@@ -186,6 +186,7 @@ FAILURES = _limited_sum(
 )
 RELIABILITY_SCORE = _of_hundred(
     name="reliability_score",
+    label="Reliability score",
     noun="score",
     read_value=_read_score,
     write=wording.score,
@@ -195,6 +196,7 @@ RELIABILITY_SCORE = _of_hundred(
 )
 MUTATION_CATEGORIES = _integer(
     name="mutation_categories",
+    label="Mutation categories",
     noun="mutation",
     kind=Kind.COUNT,
     read_value=_count_names,
@@ -203,6 +205,7 @@ MUTATION_CATEGORIES = _integer(
 )
 SCENARIOS = _integer(
     name="scenarios",
+    label="Scenarios",
     noun="scenario",
     kind=Kind.COUNT,
     field="trace_count",
@@ -214,6 +217,7 @@ SCENARIOS = _integer(
 )
 LOWEST_SCENARIO = _rate(
     name="lowest_scenario",
+    label="Lowest scenario",
     noun="lowest scenario",
     field=PASS_RATE.name,  # of one run, which is one scenario
     threshold=options.MIN_SCENARIO_PASS_RATE.name,
@@ -225,12 +229,14 @@ METRICS = (
     *(PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, RELIABILITY_SCORE, MUTATION_CATEGORIES, SCENARIOS, LOWEST_SCENARIO),
     _of_hundred(
         name="scenario_coverage",
+        label="Scenario coverage",
         noun="scenario coverage",
         write=lambda value, _: wording.percent(value / 100),
         field="scenario_coverage_pct",
     ),
     _of_hundred(
         name="mutation_coverage",
+        label="Mutation coverage",
         noun="mutation coverage",
         write=lambda value, _: f"{wording.decimal(value)} of 100",
         field="mutation_coverage_score",

@@ -19,12 +19,11 @@ from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluation.api import Transport
 from sepurux_action.evaluation.engine import Engine
 from sepurux_action.evaluation.published_result import Results
-from sepurux_action.evaluation.trace_files import WORKING_DIRECTORY, TraceFolder, working_directory
+from sepurux_action.evaluation.traces import WORKING_DIRECTORY, TraceFolder, working_directory
 from sepurux_action.github.client import Calls
 from sepurux_action.github.event import Event, parse_event
-from sepurux_action.github.policy_source import ResolvedPolicy, read_checkout, resolve_policy
 from sepurux_action.github.queries import Subject
-from sepurux_action.github.subject import changes_policy, is_skipped
+from sepurux_action.github.subject import ResolvedPolicy, changes_policy, is_skipped, read_checkout, resolve_policy
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Output
 

@@ -1,19 +1,36 @@
-"""Reads what a run is about: the pull request, the commit and its changes, the policy files, and the base branch."""
+"""Reads what a run is about: the pull request, the commit and its changes, and the policy that applies.
 
-from collections.abc import Iterable
-from dataclasses import replace
+For a pull request or merge group, the file of the base applies, so that no change can loosen its own gate.
+Source: docs/configuration.md#whose-file-applies.
+"""
+
+import errno
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
-from sepurux_action.common import json_reader
+from sepurux_action.common import json_reader, wording
 from sepurux_action.config import options
+from sepurux_action.config.options import Layer, Source
 from sepurux_action.config.path_filter import Filter
-from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH, Gate
-from sepurux_action.errors import Problem
+from sepurux_action.config.settings import MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH, Change, Gate, Settings, diff
+from sepurux_action.errors import ConfigurationError, Problem
+from sepurux_action.evaluation.traces import TraceFolder
 from sepurux_action.github.client import FIRST_READ_S, UNEXPECTED_SHAPE, Calls, Client, GitHubError, Operation, advice
 from sepurux_action.github.event import Event, with_pull_request
-from sepurux_action.github.queries import Subject, read_base, read_commit, unreadable
+from sepurux_action.github.queries import (
+    UNREADABLE_FILE,
+    PolicyFile,
+    Subject,
+    misnamed,
+    read_base,
+    read_commit,
+    unreadable,
+)
 
 MAX_FILES = 300  # GitHub lists no more files of a comparison, so a list of this length may be incomplete
+FIRST_FILE_EVENTS = frozenset({"pull_request", "pull_request_review"})
 
 
 def read_subject(calls: Calls, event: Event) -> Subject:
@@ -92,3 +109,114 @@ def _changed_names(calls: Calls, subject: Subject) -> frozenset[str] | None:
         return frozenset(map(str, filter(None, names))) if len(files) < MAX_FILES else None
 
     return calls.once("files", lambda: calls.try_call(Operation.FILES, read, decides=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedPolicy:
+    """The policy that applies, and the changes that apply once merged. `place` has the file, or would have it."""
+
+    policy: Layer | None = None
+    changes: tuple[Change, ...] = ()
+    place: str = ""
+
+
+ReadFile = Callable[[str], bytes | None]
+Check = Callable[[Layer], Settings]
+
+
+class OutsideError(PermissionError):
+    """A policy file is outside the folders that the gate may read."""
+
+
+def resolve_policy(
+    settings: Settings, subject: Subject, read_file: ReadFile | None, check: Check | None = None, config: str = ""
+) -> ResolvedPolicy:
+    """Return the policy that applies to an event; raises ConfigurationError with its problems and the `settings`'.
+
+    `read_file` is given if GitHub is not used, and reads the file `config`, by default the usual one. `check` is given
+    if the pull request or merge group changes the file. It returns the settings of this run with that policy, in which
+    inputs and trace files may be a problem.
+    """
+    event = subject.event
+    try:
+        if event.problem:
+            raise _invalid(Problem(event.name and f"event `{event.name}`", event.problem))
+        if read_file and settings.github_token and event.name:
+            raise _invalid(unreadable("GitHub's address is not known", "Set `GITHUB_API_URL` to an https address."))
+        if read_file:
+            return _of_checkout(config, read_file)
+        policy = _policy(subject.policy)
+        if policy is None and event.name in FIRST_FILE_EVENTS and not event.fork and not settings.gates[0].campaign:
+            return ResolvedPolicy(policy=_policy(subject.head_policy), place="this pull request")
+        merged = _policy(subject.head_policy) if check else None
+        if check and merged and (problems := check(merged).problems):
+            raise _invalid(*problems)
+    except ConfigurationError as bad:
+        raise ConfigurationError(dict.fromkeys((*bad.problems, *settings.problems))) from None
+    place = wording.joined(" of ", f"commit {subject.base[:7]}", json_reader.printable(event.base_ref))
+    none = Layer(Source.POLICY)
+    return ResolvedPolicy(policy=policy, place=place, changes=diff(policy or none, merged or none) if check else ())
+
+
+def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
+    """Return the content of a policy file, at most one byte more than is allowed, or None if there is no file.
+
+    Raises OSError for a file that cannot be read, and OutsideError for one outside: it may be a stricter policy.
+    """
+    file = folder.resolved(folder.base / path)
+    if file is None:
+        raise OutsideError(errno.EACCES, f"it leads outside {folder.where}")
+    try:
+        (folder.base / path).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not file.is_file():
+        raise OSError(errno.EINVAL, "it is not a file")
+    with file.open("rb") as opened:
+        return opened.read(MAX_FILE_BYTES + 1)
+
+
+def check_file(path: str) -> Layer:
+    """Return the policy in a file; raises ConfigurationError with its problems, also if there is no file."""
+    usual, other = (Path(path).parent / Path(each).name for each in (POLICY_PATH, MISNAMED_PATH))
+    asked = Path(path) in {usual, other} and usual.parts[-2:] == Path(POLICY_PATH).parts
+    try:
+        if asked and other.exists() and not usual.exists():
+            raise _invalid(misnamed(str(other)))
+        with Path(path).open("rb") as opened:
+            return _read(opened.read(MAX_FILE_BYTES + 1), path)
+    except OSError as error:
+        raise _invalid(Problem("", f"the file could not be read: {error.strerror}", path, 1)) from None
+
+
+def _of_checkout(config: str, read_file: ReadFile) -> ResolvedPolicy:
+    path, where = config or POLICY_PATH, f"--config {config}" if config else f"`{POLICY_PATH}`"
+    try:
+        text = read_file(path)
+        if text is None and not config and read_file(MISNAMED_PATH) is not None:
+            raise _invalid(misnamed(MISNAMED_PATH))
+    except OutsideError as error:
+        step = "Use a path that stays inside, also through links."
+        raise _invalid(unreadable(str(error.strerror), step, where)) from None
+    except OSError as error:
+        raise _invalid(unreadable(error.strerror or "it is not readable", UNREADABLE_FILE, where)) from None
+    if text is None and config:
+        raise _invalid(Problem(where, "there is no such file; accepted: the path of a policy file that exists"))
+    return ResolvedPolicy(policy=None if text is None else _read(text, path), place="the workspace")
+
+
+def _policy(file: PolicyFile) -> Layer | None:
+    """Return the policy in a file that GitHub returned, None if there is none; raises ConfigurationError."""
+    if isinstance(file, Problem):
+        raise _invalid(file)
+    return None if file is None else _read(file.encode(errors="surrogatepass"), POLICY_PATH)
+
+
+def _read(raw: bytes, path: str) -> Layer:
+    from sepurux_action.config.policy import read_policy  # noqa: PLC0415 - with PyYAML, which not every step needs
+
+    return read_policy(raw, path)
+
+
+def _invalid(*problems: Problem) -> ConfigurationError:
+    return ConfigurationError(problems)

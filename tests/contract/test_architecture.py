@@ -16,9 +16,9 @@ IMPURE = {
     "__main__": (),
     "evaluation.api": ("requests", "urllib3"),
     "evaluation.engine": (),
-    "evaluation.trace_files": (),
+    "evaluation.traces": (),
     "config.policy": ("yaml",),
-    "github.policy_source": (),
+    "github.subject": (),
     "github.connection": ("github", "requests", "urllib3"),  # PyGithub lets exceptions of requests and urllib3 through
     "host.actions_runner": (),
     "host.deadlines": (),

@@ -13,7 +13,7 @@ from sepurux import TraceRecorder
 from scripts import trace_schema
 from scripts.trace_schema import FIELDS, OF_EVENTS, TYPES
 from sepurux_action.errors import TraceFileError
-from sepurux_action.evaluation.recording import CALL, PROMPT, RESULT, read_recording, steps_of
+from sepurux_action.evaluation.traces import CALL, PROMPT, RESULT, read_recording, steps_of
 from tests.runner import REPOSITORY
 
 SCHEMA = json.loads(trace_schema.text())

@@ -26,8 +26,8 @@ from sepurux_action.evaluation.base_results import (
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
 from sepurux_action.evaluation.gate_numbers import Base, scenarios_of
 from sepurux_action.evaluation.published_result import Result
-from sepurux_action.evaluation.recording import read_recording
 from sepurux_action.evaluation.runs import BaseScenario, Decision, Failure, FailureKind, OnBase, Rule, Run, decide
+from sepurux_action.evaluation.traces import read_recording
 from tests.builders import FAILING, run_with
 
 KEY, REPOSITORY = "a secret", "octo/shop"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sepurux_action.config.settings import Trace
 from sepurux_action.errors import TraceFileError
-from sepurux_action.evaluation.recording import (
+from sepurux_action.evaluation.traces import (
     GUIDE,
     Steps,
     compare_steps,

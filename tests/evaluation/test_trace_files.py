@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sepurux_action.errors import TraceFileError
-from sepurux_action.evaluation.trace_files import CREATE_FIRST, MAX_BYTES, WORKING_DIRECTORY, TraceFolder
+from sepurux_action.evaluation.traces import CREATE_FIRST, MAX_BYTES, WORKING_DIRECTORY, TraceFolder
 from sepurux_action.host.output import plain
 from tests.runner import TRACE
 

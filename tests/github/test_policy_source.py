@@ -10,11 +10,11 @@ from sepurux_action.config import options
 from sepurux_action.config.options import Layer, input_layer
 from sepurux_action.config.settings import MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH, Settings, read_settings
 from sepurux_action.errors import ConfigurationError, Problem
-from sepurux_action.evaluation.trace_files import NOWHERE, TraceFolder
-from sepurux_action.github import policy_source
+from sepurux_action.evaluation.traces import NOWHERE, TraceFolder
+from sepurux_action.github import subject
 from sepurux_action.github.event import Event
-from sepurux_action.github.policy_source import ResolvedPolicy, read_checkout, resolve_policy
 from sepurux_action.github.queries import PolicyFile, Subject, misnamed, unreadable
+from sepurux_action.github.subject import ResolvedPolicy, read_checkout, resolve_policy
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_a_file_of_the_checkout_with_yaml_in_its_name_is_invalid() -> None:
         (OSError(5, "Input/output error"), "Input/output error. Make it a text file that the gate can read."),
         (OSError(), "it is not readable. Make it a text file that the gate can read."),
         (
-            policy_source.OutsideError(13, "it leads outside"),
+            subject.OutsideError(13, "it leads outside"),
             "it leads outside. Use a path that stays inside, also through links.",
         ),
     ],

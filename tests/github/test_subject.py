@@ -14,10 +14,9 @@ from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import Results, median, parse_description
 from sepurux_action.evaluation.runs import Decision, Rule
 from sepurux_action.github.client import FIRST_READ_S
-from sepurux_action.github.policy_source import resolve_policy
 from sepurux_action.github.queries import read_pull_request
 from sepurux_action.github.statuses import read_record
-from sepurux_action.github.subject import with_base
+from sepurux_action.github.subject import resolve_policy, with_base
 from tests import backend
 from tests.builders import APPROVED, IMPOSSIBLE, UNREAD, WAITS, a_gate, a_result, undecided
 from tests.github.scene import Scene, answering
