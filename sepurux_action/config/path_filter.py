@@ -12,7 +12,6 @@ Expression Matching, 2014).
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from sepurux_action.common import json_reader
@@ -66,17 +65,16 @@ class Pattern(NamedTuple):
     elements: tuple[_Element, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """A list of patterns. The last pattern that matches a name decides."""
+class Filter(tuple[Pattern, ...]):
+    """Patterns, of which the last one that matches a name decides."""
 
-    patterns: tuple[Pattern, ...]
+    __slots__ = ()
 
     def matches(self, name: str) -> bool:
         bits: defaultdict[str, int] = defaultdict(int)  # the positions of each character: bit n is the n-th, from 0
         for position, character in enumerate(name):
             bits[character] |= 1 << position
-        for pattern in reversed(self.patterns):
+        for pattern in reversed(self):
             ends = 1
             for element in pattern.elements:
                 ends = element.ends(ends, bits, (1 << len(name)) - 1)
@@ -85,7 +83,7 @@ class Filter:
         return False
 
     def __str__(self) -> str:
-        return ", ".join(pattern.text for pattern in self.patterns)
+        return ", ".join(pattern.text for pattern in self)
 
 
 def parse_paths(text: str) -> Filter:
@@ -102,7 +100,7 @@ def parse_paths(text: str) -> Filter:
         problems.append(f"it has {len(patterns)} patterns; accepted: at most {MAX_PATTERNS}")
     if problems:
         raise ValueError("; ".join(problems))
-    return Filter(tuple(patterns))
+    return Filter(patterns)
 
 
 def _pattern(text: str) -> Pattern:
