@@ -174,7 +174,7 @@ def _enforced(execution: Execution, found: GateDecision, advised: Sequence[str] 
 
 def _base(execution: Execution, gate: Gate) -> Base:
     event, found = execution.event, execution.subject.results
-    error, why, name = found if isinstance(found, GitHubError) else None, "", "the base"
+    why, name, error = "", "the base", found if isinstance(found, GitHubError) else None
     if not execution.calls.connected:
         hint = "Comparing with the base branch needs `github_token`: leave that input at its default."
     elif error and Kind.FORBIDDEN not in error.kinds:
