@@ -22,6 +22,7 @@ MAX_PAGES = 30  # of a list; GitHub itself allows 2,500 comments on a pull reque
 FIRST_READ_S = 60.0  # for finding the pull request and the policy; the same for what decides besides
 READS_S = 15.0  # for the pending statuses; the same for reviews, and for the read at the end
 AFTER_SIGNAL_S = 2.0  # for all calls, because the program must exit within 5 s
+MIN_RETRY_AFTER_S = 1.0  # after a rate limit, also if GitHub asks for 0 s
 RETRY_PAUSES_S = (0.0, 1.0, 2.0)  # before each further request of a call
 RETRY_PAUSE_S = 5.0  # between two attempts at a read that decides, after those with shorter pauses
 MAX_MESSAGE_LENGTH = 200  # characters of a GitHub message that a warning repeats
@@ -276,7 +277,9 @@ class Calls:
                 raise GitHubError(TIMED_OUT, Kind.TIMED_OUT) from None
             except GitHubError as error:
                 next_wait, why = error.retry_after_s, str(error)
-                if Kind.RATE_LIMITED not in error.kinds:
+                if Kind.RATE_LIMITED in error.kinds:
+                    next_wait = None if next_wait is None else max(MIN_RETRY_AFTER_S, next_wait)
+                else:
                     is_final = error.of_the_token or error.of_one_target or Kind.OVER_LIMIT in error.kinds
                     next_wait = RETRY_PAUSE_S if decides and not is_final else None
                     if Kind.TEMPORARY in error.kinds and retry and not self.after_signal:

@@ -185,6 +185,12 @@ def test_a_query_that_decides_is_sent_again_for_up_to_60_s(query: str, fault: fa
     assert [text.partition(" (")[0] for text in large.warnings] == ["Could not read the base branch"]
 
 
+def test_a_rate_limit_of_0_s_is_no_reason_to_send_a_query_without_a_pause(large: Scene) -> None:
+    large.github.fault("graphql base", faults.secondary_limit(retry_after_s=0), always=True)
+    assert on_base(large) is None
+    assert queries(large)["base"] == FIRST_READ_S
+
+
 def test_a_query_that_is_too_large_is_not_sent_again(large: Scene) -> None:
     large.github.max_nodes = FEW
     assert on_base(large) is None
