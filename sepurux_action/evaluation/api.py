@@ -86,13 +86,11 @@ class Reply:
     retry_after_s: float | None = None
     sent: bool = True
 
-    @property
-    def no_time_left(self) -> bool:
-        return not self.sent and self.retry_after_s is None
-
     def because_of(self, earlier: "Reply | None") -> "Reply":
         """Return this failure; if no time was left for the call, an earlier one is why."""
-        return replace(earlier, retry_after_s=None, sent=False) if self.no_time_left and earlier else self
+        if earlier and not self.sent and self.retry_after_s is None:
+            return replace(earlier, retry_after_s=None, sent=False)
+        return self
 
 
 NO_TIME_LEFT = Reply(error="no time was left for the call", temporary=True, sent=False)
@@ -104,10 +102,6 @@ class Credentials:
     api_key: Secret | None = None
     source: str = ""
     words: Callable[[str], str] = in_workflow  # names the settings that give the secrets
-
-
-def list_campaigns(project: str) -> ApiRequest:
-    return ApiRequest(path=CAMPAIGNS, purpose="the list of campaigns", project=project)
 
 
 def upload_trace(content: bytes, label: str, project: str, key: str) -> ApiRequest:
@@ -169,10 +163,6 @@ def classified_failures(campaign_id: str, run_id: str, project: str) -> ApiReque
     return ApiRequest(path=path, purpose="the classified failures", query=query, project=project)
 
 
-def show_trace(trace_id: str, project: str) -> ApiRequest:
-    return ApiRequest(path=f"/v1/traces/{quote(trace_id, safe='')}", purpose="the trace", project=project)
-
-
 # -- the client -------------------------------------------------------------------------------------------------------
 
 
@@ -200,42 +190,36 @@ class Transport:
 
     def send(self, call: ApiRequest, within_s: float) -> Reply:
         """Return the result of one call, whose body is read in time; never raises for anything that a network does."""
+        deadline, left, data, status = time.monotonic() + within_s, max(0.1, within_s), None, 0
         try:
-            return self._exchange(call, time.monotonic() + within_s)
-        except TRANSPORT_ERRORS as error:
-            return Reply(error=failure_words(self._host, error), temporary=True)
-
-    def _exchange(self, call: ApiRequest, deadline: float) -> Reply:
-        left, data = max(0.1, deadline - time.monotonic()), None
-        # requests leaves out those that are None.
-        own = {"Idempotency-Key": call.idempotency_key or None, "X-Project-Id": call.project.encode() or None}
-        headers = {**self._headers, **own}
-        if call.body:
-            # A stream is sent in pieces: the timeout counts for each of them, and not for a whole trace.
-            data, headers["Content-Type"] = io.BytesIO(call.body), "application/json"
-        response = self._session.request(
-            call.method,
-            self._base_url + call.path,
-            params=call.query,
-            data=data,
-            headers=headers,
-            timeout=(min(CONNECT_S, left), min(READ_S, left)),
-            allow_redirects=False,
-            stream=True,
-        )
-        with response:
-            try:
+            # requests leaves out those that are None.
+            own = {"Idempotency-Key": call.idempotency_key or None, "X-Project-Id": call.project.encode() or None}
+            headers = {**self._headers, **own}
+            if call.body:
+                # A stream is sent in pieces: the timeout counts for each of them, and not for a whole trace.
+                data, headers["Content-Type"] = io.BytesIO(call.body), "application/json"
+            with self._session.request(
+                call.method,
+                self._base_url + call.path,
+                params=call.query,
+                data=data,
+                headers=headers,
+                timeout=(min(CONNECT_S, left), min(READ_S, left)),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                status = response.status_code  # shows that Sepurux is up, also if the body is cut off
                 body = _read_body(response, deadline)
-            except TRANSPORT_ERRORS as error:  # its status shows that Sepurux is up
-                return Reply(error=failure_words(self._host, error), status=response.status_code, temporary=True)
-            if response.status_code < 300 and len(body) > MAX_RESPONSE_BYTES:  # noqa: PLR2004 - HTTP
-                return Reply(
-                    error=f"Sepurux sent more than {MAX_RESPONSE_BYTES // 2**20} MiB for {call.purpose}",
-                    status=response.status_code,
-                    hint="Check that {base_url} is the API's own address.",
-                )
-            with self._parsing:
-                return parse_response(call, response, body, self._credentials, self._redact)
+        except TRANSPORT_ERRORS as error:
+            return Reply(error=failure_words(self._host, error), status=status, temporary=True)
+        if status < 300 and len(body) > MAX_RESPONSE_BYTES:  # noqa: PLR2004 - HTTP
+            return Reply(
+                error=f"Sepurux sent more than {MAX_RESPONSE_BYTES // 2**20} MiB for {call.purpose}",
+                status=status,
+                hint="Check that {base_url} is the API's own address.",
+            )
+        with self._parsing:
+            return parse_response(call, response, body, self._credentials, self._redact)
 
 
 def _read_body(response: requests.Response, deadline: float) -> bytearray:

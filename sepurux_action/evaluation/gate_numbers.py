@@ -59,17 +59,13 @@ class Scenario:
         return not self.flaky and (self.low or any(each.failed for each in self.recordings))
 
     @property
-    def incomplete(self) -> bool:
-        return any(each.unread for each in self.recordings)
-
-    @property
     def complete(self) -> bool:
         """Return whether all its failures are known."""
         for run in self.recordings:
             count, listed = run.value(metrics.FAILURES), sum(each.count for each in run.failures)
-            if count is None or not run.evaluated or listed < count:
+            if run.unread or not run.evaluated or count is None or listed < count:
                 return False
-        return not self.incomplete
+        return True
 
     @property
     def failures(self) -> Failures:

@@ -123,14 +123,11 @@ class Metric:
 Numbers = Mapping[str, Reading]  # by the metric's name; one that is missing is not reported
 
 
-def read_name(value: object) -> str:
-    return json_reader.text(value)[:MAX_NAME_LENGTH]
-
-
 def read_names(value: object, most: int | None = None) -> tuple[str, ...] | None:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         return None
-    return tuple(dict.fromkeys(filter(None, map(read_name, value))))[:most]
+    names = (json_reader.text(each)[:MAX_NAME_LENGTH] for each in value)
+    return tuple(dict.fromkeys(filter(None, names)))[:most]
 
 
 def _count_names(value: object) -> Reading:

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import api, runs
-from sepurux_action.evaluation.api import Reply
+from sepurux_action.evaluation.api import ApiRequest, Reply
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.engine import Engine
 from sepurux_action.evaluation.gate_numbers import scenarios_of
@@ -84,7 +85,8 @@ def read_scenarios(gates: Sequence[GateDecision], engine: Engine, *, kept: bool)
     ]
     engine.send_all(failures, until)
     unnamed = [each for each in every if each.run.failed and each.run.name == each.run.trace_id != ""]
-    names = [(api.show_trace(each.run.trace_id, each.project), each.read_name) for each in unnamed[:MAX_NAMES]]
+    named = [(f"/v1/traces/{quote(each.run.trace_id, safe='')}", each) for each in unnamed[:MAX_NAMES]]
+    names = [(ApiRequest(path=path, purpose="the trace", project=each.project), each.read_name) for path, each in named]
     engine.send_all(names, until)
     return tuple(
         _with_failures(decided, [[each.run for each in of_run] for of_run in of_gate])
@@ -133,7 +135,7 @@ def _with_failures(decided: GateDecision, read: Sequence[Sequence[Run]]) -> Gate
                 scenarios_unread += max(0, int(run.value(SCENARIOS) or 1) - len(of_run))
     scenarios = [*scenarios_of(gate, tuple(known), of_batch)]
     scenarios.sort(key=lambda each: (bool(each.flaky), not each.failed, *numbers_key(each.value)))
-    scenarios_unread += sum(each.incomplete for each in scenarios)
+    scenarios_unread += sum(any(run.unread for run in each.recordings) for each in scenarios)
     read_after = replace(decided, scenarios=tuple(scenarios), scenarios_unread=scenarios_unread)
     of_runs = (failure for of_run in read for run in of_run for failure in run.failures)
     failures = () if gate.names_traces else runs.merge_failures(of_runs)

@@ -231,7 +231,7 @@ def parse_run(payload: object, run: Run = Run()) -> Run:
         numbers[SCENARIOS.name] = Reading(float(len(set(named))))
     tools = Counter[str]()
     for item in map(json_reader.as_object, json_reader.as_array(body.get("top_failing_tools"))):
-        if tool := metrics.read_name(item.get("tool")):
+        if tool := json_reader.text(item.get("tool"))[: metrics.MAX_NAME_LENGTH]:
             tools[tool] += int(metrics.read_count(item.get("count")).value or 0)
     return replace(
         run,

@@ -165,7 +165,7 @@ class _Evaluation:
         with suppress(ValueError):  # if it is a name
             given = str(uuid.UUID(gate.campaign))
         # The list is read also if the id is given: it shows whether Sepurux is up. A CI token may not see it.
-        call = api.list_campaigns(gate.project)
+        call = api.ApiRequest(path=api.CAMPAIGNS, purpose="the list of campaigns", project=gate.project)
         listed = self._engine.shared(call, gate.timeout_s)
         if not given or listed.status not in NOT_SHOWN:
             payload = self._engine.payload(call, listed)
@@ -225,7 +225,7 @@ class _Evaluation:
                 failed, error = failed + 1, response.because_of(error)
                 backoff, asked = retry_wait(failed, error, engine.jitter()), response.retry_after_s is not None
                 wait = backoff if asked else max(wait, backoff)
-                last = last or response.no_time_left or (asked and wait > left)
+                last = last or (wait > left if asked else not response.sent)
             else:
                 confirmed = last or (shown is not None and shown.rule is Rule.FINISHED_UNDECIDED)
                 if response.rule is Rule.FINISHED_UNDECIDED and not confirmed:

@@ -31,14 +31,19 @@ from sepurux_action.report.report_json import json_text, step_outputs, without_d
 def publish(
     execution: Execution, record: Record, pull: PullRequest | None, results: Sequence[GateDecision], report: Report
 ) -> None:
-    """Write outputs, summary, and report files, set the statuses, and write the comment; no comment after a signal.
+    """Write outputs, summary, and files, set the statuses, and write the comment; no comment after a signal.
 
     A review changes only the statuses of gates that it approved, or that lost an approval, as `record` says.
     """
     host, signals, calls, event = execution.host, execution.signals, execution.calls, execution.event
     host.set_outputs(step_outputs(results, report))
     _write_report(execution, report)
-    _write_base_results(execution, results)
+    if is_kept(execution) and not signals.received:
+        at, decided = execution.started.timestamp(), [each for each in results if each.decision.is_decided]
+        new = [result_to_keep(each, branch=event.head_branch, commit=event.commit, at=at) for each in decided]
+        if new and (folder := execution.folder(execution.settings.baseline_dir)):
+            kept = write_results([*(execution.kept or ()), *new], execution.signing_key, event.repository, host.redact)
+            write_files(folder, {FILE: kept}, host)
     changed, done = results, dict[str, Status]()
     if event.by_review:
         fails = [each for each in results if each.decision is Decision.FAIL]
@@ -98,19 +103,6 @@ def _write_report(execution: Execution, report: Report) -> None:
     execution.host.write_summary(summary)
     if files and (folder := execution.folder(report_dir)):
         write_files(folder, files, execution.host)
-
-
-def _write_base_results(execution: Execution, results: Sequence[GateDecision]) -> None:
-    """Add the results of gates that this run evaluated to the file; nothing after a signal."""
-    if execution.signals.received or not is_kept(execution):
-        return
-    event, host, at = execution.event, execution.host, execution.started.timestamp()
-    decided = [each for each in results if each.decision.is_decided]
-    new = [result_to_keep(each, branch=event.head_branch, commit=event.commit, at=at) for each in decided]
-    folder = execution.folder(execution.settings.baseline_dir)
-    if new and folder:
-        kept = [*(execution.kept or ()), *new]
-        write_files(folder, {FILE: write_results(kept, execution.signing_key, event.repository, host.redact)}, host)
 
 
 def report_context(execution: Execution) -> Context:

@@ -250,7 +250,8 @@ class GateFacts:
         failed = sum(each.failed for each in every)
         if not failed or count is None or count < max(2, len(every)):
             return ""
-        least = "at least " if any(each.incomplete and not each.failed for each in every) else ""
+        unread = any(run.unread for each in every if not each.failed for run in each.recordings)
+        least = "at least " if unread else ""
         return f"in {least}{failed} of {wording.pluralize(count, 'scenario')}"
 
     @cached_property

@@ -16,7 +16,7 @@ from sepurux_action.common.secret import MIN_REDACTED_LENGTH, Redactor
 from sepurux_action.config.options import input_layer
 from sepurux_action.config.settings import read_settings
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.api import Credentials, list_campaigns, parse_response
+from sepurux_action.evaluation.api import ApiRequest, Credentials, parse_response
 from sepurux_action.evaluation.runs import decide, parse_run
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.output import Level
@@ -36,13 +36,14 @@ LIMITS = [40, 80, 120, 140, 200, 500, 600, 4_000, 8_000, json_reader.MAX_TEXT_LE
 offsets = st.integers(0, 1_000) | st.builds(
     lambda limit, back: max(0, limit - back), st.sampled_from(LIMITS), st.integers(0, 60)
 )
+CALL = ApiRequest(path="/v1/campaigns", purpose="the list of campaigns")
 fillers = st.sampled_from(["-", "- ", "-\n"])
 
 
 def of_the_backend(status: int, text: str) -> str:
     response, body = requests.Response(), json.dumps({"detail": text}).encode()
     response.status_code, response.headers["Location"] = status, text
-    answer = parse_response(list_campaigns(""), response, body, Credentials(), REDACTED)
+    answer = parse_response(CALL, response, body, Credentials(), REDACTED)
     assert not answer.temporary
     return answer.error
 

@@ -12,6 +12,7 @@ from sepurux_action.evaluation import api
 from sepurux_action.evaluation.api import ApiRequest, Credentials, Reply
 from sepurux_action.evaluation.metrics import METRICS
 
+CAMPAIGNS = ApiRequest(path=api.CAMPAIGNS, purpose="the list of campaigns", project="shop")
 POLL = api.poll_run(run_id="run-1", batch_id="", project="shop")
 GATE = Gate(name="refunds", campaign="refunds", project="shop")
 START = api.create_run(GATE, "c-1", "", {}, "k-1")
@@ -136,7 +137,7 @@ def test_a_rejection_says_what_to_change(call: ApiRequest, status: int, said: st
 
 
 @pytest.mark.parametrize("status", [401, 403])
-@pytest.mark.parametrize("call", [api.list_campaigns("shop"), api.upload_trace(b"{}", "a", "shop", "k"), POLL])
+@pytest.mark.parametrize("call", [CAMPAIGNS, api.upload_trace(b"{}", "a", "shop", "k"), POLL])
 def test_a_token_that_is_refused_an_upload_or_the_campaigns_needs_an_api_key(call: ApiRequest, status: int) -> None:
     def hint(sent: Credentials) -> str:
         found = parsed(call, status, b"", sent)
