@@ -159,10 +159,6 @@ class Engine:
             thread.result()
         return [results[number] for number in sorted(results)]
 
-    def send_all(self, calls: Iterable[tuple[ApiRequest, Callable[[Reply], None]]], until: float) -> None:
-        """Send calls that must end by a time, a few at once, and read each result at once."""
-        self.share(calls, lambda call: call[1](self.send(call[0], until)))
-
     # -- one call -----------------------------------------------------------------------------------------------------
 
     def send(self, call: ApiRequest, until: float) -> Reply:

@@ -6,9 +6,8 @@ from functools import partial
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
-from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import api, runs
-from sepurux_action.evaluation.api import ApiRequest, Reply
+from sepurux_action.evaluation.api import ApiRequest
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.engine import Engine
 from sepurux_action.evaluation.gate_numbers import scenarios_of
@@ -21,12 +20,13 @@ MAX_NAMES = 20  # traces of a step whose names are read
 
 
 class RunReader:
-    """Reads responses about one CI run of an evaluation into `run`."""
+    """Reads responses about one CI run of an evaluation into `run`, by calls that must end by a time."""
 
-    def __init__(self, project: str, run: Run) -> None:
-        self.run, self.project = run, project
+    def __init__(self, engine: Engine, until: float, project: str, run: Run) -> None:
+        self.run, self._project, self._send = run, project, partial(engine.send, until=until)
 
-    def read_numbers(self, result: Reply) -> None:
+    def read_numbers(self) -> None:
+        result = self._send(api.poll_run(run_id=self.run.run_id, batch_id="", project=self._project))
         if result.error or runs.wrong_shape(result.payload, self.run):
             self.run = replace(self.run, unread=True)
             return
@@ -35,12 +35,13 @@ class RunReader:
         read = replace(runs.parse_run(result.payload, self.run), categories=None, failing_tools={})
         self.run = replace(runs.decide(read), trace_id=trace_id, name=trace_id)
 
-    def read_failures(self, result: Reply) -> None:
+    def read_failures(self) -> None:
         """Read the first page of the classified failures. An empty one is complete only if the run reports none.
 
         Without a trace of its own, their trace is the run's.
         """
-        run, reported, payload = self.run, self.run.value(FAILURES), result.payload
+        run, reported = self.run, self.run.value(FAILURES)
+        payload = self._send(api.classified_failures(run.campaign_id, run.run_id, self._project)).payload
         of_run = isinstance(payload, list) and all(
             isinstance(each, dict)
             and each.get("campaign_id") in (None, run.campaign_id)  # a value may not be hashable
@@ -55,7 +56,9 @@ class RunReader:
         failures, name = runs.merge_failures(named), run.name or trace_id
         self.run = replace(run, trace_id=trace_id, name=name, failures=failures, unread=not complete)
 
-    def read_name(self, result: Reply) -> None:
+    def read_name(self) -> None:
+        path = f"/v1/traces/{quote(self.run.trace_id, safe='')}"
+        result = self._send(ApiRequest(path=path, purpose="the trace", project=self._project))
         name = json_reader.text(json_reader.at(result.payload, "task_name"))
         self.run = replace(self.run, name=name or self.run.name)
 
@@ -68,26 +71,21 @@ def read_scenarios(gates: Sequence[GateDecision], engine: Engine, *, kept: bool)
     until, readers = engine.now() + SCENARIOS_S, list[list[list[RunReader]]]()  # by gate, then by its runs
     for decided in gates:
         chosen = decided.runs if kept or decided.decision is not Decision.PASS else ()
-        reader = partial(RunReader, decided.gate.project)
-        readers.append([[reader(each) for each in _runs_of(run, decided.gate)] for run in chosen])
+        reader, of_gate = partial(RunReader, engine, until, decided.gate.project), list[list[RunReader]]()
+        for run in chosen:
+            run_ids, of_run = run.run_ids or tuple(filter(None, [run.run_id])), list[Run]()
+            if run.evaluated and len(run_ids) == 1:  # that of one scenario
+                of_run = [replace(run, run_id=run_ids[0], name=run.path or run.trace_id)]
+            elif run.evaluated and not decided.gate.names_traces:
+                of_run = [Run(run_id=run_id, campaign_id=run.campaign_id) for run_id in run_ids[:MAX_RUNS]]
+            of_gate.append([*map(reader, of_run)])
+        readers.append(of_gate)
     every = [each for of_gate in readers for of_run in of_gate for each in of_run]
-    numbers = [
-        (api.poll_run(run_id=each.run.run_id, batch_id="", project=each.project), each.read_numbers)
-        for each in every
-        if not each.run.evaluated
-    ]
-    engine.send_all(numbers, until)
+    engine.share([each for each in every if not each.run.evaluated], RunReader.read_numbers)
     every.sort(key=lambda each: numbers_key(each.run.value))
-    failures = [
-        (api.classified_failures(each.run.campaign_id, each.run.run_id, each.project), each.read_failures)
-        for each in every
-        if each.run.evaluated and each.run.reported
-    ]
-    engine.send_all(failures, until)
+    engine.share([each for each in every if each.run.evaluated and each.run.reported], RunReader.read_failures)
     unnamed = [each for each in every if each.run.failed and each.run.name == each.run.trace_id != ""]
-    named = [(f"/v1/traces/{quote(each.run.trace_id, safe='')}", each) for each in unnamed[:MAX_NAMES]]
-    names = [(ApiRequest(path=path, purpose="the trace", project=each.project), each.read_name) for path, each in named]
-    engine.send_all(names, until)
+    engine.share(unnamed[:MAX_NAMES], RunReader.read_name)
     return tuple(
         _with_failures(decided, [[each.run for each in of_run] for of_run in of_gate])
         for decided, of_gate in zip(gates, readers, strict=True)
@@ -100,16 +98,6 @@ def nothing_read(decided: GateDecision) -> GateDecision:
     if decided.gate.names_traces:
         unread = sum(each.read for each in decided.known_scenarios)
     return replace(decided, scenarios_unread=unread)
-
-
-def _runs_of(run: Run, gate: Gate) -> Sequence[Run]:
-    """Return the run if it is that of one scenario, else the first ones of a batch."""
-    run_ids = run.run_ids or tuple(filter(None, [run.run_id]))
-    if run.evaluated and len(run_ids) == 1:
-        return (replace(run, run_id=run_ids[0], name=run.path or run.trace_id),)
-    if not run.evaluated or gate.names_traces:
-        return ()
-    return tuple(Run(run_id=run_id, campaign_id=run.campaign_id) for run_id in run_ids[:MAX_RUNS])
 
 
 def _with_failures(decided: GateDecision, read: Sequence[Sequence[Run]]) -> GateDecision:

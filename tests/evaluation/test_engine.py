@@ -16,15 +16,14 @@ CALL = ApiRequest(method="GET", path="/v1/ci/runs/r1", purpose="the poll of the 
 
 
 def results_of(send: Callable[[ApiRequest, float], Reply], *calls: ApiRequest, signals: Signals) -> list[Reply]:
-    engine, results = Engine(send, signals), list[Reply]()
-    sent = [(call, results.append) for call in calls]
-    engine.perform([lambda: engine.send_all(sent, engine.now() + 60)])
+    engine = Engine(send, signals)
+    [results] = engine.perform([lambda: engine.share(calls, lambda call: engine.send(call, engine.now() + 60))])
     return results
 
 
 @pytest.mark.parametrize("after_the_loop", [False, True])
 def test_a_call_that_takes_too_long_is_abandoned_and_its_late_response_is_dropped(*, after_the_loop: bool) -> None:
-    late, threads, results = threading.Event(), list[threading.Thread](), list[Reply]()
+    late, threads = threading.Event(), list[threading.Thread]()
 
     def send(call: ApiRequest, _: float) -> Reply:
         if call.project:
@@ -42,10 +41,9 @@ def test_a_call_that_takes_too_long_is_abandoned_and_its_late_response_is_droppe
 
     engine = Engine(send, Signals())
     other = ApiRequest(path="/v1/campaigns", purpose="x", project="other")
-    sent = [(CALL, results.append), (other, lambda _: None)]
-    engine.perform([lambda: engine.send_all(sent, engine.now() + 0.05)])
+    until = engine.now() + 0.05
+    [[result, _]] = engine.perform([lambda: engine.share((CALL, other), lambda call: engine.send(call, until))])
     respond()
-    [result] = results
     assert result.temporary
     assert result.status == 0
 
