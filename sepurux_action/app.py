@@ -39,7 +39,21 @@ def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals, connecti
     runner = ActionsRunner(environ, log)
     runner.set_outputs(without_decision(UNFINISHED))  # they remain if the step is killed
     invocation = from_step(runner.inputs, environ, runner.read_event())
-    return run_gates(invocation, runner, signals, partial(_log_report, host=runner), connections)
+
+    def show(report: Report) -> None:
+        """Log the decision, which stands out, the problems on their lines, and the lines about what failed."""
+        if report.gates:
+            level = Level.WARNING if report.not_passed else Level.NOTICE
+            if report.acting:
+                level = Level.ERROR
+            runner.annotate(level, "\n".join(render_lines(report, "annotation")), title="Sepurux gate")
+        for problem in report.problems:
+            title = "Sepurux gate: invalid settings"
+            runner.annotate(Level.ERROR, str(problem), title=title, file=problem.file, line=problem.line)
+        for line in render_lines(report, "log"):
+            runner.log(line, in_color=True)
+
+    return run_gates(invocation, runner, signals, show, connections)
 
 
 def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signals: Signals) -> int:
@@ -100,17 +114,3 @@ def _check(files: Sequence[str], terminal: Terminal, signals: Signals) -> int:
             lines += [f"{path}: valid, {wording.pluralize(len(plans), 'gate')}", *(f"  {plan}" for plan in plans)]
     terminal.write_result(lines)
     return signals.status(status)
-
-
-def _log_report(report: Report, host: ActionsRunner) -> None:
-    """Log the decision, which stands out, the problems on their lines, and the lines about what failed."""
-    if report.gates:
-        level = Level.WARNING if report.not_passed else Level.NOTICE
-        if report.acting:
-            level = Level.ERROR
-        host.annotate(level, "\n".join(render_lines(report, "annotation")), title="Sepurux gate")
-    for problem in report.problems:
-        title = "Sepurux gate: invalid settings"
-        host.annotate(Level.ERROR, str(problem), title=title, file=problem.file, line=problem.line)
-    for line in render_lines(report, "log"):
-        host.log_in_color(line)

@@ -33,25 +33,22 @@ class _Element(NamedTuple):
 
     def ends(self, starts: int, bits: Mapping[str, int], every: int) -> int:
         """Return the positions where this element can end if it begins at one of `starts`, as bits."""
-        if self.repeat == "**/":  # nothing, or folders
-            return starts | (_repeated(starts, every) & bits.get("/", 0)) << 1
         takes = every if self.excluded else 0
         for character in self.characters:
             takes ^= bits.get(character, 0)
-        ends = (starts & takes) << 1
-        if self.repeat in {"+", "*"}:
-            ends = _repeated(ends, takes)
-        if self.repeat in {"?", "*"}:
-            ends |= starts
-        return ends
-
-
-def _repeated(starts: int, takes: int) -> int:
-    """Return `starts` and each position that is reached from one of them through characters of `takes` alone.
-
-    The overflow of the addition runs from each start through the characters that follow it.
-    """
-    return (((starts & takes) + takes) ^ takes) | starts
+        # The starts, and each position that is reached from one of them through characters of `takes` alone: the
+        # overflow of the addition runs from each start through the characters that follow it.
+        reached = (((starts & takes) + takes) ^ takes) | starts
+        match self.repeat:
+            case "*":
+                return reached
+            case "+":
+                return (reached & takes) << 1
+            case "**/":  # nothing, or folders
+                return starts | (reached & bits.get("/", 0)) << 1
+            case "?":
+                return starts | (starts & takes) << 1
+        return (starts & takes) << 1
 
 
 _SLASH = _Element(frozenset("/"))

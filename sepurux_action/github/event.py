@@ -130,7 +130,9 @@ def with_pull_request(event: Event, pulls: Iterable[object]) -> Event:
 
 
 def _of_pull_request(event: Event, at: At) -> Event:
-    number, commit = _number(at("pull_request", "number")), parse_sha(at("pull_request", "head", "sha"))
+    number, commit = at("pull_request", "number"), parse_sha(at("pull_request", "head", "sha"))
+    if type(number) is not int or not 1 <= number <= MAX_NUMBER:
+        number = None
     base = parse_branch(at("pull_request", "base", "ref"))
     return replace(
         event,
@@ -152,7 +154,7 @@ def _merge_group(event: Event, at: At) -> Event:
         commit=commit,
         base_ref=base,
         base_sha=base_sha,
-        pull_request=_number(next(numbers, None)),
+        pull_request=next((each for each in numbers if each <= MAX_NUMBER), None),
         problem="" if commit and base and base_sha else NO_GROUP,
     )
 
@@ -172,10 +174,6 @@ def _workflow_run(event: Event, at: At) -> Event:
 def _same(one: str, other: str) -> bool:
     """Return whether both are the same known repository; GitHub ignores case."""
     return bool(one) and one.lower() == other.lower()
-
-
-def _number(value: object) -> int | None:
-    return value if type(value) is int and 1 <= value <= MAX_NUMBER else None
 
 
 def _matching(pattern: re.Pattern[str], value: object) -> str:

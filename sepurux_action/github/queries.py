@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, starmap
 
@@ -249,11 +249,6 @@ def parse_status(raw: Mapping[str, object], account: str) -> Status:
     )
 
 
-def read_statuses(client: Client, commit: str, account: str) -> Iterator[Status]:
-    """Yield every status of a commit, the newest first; `account` is this token's. A page is read when needed."""
-    return (parse_status(each, account) for each in client.pages(f"commits/{commit}/statuses"))
-
-
 def read_base(event: Event, contexts: set[str], client: Client) -> Mapping[str, Results] | None:
     """Return the results of the lower-case `contexts` on the base branch, without those of the evaluated commit.
 
@@ -276,7 +271,8 @@ def read_base(event: Event, contexts: set[str], client: Client) -> Mapping[str, 
     for sha in [each for each in line if each != event.commit][:BASELINE_COMMITS]:
         newest = {each.context.lower(): each for each in _statuses(line[sha], account) or ()}
         for context in contexts & newest.keys():
-            older = (each for each in read_statuses(client, sha, account) if each.context.lower() == context)
+            every = (parse_status(each, account) for each in client.pages(f"commits/{sha}/statuses"))
+            older = (each for each in every if each.context.lower() == context)
             result = next(filter(None, map(_decided, chain([newest[context]], older))), None)
             if result:
                 found.setdefault(context, []).append(replace(result, commit=sha))

@@ -16,7 +16,7 @@ from sepurux_action.evaluation.decision import GateDecision, recorded_decision, 
 from sepurux_action.evaluation.published_result import format_description
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.github.client import FIRST_READ_S, READS_S, Calls, Client, GitHubError, Operation, check_id
-from sepurux_action.github.queries import Status, Subject, read_recent_results, read_statuses
+from sepurux_action.github.queries import Status, Subject, parse_status, read_recent_results
 
 STATUSES_S = 55.0  # for all decided statuses
 COMMENT_S = 20.0  # for comment and review requests, added to what the statuses left: with READS_S at most 90 s
@@ -69,7 +69,8 @@ def _read_decisions(subject: Subject, gates: Iterable[Gate], before: int | None,
         raise GitHubError("GitHub did not return the account of the token")
     by_context = {subject.context_of(gate.name).lower(): gate for gate in gates}
     found, newest, recorded = dict[str, Status](), 0, DECIDED if before is None else FAILED
-    for status in read_statuses(client, subject.event.commit, subject.account):
+    for raw in client.pages(f"commits/{subject.event.commit}/statuses"):  # the newest first
+        status = parse_status(raw, subject.account)
         if before is not None and status.id <= before:
             break
         newest, context = max(newest, status.id), status.context.lower()

@@ -63,13 +63,10 @@ class ActionsRunner(Output):
         for form in redact.forms:
             self._write(f"::add-mask::{form.translate(_DATA)}")
 
-    def log(self, text: str) -> None:
-        self._write(plain(text, self.redact))
-
-    def log_in_color(self, text: str) -> None:
-        """Write one line as a terminal shows it, in plain if NO_COLOR is set."""
+    def log(self, text: str, *, in_color: bool = False) -> None:
+        """Write one line, `in_color` as a terminal shows it unless NO_COLOR is set."""
         line = plain(text, self.redact)
-        if not self._environ.get("NO_COLOR"):
+        if in_color and not self._environ.get("NO_COLOR"):
             line = painted(line)
         self._write(line)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from sepurux_action.common import grouped, wording
 from sepurux_action.common.wording import capitalized, optional
 from sepurux_action.config.options import REVIEWERS
-from sepurux_action.evaluation.decision import Reason, Refusal
+from sepurux_action.evaluation.decision import Reason
 from sepurux_action.evaluation.gate_numbers import REQUIRED_CATEGORIES
 from sepurux_action.evaluation.metrics import PASS_RATE, SCENARIOS, sent_limits
 from sepurux_action.evaluation.published_result import values_of
@@ -265,8 +265,11 @@ def approvers(say: View, gates: Sequence[GateFacts]) -> Markdown:
         unread = say("The reviews, or who can approve, could not be read.")
         give = "Give the job `pull-requests: read` under `permissions:` if it lacks it, then {rerun}."
         return say.paragraph(unread, say.prose(give), evidence(say, gates[0]))
+    people = (*approval.ignored, *approval.cannot_approve)
+    words = "{who} {reason}"
+    why = {each: say(words, who=say.code(each.login), reason=say.prose(each.reason.words)) for each in people}
     if not (approval.anyone or approval.can_approve):
-        reasons = Markdown(", ".join(_reason(say, each) for each in approval.cannot_approve))
+        reasons = Markdown(", ".join(why[each] for each in approval.cannot_approve))
         none, setting = "None of the listed reviewers can approve this: {reasons}.", say.prose(f"{{{REVIEWERS.name}}}")
         add = say("Add someone else with write access to {setting}.", setting=setting)
         return say.paragraph(say(none, reasons=reasons), add)
@@ -288,12 +291,8 @@ def approvers(say: View, gates: Sequence[GateFacts]) -> Markdown:
         ignored = "{who}'s approval does not count: {reason}."
         if each.reason is Reason.OLDER_COMMIT:
             ignored = "{who}'s approval is for an older commit."
-        sentences.append(say(ignored, who=say.code(each.login), reason=_reason(say, each)))
+        sentences.append(say(ignored, who=say.code(each.login), reason=why[each]))
     for each in approval.cannot_approve:
         cannot = "{who} cannot approve it: {reason}."
-        sentences.append(say.when(approval.anyone, cannot, who=say.code(each.login), reason=_reason(say, each)))
+        sentences.append(say.when(approval.anyone, cannot, who=say.code(each.login), reason=why[each]))
     return say.paragraph(*sentences)
-
-
-def _reason(say: View, person: Refusal) -> Markdown:
-    return say("{who} {reason}", who=say.code(person.login), reason=say.prose(person.reason.words))

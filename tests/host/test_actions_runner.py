@@ -42,8 +42,8 @@ def test_the_lines_of_a_report_are_in_color_without_commands_and_secrets(capsys:
     for environ in ({}, {"NO_COLOR": "1"}):
         step = ActionsRunner(environ, sys.stdout)
         step.mask_secrets(Redactor([SECRET]))
-        step.log_in_color(f"  high   unsafe_action: {SECRET} \x1b[2J")
-        step.log_in_color("::error::boom")
+        step.log(f"  high   unsafe_action: {SECRET} \x1b[2J", in_color=True)
+        step.log("::error::boom", in_color=True)
     lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("::add-mask")]
     assert lines[0].replace("\x1b", "") == "  [31mhigh[0m   unsafe_action: *** [2J"
     assert lines[1:] == [": :error::boom", "  high   unsafe_action: *** [2J", ": :error::boom"]
