@@ -79,9 +79,6 @@ class Filter(tuple[Pattern, ...]):
                 return not pattern.text.startswith("!")
         return False
 
-    def __str__(self) -> str:
-        return ", ".join(pattern.text for pattern in self)
-
 
 def parse_paths(text: str) -> Filter:
     """Return the filter of a text with one pattern per line; raises ValueError with every problem."""

@@ -329,7 +329,7 @@ def gate_plans(policy: Layer) -> Iterator[str]:
             gate.stage,
             f"{approvers} can approve" if gate.stage is Stage.SOFT else "",
             "does not block if Sepurux is down" if gate.on_outage is OnOutage.ALLOW else "",
-            wording.optional("only for changes of {}", gate.paths),
+            wording.optional("only for changes of {}", ", ".join(pattern.text for pattern in gate.paths or ())),
             wording.optional("flaky: {}", ", ".join(f"{name} until {day}" for name, day in gate.flaky)),
             f"waits {wording.duration(gate.timeout_s)} at most",
         )

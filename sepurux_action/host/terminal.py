@@ -34,15 +34,6 @@ def encodable(text: str, stream: TextIO) -> str:
     return text
 
 
-def waiting_line(what: str, elapsed_s: float, left_s: float, columns: int) -> str:
-    """Return the line that is rewritten, which leaves FREE_COLUMNS free."""
-    most = max(1, columns - FREE_COLUMNS)
-    elapsed, left = wording.duration(math.floor(elapsed_s)), wording.duration(math.ceil(left_s))
-    times = f", {elapsed} (gives up in {left})"
-    shown = json_reader.shorten(json_reader.in_columns(what), max(1, most - len(times)))
-    return (shown + times)[:most].replace("\0", "")
-
-
 def wrapped(line: str, columns: int) -> list[str]:
     """Return a line in parts that fit. The others begin below what follows the first one's mark, severity, or level."""
     found, text = FIRST_WORD.match(line), line.lstrip(" ")
@@ -80,8 +71,11 @@ class Terminal(Output):
 
     def wait(self, what: str, left_s: float) -> None:
         if self._rewrites:
-            elapsed_s = time.monotonic() - self._started
-            line = waiting_line(f"{WAITING} {plain(what, self.redact)}", elapsed_s, left_s, _columns(self._log))
+            most = max(1, _columns(self._log) - FREE_COLUMNS)
+            elapsed = wording.duration(math.floor(time.monotonic() - self._started))
+            times = f", {elapsed} (gives up in {wording.duration(math.ceil(left_s))})"
+            line = json_reader.in_columns(f"{WAITING} {plain(what, self.redact)}")
+            line = (json_reader.shorten(line, max(1, most - len(times))) + times)[:most].replace("\0", "")
             self._write_log("", encodable(line, self._log))
 
     def annotate(self, level: Level, text: str, *, title: str = "") -> None:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common.secret import Redactor
+from sepurux_action.host import terminal
 from sepurux_action.host.output import Level
-from sepurux_action.host.terminal import START_OF_EMPTY_LINE, WAITING, Terminal, waiting_line, wrapped
+from sepurux_action.host.terminal import START_OF_EMPTY_LINE, WAITING, Terminal, wrapped
 from tests.builders import HOSTILE
 from tests.runner import run_cli
 
@@ -37,6 +38,11 @@ class Streams(Terminal):
         self._streams = Stream(tty=tty, encoding=encoding), Stream(tty=tty, encoding=encoding)
         super().__init__(environ or {}, quiet=quiet, out=self._streams[0], log=self._streams[1])
         self.mask_secrets(Redactor([SECRET]))
+
+    def waiting(self, what: str, elapsed_s: float, left_s: float) -> str:
+        self._started -= elapsed_s
+        self.wait(what, left_s)
+        return self.written[1]
 
     @property
     def written(self) -> tuple[str, str]:
@@ -200,17 +206,20 @@ def test_a_stream_without_the_symbols_gets_words_that_differ_and_rows_stay_align
     assert "?" not in out + log
 
 
-def test_the_line_shows_the_time_that_has_passed_and_is_left_and_is_cut_to_the_terminal() -> None:
-    what = f"{WAITING} refund-reliability: running"
-    shown = [waiting_line(what, 12.4, 587.6, columns) for columns in (80, 50, 10)]
+def test_the_line_shows_both_times_and_is_cut_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+    for columns in (80, 50, 10):
+        monkeypatch.setattr(terminal, "_columns", lambda _, columns=columns: columns)
+        shown.append(Streams(tty=True).waiting("refund-reliability: running", 12.4, 587.6))
     assert shown[0] == f"{WAITING} refund-reliability: running, 12 s (gives up in 9 min 48 s)"
     assert shown[1] == f"{WAITING} refund-reliab…, 12 s (gives up in 9 min 48 s)"
     assert len(shown[2]) == 7
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
-def test_characters_of_two_columns_do_not_make_a_line_wider_than_the_terminal(columns: int) -> None:
-    shown = waiting_line("退款" * columns, 12, 588, columns)
+def test_wide_characters_make_no_line_too_wide(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "_columns", lambda _: columns)
+    shown = Streams(tty=True).waiting("退款" * columns, 12, 588)
     parts = wrapped(f"  high   {'退款 ' * columns}", columns)
     assert max(len(part) + len(re.findall("[退款]", part)) for part in (shown, *parts)) <= columns
     assert "".join(parts).count("退款") == columns
