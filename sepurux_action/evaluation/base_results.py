@@ -114,14 +114,14 @@ def _of_json(given: Mapping[str, Any]) -> Result:
         if fields["failures"] is not None:
             failures = {}
             for each in fields["failures"]:
-                type_, mutation, severity, tool = (each.get(name, "") for name in KIND)
+                type_, mutation, severity, tool = (_text(each.get(name, "")) for name in KIND)
                 failures[type_, mutation, severity, tool] = float(each["count"])
         rate = None if fields["pass_rate"] is None else float(fields["pass_rate"])
-        steps = tuple(fields["steps"])
-        scenarios.append(BaseScenario(name=fields["name"], pass_rate=rate, failures=failures, steps=steps))
+        steps = tuple(map(_text, fields["steps"]))
+        scenarios.append(BaseScenario(name=_text(fields["name"]), pass_rate=rate, failures=failures, steps=steps))
     result = Result(
-        origin=tuple(record[name] for name in ORIGIN),
-        commit=record["commit"],
+        origin=tuple(_text(record[name]) for name in ORIGIN),
+        commit=_text(record["commit"]),
         time=float(record["time"]),
         decision=Decision(record["decision"]),
         numbers={name: float(number) for name, number in record["numbers"].items()},
@@ -130,6 +130,12 @@ def _of_json(given: Mapping[str, Any]) -> Result:
     if _as_json(result) != given:
         raise ValueError("another release wrote the file")
     return result
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 # -- the comparison ---------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ LAST_CALL_S = 1.0  # what a call before the polls may take if no more time is le
 LAST_POLL_S = 5.0  # what the poll at the deadline may take
 GRACE_S = 0.25  # for the client to end a call by itself, with a better reason
 MAX_CALLS_AT_ONCE = 8  # for each project
+MAX_RUNS_AT_ONCE = 800  # of a step: systems allow a process some 1,000 threads
 HEARTBEAT_S = 30.0
 STACK_BYTES = 2**20  # of a thread: a JSON text of the deepest nesting needs a fourth
 Found = TypeVar("Found")
@@ -96,24 +97,40 @@ class Engine:
         """
         if self._signals.received:
             raise Interrupted
-        before = threading.stack_size(STACK_BYTES)
-        started = [self.start(each) for each in work]
-        threading.stack_size(before)
-        for each in started:
-            each.add_done_callback(self._events.put)
-        running, next_beat = {*started}, self.now() + HEARTBEAT_S
-        while running:
-            ended = running & {self.next_event(next_beat)}
-            running -= ended
-            if any(each.exception() for each in ended) or self._signals.received:
+        waiting, started, running = deque(work), list[Future[T]](), set[object]()
+        next_beat = self.now() + HEARTBEAT_S
+        while waiting or running:
+            while waiting and len(running) < MAX_RUNS_AT_ONCE:
+                try:
+                    future = self._start_run(waiting[0])
+                except RuntimeError:  # the system allows no more threads until others have ended
+                    if not running:
+                        raise
+                    break
+                del waiting[0]
+                started.append(future)
+                running.add(future)
+                future.add_done_callback(self._events.put)
+            event = self.next_event(next_beat)
+            has_failed = isinstance(event, Future) and event in running and event.exception() is not None
+            running.discard(event)
+            if has_failed or self._signals.received:
+                waiting.clear()
                 self._stopped.set()
                 with self._lock:
-                    for event in self._waited_for:
-                        event.set()
+                    for each in self._waited_for:
+                        each.set()
             if self.now() >= next_beat:
                 next_beat += HEARTBEAT_S
                 beat()
         return [each.result() for each in started]
+
+    def _start_run(self, work: Callable[[], T]) -> Future[T]:
+        before = threading.stack_size(STACK_BYTES)
+        try:
+            return self.start(work)
+        finally:
+            threading.stack_size(before)
 
     def next_event(self, until: float) -> object:
         """Return what has ended; None at a time or after a signal."""
@@ -152,9 +169,15 @@ class Engine:
                         number, item = left.popleft()
                     results[number] = work(item)
             finally:
-                left.clear()  # after an exception, the others end too
+                with self._lock:
+                    left.clear()  # after an exception, the others end too
 
-        for thread in [self.start(take) for _ in range(min(len(left), MAX_CALLS_AT_ONCE))]:
+        threads = list[Future[None]]()
+        try:
+            threads += (self.start(take) for _ in range(min(len(left), MAX_CALLS_AT_ONCE)))
+        except RuntimeError:  # the system allows no more threads
+            take()
+        for thread in threads:
             self._wait_for(thread)
             thread.result()
         return [results[number] for number in sorted(results)]
@@ -225,7 +248,10 @@ class Engine:
         """Return the result of a call. One that takes too long is abandoned: it delays neither result nor exit."""
         if seconds <= 0:
             return NO_TIME_LEFT
-        future = self.start_call(call, seconds)
+        try:
+            future = self.start_call(call, seconds)
+        except RuntimeError:
+            return Reply(error="the system allows no more threads", temporary=True)
         self._wait_for(future, self.now() + seconds + GRACE_S)
         if not future.done():
             return Reply(error=f"no complete response within {seconds:.3g} s", temporary=True)

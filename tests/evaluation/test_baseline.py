@@ -153,6 +153,13 @@ def test_the_signature_is_the_one_of_docs_security() -> None:
         signed('"results":[{"gate":"g","campaign":"c","time":NaN,"decision":"pass"}]}'),
         signed('"results":[{"gate":"g","campaign":"c","time":1,"decision":"maybe"}]}'),
         signed('"results":[{"gate":"g","campaign":"c","time":1,"decision":"pass","another":1}]}'),
+        signed('"results":[{"gate":"g","campaign":"c","commit":1,"time":1,"decision":"pass"}]}'),
+        *(
+            signed(
+                f'"results":[{{"gate":"g","campaign":"c","time":1,"decision":"pass","scenarios":[{{{scenario}}}]}}]}}'
+            )
+            for scenario in ('"name":[]', '"name":5', '"name":"n","steps":[1]', '"name":"n","steps":[null]')
+        ),
     ],
 )
 def test_a_file_that_is_not_as_this_action_writes_it_is_ignored(content: bytes) -> None:
