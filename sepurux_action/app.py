@@ -21,7 +21,7 @@ from sepurux_action.flow.execution import (
     with_settings,
 )
 from sepurux_action.flow.publish import publish, publish_problems, report_context
-from sepurux_action.flow.results import find_results, read_kept, read_record
+from sepurux_action.flow.results import find_results, read_earlier, read_record
 from sepurux_action.github.subject import check_file, read_subject, with_base
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import Signals, Timeouts
@@ -44,7 +44,7 @@ def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals, connecti
         """Log the decision, which stands out, the problems on their lines, and the lines about what failed."""
         if report.gates:
             level = Level.WARNING if report.not_passed else Level.NOTICE
-            if report.acting:
+            if report.blocking:
                 level = Level.ERROR
             runner.annotate(level, "\n".join(render_lines(report, "annotation")), title="Sepurux gate")
         for problem in report.problems:
@@ -86,7 +86,7 @@ def run_gates(
     except ConfigurationError as error:
         show(publish_problems(execution, error))
         return signals.status(EXIT_UNDECIDED)
-    execution = read_kept(execution)
+    execution = read_earlier(execution)
     log_start(execution)
     execution = replace(execution, subject=with_base(execution.calls, execution.subject, execution.settings.gates))
     record = read_record(execution)

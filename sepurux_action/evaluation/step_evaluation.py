@@ -39,7 +39,7 @@ CANCELED = "The run was canceled."
 
 
 class StepEvaluation:
-    """The evaluation of all gates. What failed is read of those that did not pass, and if results are `kept` of all.
+    """The evaluation of all gates. What failed is read of those that did not pass, and `of_all` also of the others.
 
     `claimed` says by the id of a trace, a run, or a batch what it is.
     """
@@ -51,9 +51,10 @@ class StepEvaluation:
         engine: Engine,
         output: Output,
         *,
-        kept: bool = False,
+        of_all: bool = False,
     ) -> None:
-        self.compared, self.metadata, self.engine, self.output, self._kept = compared, metadata, engine, output, kept
+        self.compared, self.metadata, self.engine = compared, metadata, engine
+        self.output, self._of_all = output, of_all
         self.claimed = dict[str, object]()
         self._longest_timeout_s = max(gate.timeout_s for gate, _ in compared)
         self._runs = [_Evaluation(self, gate, trace) for gate, _ in compared for trace in gate.traces]
@@ -77,7 +78,7 @@ class StepEvaluation:
         found = tuple(map(nothing_read, decided))  # what is known after a signal or a defect
         try:
             with suppress(Interrupted):
-                [found] = self.engine.perform([partial(read_scenarios, decided, self.engine, kept=self._kept)])
+                [found] = self.engine.perform([partial(read_scenarios, decided, self.engine, of_all=self._of_all)])
         except DEFECTS as defect:
             self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
         return {each.gate.name: each for each in found}

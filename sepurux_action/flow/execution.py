@@ -85,7 +85,7 @@ class Connections:
 class Execution:
     """One execution of the gate, which has `started` at a time of UTC.
 
-    `settings` are at first without a policy. `kept` are the base's results by scenario, None without a usable file.
+    `settings` are at first without a policy. `earlier` are the base's results by scenario, None without a usable file.
     """
 
     invocation: Invocation
@@ -97,8 +97,8 @@ class Execution:
     started: datetime
     settings: Settings
     policy: ResolvedPolicy = field(default_factory=ResolvedPolicy)
-    kept: Results | None = None
-    kept_note: str = ""
+    earlier: Results | None = None
+    earlier_note: str = ""
 
     @property
     def event(self) -> Event:

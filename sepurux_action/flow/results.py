@@ -42,7 +42,7 @@ UNREAD_RESULTS_HINT = (
 ON_BRANCH = frozenset({"push", "schedule", "workflow_dispatch"})  # events that evaluate the branch of GITHUB_REF
 
 
-def read_kept(execution: Execution) -> Execution:
+def read_earlier(execution: Execution) -> Execution:
     """Return the execution with the results in its folder. Any other content counts as none, with a note."""
     settings, event, key = execution.settings, execution.event, execution.signing_key
     folder = execution.folder(settings.baseline_dir) if settings.baseline_dir else None
@@ -54,7 +54,7 @@ def read_kept(execution: Execution) -> Execution:
         results, note = (), f"{FILE} could not be read: {error.strerror}."
     if note and not event.name:  # a terminal shows no notes, and drops are compared with these results there
         execution.host.annotate(Level.WARNING, note)
-    return replace(execution, kept=results, kept_note=note)
+    return replace(execution, earlier=results, earlier_note=note)
 
 
 def read_record(execution: Execution) -> Record:
@@ -150,7 +150,7 @@ def _evaluate(execution: Execution, gates: Sequence[Gate]) -> Mapping[str, GateD
         metadata={"repo": event.repository or None, "pull_request_number": event.pull_request},
         engine=execution.connections.engine(transport.send, execution.signals),
         output=execution.host,
-        kept=is_kept(execution),
+        of_all=is_written(execution),
     )
     evaluated = dict(evaluation.evaluate())
     return {gate.name: compare_with_base(evaluated[gate.name], base_results(execution, gate)) for gate in gates}
@@ -162,8 +162,8 @@ def _enforced(execution: Execution, found: GateDecision, advised: Sequence[str] 
     if found.decision is Decision.FAIL and gate.stage is Stage.SOFT and not interrupted:
         approved = approval(execution.calls, execution.event, gate.reviewers)
     notes = [*advised]
-    if gate.names_traces and execution.kept_note:
-        notes.append(execution.kept_note)
+    if gate.names_traces and execution.earlier_note:
+        notes.append(execution.earlier_note)
     if any(run.evaluated for run in found.runs):
         notes += gate.remarks_on_flaky(execution.started.date())
     # Anyone who may cancel a run must not get past a gate with it, so nothing is allowed after a signal.
@@ -197,7 +197,7 @@ def base_results(execution: Execution, gate: Gate) -> Results:
     if event.name and not branch:
         return ()
     origin = gate.name, gate.campaign, gate.project, gate.mutation_pack, branch
-    return tuple(each for each in execution.kept or () if each.origin == origin and (not own or each.commit != own))
+    return tuple(each for each in execution.earlier or () if each.origin == origin and (not own or each.commit != own))
 
 
 def baseline_of(execution: Execution, gate: Gate) -> Results | None:
@@ -207,9 +207,9 @@ def baseline_of(execution: Execution, gate: Gate) -> Results | None:
     return comparable((replace(each, stage=gate.stage) for each in base_results(execution, gate)), gate)
 
 
-def is_kept(execution: Execution) -> bool:
+def is_written(execution: Execution) -> bool:
     """Return whether the results of this run are added to the file."""
-    if execution.kept is None:
+    if execution.earlier is None:
         return False
     if not execution.event.name:
         return execution.invocation.write_baseline

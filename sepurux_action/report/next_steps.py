@@ -28,7 +28,7 @@ def consequence(say: View) -> list[Markdown]:
     if not report.not_passed:
         return []
     if report.gates[1:]:
-        if report.acting:
+        if report.blocking:
             return list(_of_several(say))
         approvals = ((gate.name, gate.result.approval) for gate in report.not_passed)
         approved = ((say.code(name), say.listed(each.approved_by, "and")) for name, each in approvals if each)
@@ -59,7 +59,7 @@ def _what_to_do(say: View, gate: GateFacts, whose: str = "the") -> Markdown:
 def _of_several(say: View) -> Iterator[Markdown]:
     report, names = say.report, say.limits["gates"]
     waiting = grouped((gate.result.approval, gate) for gate in report.gates if gate.result.needs_approval)
-    others = [gate for gate in report.acting if not (gate.failed or gate.passed)]
+    others = [gate for gate in report.blocking if not (gate.failed or gate.passed)]
     without_result = grouped(((gate.state, gate.result.reason, gate.result.hint), gate) for gate in others)
     groups = (_alike(say), [*waiting.values()], [*without_result.values()])
     alike, approvals, undecided = (say.first(each, "gates") for each in groups)
@@ -90,7 +90,7 @@ def _of_several(say: View) -> Iterator[Markdown]:
 
 def _alike(say: View) -> Sequence[Sequence[GateFacts]]:
     """Return the failed gates that block in groups: those with failures to fix together if many, each other one."""
-    failed = [gate for gate in say.report.blocking if gate.failed]
+    failed = [gate for gate in say.report.not_approvable if gate.failed]
     few = len(failed) <= MOST_NAMED and say.linked
 
     def together(gate: GateFacts) -> bool | str:

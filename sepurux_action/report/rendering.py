@@ -30,7 +30,7 @@ def render_summary(report: Report, *, most_bytes: int = view.SUMMARY_BYTES) -> s
 def render_comment(report: Report, marker: str) -> str:
     """Return the comment, at most 65,000 characters: the marker and the report."""
     rooms = [view.COMMENT_CHARACTERS - len(f"{marker}\n")]
-    if len(report.gates) > view.MANY_GATES >= len(report.acting):
+    if len(report.gates) > view.MANY_GATES >= len(report.blocking):
         rooms.insert(0, view.MANY_GATES_CHARACTERS)
     rendered = _rendered(report, "comment", view.COMMENT_LIMITS, len, *rooms)
     return f"{marker}\n{rendered}"
@@ -62,7 +62,7 @@ def _one_line(report: Report) -> str:
     worst, every = report.gates[0], len(report.gates)
     effect = "blocked" if worst.result.blocks else "not blocking"
     what = f"{worst.name}: {worst.result.decision}, {effect}. {worst.result.reason}"
-    return f"{len(report.acting)} of {every} gates block. {what}" if every > 1 else what
+    return f"{len(report.blocking)} of {every} gates block. {what}" if every > 1 else what
 
 
 def _render(say: View, name: str) -> str:

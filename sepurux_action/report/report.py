@@ -361,13 +361,13 @@ class Report:
     short: bool = False
 
     @property
-    def acting(self) -> tuple[GateFacts, ...]:
+    def blocking(self) -> tuple[GateFacts, ...]:
         return tuple(gate for gate in self.gates if gate.result.blocks)
 
     @property
-    def blocking(self) -> tuple[GateFacts, ...]:
+    def not_approvable(self) -> tuple[GateFacts, ...]:
         """Return the gates that block, and that no approval can help."""
-        return tuple(gate for gate in self.acting if not gate.result.needs_approval)
+        return tuple(gate for gate in self.blocking if not gate.result.needs_approval)
 
     @property
     def not_passed(self) -> tuple[GateFacts, ...]:

@@ -274,7 +274,7 @@ class ReportJson(Shape):
         str,
         "`failure` if any gate blocks, and for invalid settings.",
         CONCLUSION,
-        lambda report: conclusion(report.acting or report.problems),
+        lambda report: conclusion(report.blocking or report.problems),
     ]
     short: Annotated[bool, "Whether details were left out because the step was canceled."]
     gates: Annotated[tuple[_Gate, ...], "The gates, the most important first; empty for invalid settings."]

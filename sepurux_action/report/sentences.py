@@ -93,14 +93,14 @@ def _phrase(say: View, gate: GateFacts, row: Row) -> Markdown:
 
 def title(say: View) -> Markdown:
     report, gates = say.report, say.report.gates
-    every, blocking, waiting = len(gates), report.blocking, [gate for gate in gates if gate.result.needs_approval]
+    every, blocking, waiting = len(gates), report.not_approvable, [gate for gate in gates if gate.result.needs_approval]
     if report.problems:
         return say("{problems} in the settings", problems=wording.pluralize(len(report.problems), "problem"))
     if every == 1:
         return say("{name}{ending}", name=say.code(gates[0].name), ending=ending(say, gates[0]))
     failed, skipped = sum(gate.failed for gate in gates), sum(gate.skipped for gate in gates)
     counts = [(every - skipped, "passed", "passed"), (skipped, "skipped", "skipped")]
-    if report.acting:
+    if report.blocking:
         counts = [(len(blocking), "blocks", "block"), (len(waiting), "needs an approval", "need an approval")]
     elif report.not_passed:
         counts = [
@@ -111,7 +111,7 @@ def title(say: View) -> Markdown:
     what = say("{first} of {every} gates {verb}", first=first, every=every, verb=words[first > 1])
     for count, *words in others:
         what = say("{what}, {count} {verb}", what=what, count=count, verb=words[count > 1])
-    if report.acting:
+    if report.blocking:
         what = say("{what}: {names}", what=what, names=say.gates([*blocking, *waiting], MOST_NAMED))
     canceled = say.when(report.short and report.not_passed, "Canceled: ")
     return say("{canceled}{what}", canceled=canceled, what=what)
@@ -119,11 +119,11 @@ def title(say: View) -> Markdown:
 
 def alert(report: Report) -> str:
     """Return the kind of the alert, as GitHub names it."""
-    if any(gate.failed for gate in report.blocking):
+    if any(gate.failed for gate in report.not_approvable):
         return "CAUTION"
-    if report.problems or report.blocking:
+    if report.problems or report.not_approvable:
         return "WARNING"
-    if report.acting:
+    if report.blocking:
         return "IMPORTANT"
     return "NOTE"
 
@@ -133,7 +133,7 @@ def symbol(say: View) -> Markdown:
     if report.problems:
         return Markdown("❗")
     failed = [gate for gate in report.gates if gate.failed]
-    return Markdown((report.blocking or report.acting or failed or report.gates)[0].state.symbol)
+    return Markdown((report.not_approvable or report.blocking or failed or report.gates)[0].state.symbol)
 
 
 def heading(say: View, gate: GateFacts, section: Section) -> Markdown:
@@ -145,7 +145,7 @@ def of_report(say: View) -> Iterator[Markdown]:
     """Yield which gates evaluate what a push does not change, and which scenarios do nothing or are missing."""
     one, detailed = len(say.report.gates) == 1, [gate for gate in say.report.gates if gate.detailed]
     decided = [gate for gate in detailed if gate.result.decision.is_decided]
-    blocking = {gate.name for gate in say.report.blocking}  # which say so where they say what to do
+    blocking = {gate.name for gate in say.report.not_approvable}  # which say so where they say what to do
     registered = [each for each in decided if not (each.result.gate.uploads_traces or each.name in blocking)]
     if registered and say.report.context.pull_request is not None:
         one_of = "⚠️ {gates} evaluates stored scenarios, so it says nothing about this pull request."

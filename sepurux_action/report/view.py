@@ -269,9 +269,9 @@ class View:
     @cached_property
     def _shared(self) -> Mapping[tuple[object, ...], Sequence[str]]:
         """Return the names of the gates with a section by what their failures are alike in, apart from their bases."""
-        acting = [gate for gate in self.report.acting if gate.failed]
+        blocking = [gate for gate in self.report.blocking if gate.failed]
         others = [gate for gate in self.report.not_passed if not gate.result.blocks]
-        gates = [gate for part in (acting, others) for gate in self.first(part, "sections").shown]
+        gates = [gate for part in (blocking, others) for gate in self.first(part, "sections").shown]
         named = ((replace(each, on_base=None).alike, gate.name) for gate in gates for each in gate.failures)
         return grouped(dict.fromkeys(named))
 

@@ -32,9 +32,9 @@ def runs_of(
     calls: FakeEngine,
     *gates: Gate,
     output: FakeOutput | None = None,
-    kept: bool = False,
+    of_all: bool = False,
 ) -> list[Run]:
-    return [result for of_gate in evaluate(calls, *gates, output=output, kept=kept) for result in of_gate.runs]
+    return [result for of_gate in evaluate(calls, *gates, output=output, of_all=of_all) for result in of_gate.runs]
 
 
 def polls(calls: FakeEngine) -> list[tuple[float, str]]:
