@@ -205,10 +205,9 @@ def a_result(
         )
     decided = decide_gate(gate, runs, base)
     blocks = is_blocking(decided.decision, gate.stage, approved=bool(approval and approval.approved_by))
-    allowed = decided.rule is Rule.OUTAGE and gate.on_outage is OnOutage.ALLOW
     return replace(
         decided,
-        blocks=blocks and not allowed,
+        blocks=blocks and not decided.is_allowed_outage,
         approval=approval,
         notes=notes,
         **read or {"scenarios": scenarios_of(gate, runs) if len(runs) > 1 else ()},

@@ -12,7 +12,7 @@ from sepurux_action.common import json_reader, wording
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.config.command_line import in_workflow
-from sepurux_action.config.options import Stage
+from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import gate_numbers, metrics
 from sepurux_action.evaluation.gate_numbers import DROP, Base, Check, CheckState, Scenario, scenarios_of
@@ -119,6 +119,11 @@ class GateDecision:
     def recorded(self) -> bool:
         """Return whether an earlier run decided, of which only the commit's status is left."""
         return self.rule is Rule.RECORDED
+
+    @property
+    def is_allowed_outage(self) -> bool:
+        """Return whether the gate does not block because Sepurux is down."""
+        return self.rule is Rule.OUTAGE and self.gate.on_outage is OnOutage.ALLOW
 
     @property
     def known_scenarios(self) -> tuple[Scenario, ...]:

@@ -6,7 +6,7 @@ from functools import partial
 
 from sepurux_action.common.wording import optional
 from sepurux_action.config.command_line import in_workflow, on_command_line
-from sepurux_action.config.options import OnOutage, Stage
+from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation.api import Credentials
 from sepurux_action.evaluation.base_results import FILE, MAX_BYTES, compare_with_base, read_results
@@ -167,7 +167,7 @@ def _enforced(execution: Execution, found: GateDecision, advised: Sequence[str] 
     if any(run.evaluated for run in found.runs):
         notes += gate.remarks_on_flaky(execution.started.date())
     # Anyone who may cancel a run must not get past a gate with it, so nothing is allowed after a signal.
-    allowed = found.rule is Rule.OUTAGE and gate.on_outage is OnOutage.ALLOW and not interrupted
+    allowed = found.is_allowed_outage and not interrupted
     by_decision = is_blocking(found.decision, gate.stage, approved=bool(approved and approved.approved_by))
     return replace(found, blocks=by_decision and not allowed, approval=approved, notes=tuple(notes))
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from sepurux_action.common import grouped, wording
 from sepurux_action.config.command_line import command_lines
-from sepurux_action.config.options import OnOutage, Stage
+from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Change
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import GateDecision, is_blocking, without_failures
@@ -99,8 +99,8 @@ class GateFacts:
 
     @cached_property
     def would_block(self) -> bool:
-        allowed = self.result.rule is Rule.OUTAGE and self.result.gate.on_outage is OnOutage.ALLOW
-        return self.result.blocks or (is_blocking(self.result.decision, Stage.HARD) and not allowed)
+        hard = is_blocking(self.result.decision, Stage.HARD) and not self.result.is_allowed_outage
+        return self.result.blocks or hard
 
     @property
     def effect(self) -> str:
