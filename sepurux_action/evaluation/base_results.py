@@ -19,7 +19,7 @@ from sepurux_action.evaluation.decision import GateDecision, summarize
 from sepurux_action.evaluation.gate_numbers import Scenario
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import MAX_BASE_RESULTS, Result, Results
-from sepurux_action.evaluation.runs import BaseScenario, Decision, Failure, FailureKind, OnBase
+from sepurux_action.evaluation.runs import BaseScenario, Decision, Failure, FailureKind, OnBase, Run
 from sepurux_action.evaluation.traces import Steps, shown_steps, steps_of, tools_of_all
 
 FILE = "baseline.json"
@@ -165,7 +165,7 @@ def _with_marks(scenario: Scenario, results: Results) -> Scenario:
         for kind, count in _for_each_recording(scenario).items():
             most = max(each.get(kind, 0) for each in known)
             on_base[kind] = OnBase(sum(kind in each for each in known), len(known), count, most)
-    for run in sorted(scenario.recordings, key=lambda run: (*runs.numbers_key(run.value), run.trace.label)):
+    for run in sorted(scenario.recordings, key=_worst_first):
         for each in run.failures:
             if (each.kind, each.description) not in steps:
                 newest = of_base[0].steps if of_base else ()
@@ -195,12 +195,14 @@ def result_to_keep(result: GateDecision, *, branch: str, commit: str, at: float)
         if each.key and names[each.key] == 1:
             rate = None if each.rate is None else PASS_RATE.rounded(each.rate)
             failures = dict(sorted(_for_each_recording(each).items())) if each.complete else None
-            steps = steps_of(
-                max(each.recordings, key=lambda run: (*runs.numbers_key(run.value), run.trace.label)).trace.events
-            )
+            steps = steps_of(max(each.recordings, key=_worst_first).trace.events)
             scenarios.append(BaseScenario(name=each.key, pass_rate=rate, failures=failures, steps=steps))
     origin = gate.name, gate.campaign, gate.project, gate.mutation_pack, branch
     return replace(summarize(result), origin=origin, commit=commit, time=at, scenarios=tuple(scenarios))
+
+
+def _worst_first(run: Run) -> tuple[float, float, float, str]:
+    return *runs.numbers_key(run.value), run.trace.label
 
 
 def _for_each_recording(scenario: Scenario) -> Mapping[FailureKind, float]:
