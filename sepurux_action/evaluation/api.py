@@ -104,6 +104,10 @@ class Credentials:
     words: Callable[[str], str] = in_workflow  # names the settings that give the secrets
 
 
+def list_campaigns(project: str) -> ApiRequest:
+    return ApiRequest(path=CAMPAIGNS, purpose="the list of campaigns", project=project)
+
+
 def upload_trace(content: bytes, label: str, project: str, key: str) -> ApiRequest:
     shown = preview(label)
     hints = {
@@ -161,6 +165,10 @@ def classified_failures(campaign_id: str, run_id: str, project: str) -> ApiReque
     path = f"{CAMPAIGNS}/{quote(campaign_id, safe='')}/failures"
     query = (("run_id", run_id), ("limit", str(FAILURES_PAGE)), ("offset", "0"))
     return ApiRequest(path=path, purpose="the classified failures", query=query, project=project)
+
+
+def show_trace(trace_id: str, project: str) -> ApiRequest:
+    return ApiRequest(path=f"/v1/traces/{quote(trace_id, safe='')}", purpose="the trace", project=project)
 
 
 # -- the client -------------------------------------------------------------------------------------------------------

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.evaluation import api, runs
-from sepurux_action.evaluation.api import ApiRequest
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.engine import Engine
 from sepurux_action.evaluation.gate_numbers import scenarios_of
@@ -57,8 +55,7 @@ class RunReader:
         self.run = replace(run, trace_id=trace_id, name=name, failures=failures, unread=not complete)
 
     def read_name(self) -> None:
-        path = f"/v1/traces/{quote(self.run.trace_id, safe='')}"
-        result = self._send(ApiRequest(path=path, purpose="the trace", project=self._project))
+        result = self._send(api.show_trace(self.run.trace_id, self._project))
         name = json_reader.text(json_reader.at(result.payload, "task_name"))
         self.run = replace(self.run, name=name or self.run.name)
 

@@ -166,7 +166,7 @@ class _Evaluation:
         with suppress(ValueError):  # if it is a name
             given = str(uuid.UUID(gate.campaign))
         # The list is read also if the id is given: it shows whether Sepurux is up. A CI token may not see it.
-        call = api.ApiRequest(path=api.CAMPAIGNS, purpose="the list of campaigns", project=gate.project)
+        call = api.list_campaigns(gate.project)
         listed = self._engine.shared(call, gate.timeout_s)
         if not given or listed.status not in NOT_SHOWN:
             payload = self._engine.payload(call, listed)
