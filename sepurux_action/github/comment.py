@@ -71,10 +71,10 @@ def publish_comment(calls: Calls, event: Event, pull: PullRequest, text: str, *,
 def _write(calls: Calls, number: int | None, ours: Sequence[Comment], text: str) -> str:
     """Edit the first of `ours` and delete the others, or create the comment; return its address, or ''."""
     for place, comment in enumerate(ours):
-        is_edited = comment.body == text or calls.try_call(Operation.COMMENT, partial(change_comment, comment, text))
+        is_edited = comment.body == text or calls.try_call(Operation.COMMENT, partial(edit_comment, comment, text))
         if is_edited:
             for duplicate in ours[place + 1 :]:
-                calls.try_call(Operation.COMMENT, partial(change_comment, duplicate, ""))
+                calls.try_call(Operation.COMMENT, partial(delete_comment, duplicate))
         if is_edited is not False:  # else it was deleted between the read and the edit
             return comment.url
     try:  # once: after a failure, the comment may exist
@@ -90,14 +90,18 @@ def create_comment(number: int | None, text: str, client: Client) -> str:
     return json_reader.safe_url(json_reader.at(made, "html_url"))
 
 
-def change_comment(comment: Comment, text: str, client: Client) -> bool:
-    """Give an own comment this text, or delete it if that is ''; return False if it has been deleted already."""
-    verb, body = ("PATCH", {"body": client.redact(text)}) if text else ("DELETE", None)
-    response = client.send_unless_gone(verb, f"issues/comments/{comment.id}", body=body)
-    if response is GONE:
+def edit_comment(comment: Comment, text: str, client: Client) -> bool:
+    """Replace the text of an own comment; return False if it has been deleted."""
+    body = {"body": client.redact(text)}
+    edited = client.send_unless_gone("PATCH", f"issues/comments/{comment.id}", body=body)
+    if edited is GONE:
         return False
-    if text:
-        check_id(response)
-    elif response is not None:  # such as a redirect
-        raise GitHubError(UNEXPECTED_SHAPE)
+    check_id(edited)
     return True
+
+
+def delete_comment(comment: Comment, client: Client) -> None:
+    """Delete an own comment, if it has not been deleted."""
+    response = client.send_unless_gone("DELETE", f"issues/comments/{comment.id}")
+    if response is not None and response is not GONE:  # such as a redirect
+        raise GitHubError(UNEXPECTED_SHAPE)

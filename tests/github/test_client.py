@@ -12,7 +12,7 @@ from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.options import Stage
 from sepurux_action.evaluation.decision import Reason, Refusal
 from sepurux_action.github.client import Calls, Client, GitHubError, Kind, Operation
-from sepurux_action.github.comment import change_comment, create_comment
+from sepurux_action.github.comment import create_comment, delete_comment, edit_comment
 from sepurux_action.github.connection import connect
 from sepurux_action.github.event import Event
 from sepurux_action.github.queries import Comment, PullRequest, Status, read_pull_request
@@ -68,12 +68,12 @@ def test_one_request_reads_the_pull_request_and_the_own_comments(either: Scene) 
 def test_a_comment_is_created_edited_and_deleted_by_one_request_each(either: Scene) -> None:
     assert create_comment(either.pull.number, "first", either.client).startswith(either.github.server_url)
     made = Comment(id=either.pull.comments[0].id, body="first")
-    assert change_comment(made, "second", either.client)
+    assert edit_comment(made, "second", either.client)
     assert [comment.body for comment in either.pull.comments] == ["second"]
-    assert change_comment(made, "", either.client)
+    delete_comment(made, either.client)
     assert either.pull.comments == []
-    assert not change_comment(made, "", either.client)  # another run has deleted it
-    assert not change_comment(made, "third", either.client)
+    delete_comment(made, either.client)  # another run has deleted it
+    assert not edit_comment(made, "third", either.client)
     assert len(either.github.requests) == 5
 
 
@@ -82,7 +82,7 @@ def test_whatever_is_sent_to_github_is_redacted(scene: Scene) -> None:
     client = connect(scene.github.url, Secret(scene.github.token()), "octo/shop", Redactor([secret]))
     create_comment(scene.pull.number, f"created {secret}\nsecond line", client)
     made = Comment(id=scene.pull.comments[0].id, body="")
-    assert change_comment(made, f"edited {secret}\nsecond line", client)
+    assert edit_comment(made, f"edited {secret}\nsecond line", client)
     sha = scene.pull.head_sha
     context, description, url = f"Sepurux / {secret}", f"fail {secret}", f"https://x.example/{secret}"
     set_status(sha, Status(context=context, state="failure", description=description, url=url), client)
@@ -159,8 +159,8 @@ def test_a_redirect_to_another_host_is_an_error_for_every_call(status: int, scen
         lambda: query(client),
         lambda: set_status(scene.pull.head_sha, SUCCESS, client),
         lambda: create_comment(number, "second", client),
-        lambda: change_comment(made, "second", client),
-        lambda: change_comment(made, "", client),
+        lambda: edit_comment(made, "second", client),
+        lambda: delete_comment(made, client),
     ]
     for call in calls:
         assert "redirect" in error_of(call).message
