@@ -124,10 +124,16 @@ Numbers = Mapping[str, Reading]  # by the metric's name; one that is missing is 
 
 
 def read_names(value: object, most: int | None = None) -> tuple[str, ...] | None:
+    """Return the first names of a list, each once; None if it is no list of texts."""
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         return None
-    names = (json_reader.text(each)[:MAX_NAME_LENGTH] for each in value)
-    return tuple(dict.fromkeys(filter(None, names)))[:most]
+    names = dict[str, None]()
+    for each in value:
+        if len(names) == most:  # a response may hold hundreds of thousands
+            break
+        if name := json_reader.text(each)[:MAX_NAME_LENGTH]:
+            names[name] = None
+    return tuple(names)
 
 
 def _count_names(value: object) -> Reading:
