@@ -145,7 +145,8 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
 
     If it is a `fail`, it stays one whatever its undecided runs will be.
     """
-    compared = _compared(gate, runs, base)
+    scenarios = scenarios_of(gate, runs)
+    compared = _compared(gate, runs, scenarios, base)
     several, all_flaky = gate.has_several_traces, all(run.trace.flaky for run in runs)
     failed = [run for run in runs if run.decision is Decision.FAIL and not run.trace.flaky]
     undecided = tuple(run for run in runs if not run.decision.is_decided)
@@ -156,18 +157,16 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
         or (check.state is CheckState.NOT_REPORTED and (several or check.threshold in NEEDED))
     ]
     if failed:
-        return _decided_fail(compared, failed)
+        return _decided_fail(compared, scenarios, failed)
     if several and any(check.threshold in SUMS for check in compared.missed):
-        return _threshold_missed(compared, passed=not (undecided or all_flaky))
+        return _threshold_missed(compared, scenarios, passed=not (undecided or all_flaky))
     if undecided:
-        return _undecided(compared, worst_of(undecided))
+        return _undecided(compared, scenarios, worst_of(undecided))
     if compared.missed and not all_flaky:
-        return _threshold_missed(compared, passed=True)
+        return _threshold_missed(compared, scenarios, passed=True)
     if all_flaky:
-        reason, hint = (
-            "Every scenario of the gate is flaky, so no rate counts.",
-            "Fix a scenario, and remove it from {flaky}.",
-        )
+        reason = "Every scenario of the gate is flaky, so no rate counts."
+        hint = "Fix a scenario, and remove it from {flaky}."
         return _decided(compared, Decision.ERROR, Rule.NUMBER_UNKNOWN, reason, hint)
     if base.results is None and (unread := [check.sentence for check in unknown if check.threshold == DROP]):
         reason = f"{HOWEVER} {'; '.join(unread)}."
@@ -177,12 +176,11 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     return _decided(compared, Decision.PASS, Rule.DECIDED_PASS, _why_passed(compared))
 
 
-def _compared(gate: Gate, runs: Runs, base: Base) -> GateDecision:
+def _compared(gate: Gate, runs: Runs, scenarios: Sequence[Scenario], base: Base) -> GateDecision:
     """Return the numbers of all runs, compared with the thresholds and the base, and no decision yet.
 
     A category counts if any run covers it, not of a flaky scenario.
     """
-    scenarios = scenarios_of(gate, runs)
     numbers, categories = gate_numbers.numbers_of(gate, runs, scenarios), runs[0].categories
     if gate.has_several_traces:
         categories = gate_numbers.covered_by(run for run in runs if not run.trace.flaky)
@@ -198,13 +196,13 @@ def _decided(compared: GateDecision, decision: Decision, rule: Rule, reason: str
     return replace(compared, decision=decision, rule=rule, reason=in_workflow(reason), hint=hint, detail=reason)
 
 
-def _decided_fail(compared: GateDecision, failed: Sequence[Run]) -> GateDecision:
+def _decided_fail(compared: GateDecision, scenarios: Sequence[Scenario], failed: Sequence[Run]) -> GateDecision:
     """Return the `fail` of Sepurux, which may apply a minimum of its own to one of several traces."""
     gate, reasons, hint = compared.gate, list[str](), "See the `Sepurux run`."
     maxima = [(each, gate.limits[each.threshold]) for each in METRICS if each.threshold in SUMS & {*sent_limits(gate)}]
     own = [run for run in failed if not any((run.value(metric) or 0) > limit for metric, limit in maxima)]
     if gate.has_several_traces and own:
-        names = (each.name for each in compared.known_scenarios if any(own[0] is run for run in each.recordings))
+        names = (each.name for each in scenarios if any(own[0] is run for run in each.recordings))
         name, rate, reported = next(names, own[0].trace.label), own[0].value(PASS_RATE), "no pass rate"
         if rate is not None:
             reported = f"a pass rate of {PASS_RATE.write(rate, None)}"
@@ -213,13 +211,13 @@ def _decided_fail(compared: GateDecision, failed: Sequence[Run]) -> GateDecision
             f"it seems to apply a minimum of its own; it reports {reported}."
         )
     if compared.missed:
-        reasons.append(_sentence(compared))
+        reasons.append(_sentence(compared, scenarios))
         hint = ""
     return _decided(compared, Decision.FAIL, Rule.DECIDED_FAIL, " ".join(reasons) or UNEXPLAINED_FAIL, hint)
 
 
-def _threshold_missed(compared: GateDecision, *, passed: bool) -> GateDecision:
-    reason, hint = _sentence(compared), ""
+def _threshold_missed(compared: GateDecision, scenarios: Sequence[Scenario], *, passed: bool) -> GateDecision:
+    reason, hint = _sentence(compared, scenarios), ""
     if passed:
         reason = f"{HOWEVER} {reason[0].lower()}{reason[1:]}"
     if [check.threshold for check in compared.missed] == [metrics.SCENARIOS.threshold]:
@@ -228,14 +226,14 @@ def _threshold_missed(compared: GateDecision, *, passed: bool) -> GateDecision:
     return _decided(compared, Decision.FAIL, Rule.THRESHOLD_MISSED, reason, hint)
 
 
-def _sentence(compared: GateDecision) -> str:
+def _sentence(compared: GateDecision, scenarios: Sequence[Scenario]) -> str:
     """Return what is missed, and which scenarios are why: those of the same task, and those with the lowest rates."""
     parts, gate = [check.sentence for check in compared.missed], compared.gate
     limit = next((check.limit for check in compared.missed if check.threshold == metrics.SCENARIOS.threshold), None)
     if limit is not None and gate.names_traces and len(compared.runs) >= limit:
-        same = sum(len(each.recordings) for each in compared.known_scenarios if each.recordings[1:])
+        same = sum(len(each.recordings) for each in scenarios if each.recordings[1:])
         parts.append(f"{same} of {len(compared.runs)} recordings have the same `task.name` as another one")
-    counted = (each for each in compared.known_scenarios if not each.flaky)
+    counted = (each for each in scenarios if not each.flaky)
     below = sorted((each.rate, each.name) for each in counted if each.rate is not None and each.rate < 1)
     if below and gate.has_several_traces:
         required = gate.limits.get(PASS_RATE.threshold)
@@ -244,13 +242,13 @@ def _sentence(compared: GateDecision) -> str:
     return f"{capitalized('; '.join(parts))}."
 
 
-def _undecided(compared: GateDecision, worst: Run) -> GateDecision:
+def _undecided(compared: GateDecision, scenarios: Sequence[Scenario], worst: Run) -> GateDecision:
     """Return what the worst run decides, with the scenarios that have the same reason, unless all have."""
     names, detail, reason = "", worst.detail, (worst.decision, worst.rule, worst.reason, worst.detail)
     alike = [run for run in compared.runs if (run.decision, run.rule, run.reason, run.detail) == reason]
     if len(alike) < len(compared.runs):
-        scenarios = (each for each in compared.known_scenarios if any(run in alike for run in each.recordings))
-        every = [json_reader.preview(each.name) for each in scenarios]
+        of_alike = (each for each in scenarios if any(run in alike for run in each.recordings))
+        every = [json_reader.preview(each.name) for each in of_alike]
         names = ", ".join(every[:MAX_NAMED])
         if every[MAX_NAMED:]:
             names += f" and {wording.pluralize(len(every) - MAX_NAMED, 'other')}"
