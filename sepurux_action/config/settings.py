@@ -7,6 +7,7 @@ Source: https://github.com/sepurux/gate-action/blob/main/docs/configuration.md#w
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import date
 from operator import attrgetter
@@ -164,8 +165,7 @@ def read_settings(
     nameless = ({key: each for key, each in layer.given.items() if key != options.NAME.name} for layer in layers)
     others = [replace(layer, given=given) for layer, given in zip(layers, nameless, strict=True)]
     of_gates = [sorted([gate, *others], key=attrgetter("source")) for gate in gates] or [layers]
-    found = tuple(_read_gate(reading, each, find, skip) for each in of_gates)
-    reading.layers = layers
+    found = tuple(_read_gate(reading.within(each), find, skip) for each in of_gates)
     most = max(Counter(gate.name.casefold() for gate in found if gate.name).values(), default=1)
     if most > 1:  # only by a flag: the parser of the file has compared its names
         reading.add(options.CAMPAIGN, f"{most} gates would have its name; select one with --name")
@@ -186,8 +186,7 @@ def read_settings(
     )
 
 
-def _read_gate(reading: "_Reading", layers: Sequence[Layer], find: TraceFinder | None, skip: Skip) -> Gate:
-    reading.layers = layers
+def _read_gate(reading: "_Reading", find: TraceFinder | None, skip: Skip) -> Gate:
     given = {each.name for each in OPTIONS if reading.value(each) is not None}
     name, campaign = reading.value(options.NAME) or "", reading.value(options.CAMPAIGN) or ""
     if find is None:
@@ -260,6 +259,12 @@ class _Reading:
                     message = f"it is not known{wording.optional('; did you mean `{}`?', meant)}"
                 problem = Problem(layer.source.label(spelling), message).redacted(self._redact)
                 self.problems.setdefault(problem, len(OPTIONS))
+
+    def within(self, layers: Sequence[Layer]) -> "_Reading":
+        """Return a reading of other layers that adds its problems to the same ones."""
+        reading = copy(self)
+        reading.layers = layers
+        return reading
 
     def first(self, option: Option[object]) -> Layer | None:
         """Return the first layer that gives an option. One that names traces in one way counts for both ways."""
