@@ -60,14 +60,14 @@ class RunReader:
         self.run = replace(self.run, name=name or self.run.name)
 
 
-def read_scenarios(gates: Sequence[GateDecision], engine: Engine, *, of_all: bool) -> tuple[GateDecision, ...]:
-    """Return each gate with its scenarios and, if it did not pass or `of_all`, their failures, the worst run first.
+def read_scenarios(gates: Sequence[GateDecision], engine: Engine, *, with_passed: bool) -> tuple[GateDecision, ...]:
+    """Return each gate with its scenarios, and with their failures unless it passed, the worst run first.
 
-    Raises Interrupted.
+    `with_passed` reads those of gates that passed too. Raises Interrupted.
     """
     until, readers = engine.now() + SCENARIOS_S, list[list[list[RunReader]]]()  # by gate, then by its runs
     for decided in gates:
-        chosen = decided.runs if of_all or decided.decision is not Decision.PASS else ()
+        chosen = decided.runs if with_passed or decided.decision is not Decision.PASS else ()
         reader, of_gate = partial(RunReader, engine, until, decided.gate.project), list[list[RunReader]]()
         for run in chosen:
             run_ids, of_run = run.run_ids or tuple(filter(None, [run.run_id])), list[Run]()

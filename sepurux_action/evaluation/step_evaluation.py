@@ -39,7 +39,7 @@ CANCELED = "The run was canceled."
 
 
 class StepEvaluation:
-    """The evaluation of all gates. What failed is read of those that did not pass, and `of_all` also of the others.
+    """The evaluation of all gates. What failed is read of those that did not pass, or also of those `with_passed`.
 
     `claimed` says by the id of a trace, a run, or a batch what it is.
     """
@@ -51,10 +51,10 @@ class StepEvaluation:
         engine: Engine,
         output: Output,
         *,
-        of_all: bool = False,
+        with_passed: bool = False,
     ) -> None:
         self.compared, self.metadata, self.engine = compared, metadata, engine
-        self.output, self._of_all = output, of_all
+        self.output, self._with_passed = output, with_passed
         self.claimed = dict[str, object]()
         self._longest_timeout_s = max(gate.timeout_s for gate, _ in compared)
         self._runs = [_Evaluation(self, gate, trace) for gate, _ in compared for trace in gate.traces]
@@ -78,7 +78,8 @@ class StepEvaluation:
         found = tuple(map(nothing_read, decided))  # what is known after a signal or a defect
         try:
             with suppress(Interrupted):
-                [found] = self.engine.perform([partial(read_scenarios, decided, self.engine, of_all=self._of_all)])
+                read = partial(read_scenarios, decided, self.engine, with_passed=self._with_passed)
+                [found] = self.engine.perform([read])
         except DEFECTS as defect:
             self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
         return {each.gate.name: each for each in found}

@@ -15,7 +15,7 @@ from sepurux_action.evaluation.base_results import FILE, result_to_keep, write_r
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.flow.execution import Execution
-from sepurux_action.flow.results import baseline_of, is_written, no_credentials_hint
+from sepurux_action.flow.results import baseline_of, no_credentials_hint, writes_baseline
 from sepurux_action.github.comment import marker_of, publish_comment
 from sepurux_action.github.queries import PullRequest, Status
 from sepurux_action.github.reviews import request_reviews
@@ -38,7 +38,7 @@ def publish(
     host, signals, calls, event = execution.host, execution.signals, execution.calls, execution.event
     host.set_outputs(step_outputs(results, report))
     _write_report(execution, report)
-    if is_written(execution) and not signals.received:
+    if writes_baseline(execution) and not signals.received:
         at, decided = execution.started.timestamp(), [each for each in results if each.decision.is_decided]
         new = [result_to_keep(each, branch=event.head_branch, commit=event.commit, at=at) for each in decided]
         if new and (folder := execution.folder(execution.settings.baseline_dir)):

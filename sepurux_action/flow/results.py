@@ -150,9 +150,9 @@ def _evaluate(execution: Execution, gates: Sequence[Gate]) -> Mapping[str, GateD
         metadata={"repo": event.repository or None, "pull_request_number": event.pull_request},
         engine=execution.connections.engine(transport.send, execution.signals),
         output=execution.host,
-        of_all=is_written(execution),
+        with_passed=writes_baseline(execution),
     )
-    evaluated = dict(evaluation.evaluate())
+    evaluated = evaluation.evaluate()
     return {gate.name: compare_with_base(evaluated[gate.name], base_results(execution, gate)) for gate in gates}
 
 
@@ -207,7 +207,7 @@ def baseline_of(execution: Execution, gate: Gate) -> Results | None:
     return comparable((replace(each, stage=gate.stage) for each in base_results(execution, gate)), gate)
 
 
-def is_written(execution: Execution) -> bool:
+def writes_baseline(execution: Execution) -> bool:
     """Return whether the results of this run are added to the file."""
     if execution.earlier is None:
         return False

@@ -32,9 +32,10 @@ def runs_of(
     calls: FakeEngine,
     *gates: Gate,
     output: FakeOutput | None = None,
-    of_all: bool = False,
+    with_passed: bool = False,
 ) -> list[Run]:
-    return [result for of_gate in evaluate(calls, *gates, output=output, of_all=of_all) for result in of_gate.runs]
+    decided = evaluate(calls, *gates, output=output, with_passed=with_passed)
+    return [result for of_gate in decided for result in of_gate.runs]
 
 
 def polls(calls: FakeEngine) -> list[tuple[float, str]]:

@@ -146,7 +146,7 @@ def test_a_defect_while_one_run_is_polled_ends_that_run_and_no_other() -> None:
 
 def test_a_defect_after_the_decision_leaves_it() -> None:
     output = FakeOutput()
-    [result] = evaluate(FakeEngine(sound(failures=Reply(payload=[Defective()]))), output=output, of_all=True)
+    [result] = evaluate(FakeEngine(sound(failures=Reply(payload=[Defective()]))), output=output, with_passed=True)
     assert (result.decision, result.scenarios_unread) == (Decision.PASS, 1)
     assert any("internal error (KeyError" in line for line in output.lines)
     [result] = evaluate(FakeEngine(backend(after(0, FAILED), reliability=Reply(payload=Defective()))))
@@ -204,7 +204,7 @@ def test_projects_that_do_not_respond_delay_no_other_one(purpose: str) -> None:
         return HANGS if call.project != "healthy" and call.purpose == purpose else others(call, time)
 
     hanging = [gate for n in range(6) for gate in of_project(f"broken {n}", 10)]
-    *_, result = runs_of(FakeEngine(respond), *hanging, *of_project("healthy", 1, timeout_s=5), of_all=True)
+    *_, result = runs_of(FakeEngine(respond), *hanging, *of_project("healthy", 1, timeout_s=5), with_passed=True)
     assert result.decision is Decision.PASS
     assert result.elapsed_s < 6
 
@@ -220,7 +220,7 @@ def test_each_project_has_eight_calls_at_a_time(projects: str) -> None:
 @pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the classified failures"])
 def test_a_retry_after_holds_for_every_call_of_the_step(purpose: str) -> None:
     calls = FakeEngine(instead(purpose, at_first(http(503, retry_after_s=30))))
-    results = runs_of(calls, *of_project("", 30), *of_project("other", 10), of_all=True)
+    results = runs_of(calls, *of_project("", 30), *of_project("other", 10), with_passed=True)
     assert {result.decision for result in results} == {Decision.PASS}
     held = next(time for time, call in calls.calls if call.purpose == purpose) + 0.1  # the response arrives
     assert [time for time, _ in calls.calls if held + 1e-6 < time < held + 30 - 1e-6] == []

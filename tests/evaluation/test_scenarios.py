@@ -145,7 +145,7 @@ def test_a_request_for_each_scenario_and_one_for_each_that_failed(scenarios: int
 @pytest.mark.parametrize("kept", [True, False])
 def test_of_a_gate_that_passed_failures_are_read_only_if_its_result_is_kept(*, kept: bool) -> None:
     calls = FakeEngine(Batch(*a_batch(40, 1), fields={"decision": "pass"}))
-    [result] = step.evaluate(calls, replace(GATE, limits={}), of_all=kept)
+    [result] = step.evaluate(calls, replace(GATE, limits={}), with_passed=kept)
     assert (result.decision, len(result.failures)) == (Decision.PASS, kept)
     assert (len(calls.paths("/ci/runs/")), len(calls.paths("/failures"))) == (40 * kept, kept)
     assert result.scenarios_unread == 0
