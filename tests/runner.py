@@ -454,12 +454,18 @@ def run_action(*, timeout: float = 60, **step: Unpack[StepOptions]) -> StepResul
         return running.finish(timeout)
 
 
-def interrupt(ready: str | Callable[[], object], *numbers: int, **step: Unpack[StepOptions]) -> StepResult:
-    """Run the action, and send SIGTERM or these signals when the log has a text or a condition is true."""
+def interrupt(ready: str | Callable[[], object], *signals: int | str, **step: Unpack[StepOptions]) -> StepResult:
+    """Run the action, and send SIGTERM or these signals when the log has a text or a condition is true.
+
+    A text among the signals is waited for too: two signals at one moment may be handled in either order.
+    """
     with start_action(**step) as running:
         running.wait_for(ready)
-        for number in numbers or (signal.SIGTERM,):
-            running.send_signal(number)
+        for number in signals or (signal.SIGTERM,):
+            if isinstance(number, str):
+                running.wait_for(number)
+            else:
+                running.send_signal(number)
         return running.finish(6)
 
 

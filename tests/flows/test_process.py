@@ -31,22 +31,23 @@ UNDECIDED = "not decided yet"
 
 
 def interrupted(
-    workspace: Path, ready: str, *numbers: int, inputs: Mapping[str, str] = {}, files: Mapping[str, bytes] = {}
+    workspace: Path, ready: str, *signals: int | str, inputs: Mapping[str, str] = {}, files: Mapping[str, bytes] = {}
 ) -> StepResult:
     """Interrupt a step in a process of its own, whose CI run is running."""
     with sound_backend(**{"GET /v1/ci/batch/*": [RUNNING, backend.hang()]}) as sepurux:
         inputs = {**CAMPAIGN, "base_url": sepurux.url, "report_dir": "build", **inputs}
-        return interrupt(ready, *numbers, workspace=workspace / "agents", inputs=inputs, files=files, process=True)
+        return interrupt(ready, *signals, workspace=workspace / "agents", inputs=inputs, files=files, process=True)
 
 
 @pytest.mark.parametrize(
-    ("numbers", "status"), [((signal.SIGINT, signal.SIGTERM, signal.SIGTERM), 130), ((signal.SIGHUP,), 129)]
+    ("signals", "status"),
+    [((signal.SIGINT, "error after", signal.SIGTERM, signal.SIGTERM), 130), ((signal.SIGHUP,), 129)],
 )
 def test_after_a_signal_outputs_summary_and_report_are_written_and_the_exit_status_is_that_of_the_first(
-    numbers: tuple[signal.Signals, ...], status: int, tmp_path: Path
+    signals: tuple[int | str, ...], status: int, tmp_path: Path
 ) -> None:
     with hangup(signal.SIG_DFL):
-        result = interrupted(tmp_path, UNDECIDED, *numbers)
+        result = interrupted(tmp_path, UNDECIDED, *signals)
     assert (result.exit_code, result.outputs["conclusion"]) == (status, "failure")
     assert json.loads(result.outputs["gates"])[0]["batch_id"] == backend.BATCH_ID
     assert "canceled" in result.summary
