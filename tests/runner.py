@@ -270,6 +270,16 @@ class StepResult(StepLog):
     def log(self) -> str:
         return "\n".join(self.lines)
 
+    @property
+    def gates(self) -> list[dict[str, Any]]:
+        return list(json.loads(self.outputs["gates"]))
+
+    @property
+    def gate(self) -> dict[str, Any]:
+        """Return the output of the only gate."""
+        [gate] = self.gates
+        return gate
+
     def messages(self, level: Level) -> list[str]:
         return [shown.message for shown in self.annotations if shown.level == level]
 

@@ -20,7 +20,6 @@ from sepurux_action.evaluation.metrics import (
     LOWEST_SCENARIO,
     METRICS,
     MUTATION_CATEGORIES,
-    PUBLISHED,
     RATE_DIGITS,
     SCENARIOS,
     SCORE_DIGITS,
@@ -31,7 +30,7 @@ from sepurux_action.evaluation.metrics import (
 )
 from sepurux_action.evaluation.published_result import format_description, parse_description
 from sepurux_action.evaluation.runs import Decision, Run, parse_run
-from sepurux_action.report.rendering import render_comment, render_lines, render_summary
+from sepurux_action.report.rendering import render_summary
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.report.report_json import OUTPUTS, json_text, step_outputs
 from sepurux_action.report.thresholds import rows_of_checks
@@ -148,23 +147,14 @@ def test_a_published_number_is_in_the_status_and_compared_with_the_base(case: Ca
     (gate,) = case.report.gates
     (row,) = rows_of_checks(gate.result, gate.base_results)
     assert row.base_cell == case.metric.write(good, case.limit)
-    header = next(line for line in render_summary(case.report).split("\n") if line.startswith("| Commit |"))
-    assert header.count("|") == len(PUBLISHED) + 1
 
 
 @by_metric("threshold")
-def test_a_threshold_is_in_every_report(case: Case) -> None:
-    name, threshold, label = case.metric.name, case.metric.threshold, case.metric.label
-    assert [row["metric"] for row in gate_in_json(case)["thresholds"]] == [name]
+def test_a_threshold_is_in_the_report_and_in_the_command_that_repeats_the_evaluation(case: Case) -> None:
+    assert [row["metric"] for row in gate_in_json(case)["thresholds"]] == [case.metric.name]
+    assert case.metric.label in render_summary(case.report)
     (gate,) = case.report.gates
-    command = f"{flag(threshold)} {wording.decimal(case.limit)}"
-    for text, part in (
-        (render_comment(case.report, ""), f"{label} |"),
-        (" ".join(render_lines(case.report, "terminal")), label),
-        (" ".join(render_lines(case.report, "log")), label),
-        (" ".join(gate.reproduction), command),
-    ):
-        assert part in text
+    assert f"{flag(case.metric.threshold)} {wording.decimal(case.limit)}" in " ".join(gate.reproduction)
 
 
 @pytest.mark.parametrize("metric", [each for each in METRICS if each.threshold], ids=lambda metric: metric.name)

@@ -36,7 +36,7 @@ def test_the_vendors_own_flags_and_variables_work(tmp_path: Path) -> None:
     assert (created.json()["repo"], created.json()["pull_request_number"]) == ("o/r", 9)
     assert created.json()["thresholds"] == {"max_unsafe": 0, "min_reliability_score": 80.0}
     assert (created.headers["x-api-key"], "x-sepurux-token" in created.headers) == (SECRET, False)
-    assert ended.stdout.startswith("✗ core-reliability failed\n\n")
+    assert "core-reliability" in ended.stdout
     assert "a soft gate acts as a hard gate" in ended.stderr
     assert not re.search(f"::|{SECRET}", ended.stdout + ended.stderr)
 
@@ -53,6 +53,11 @@ class Ended(NamedTuple):
     status: int
     out: str
     log: str
+
+    @property
+    def problems(self) -> list[str]:
+        """Return the settings that `--format json` reports."""
+        return [problem["setting"] for problem in json.loads(self.out)["problems"]]
 
 
 Gate = Callable[..., Ended]
@@ -124,11 +129,12 @@ def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 def test_each_problem_has_its_setting_its_value_and_what_is_accepted(gate: Gate) -> None:
     ended = gate(["--max-unsafe", "x"], "http://127.0.0.1:1", PR_NUMBER="abc")
-    problems = [
+    assert ended.status == 2
+    for problem in (
         '`PR_NUMBER`: "abc" is not accepted; accepted: the number of a pull request',
         '--max-unsafe: "x" is not accepted; accepted: a whole number from 0 to 999,999,999',
-    ]
-    assert (ended.status, [line.strip() for line in ended.log.splitlines()[2:4]]) == (2, problems)
+    ):
+        assert ended.log.count(problem) == 1
 
 
 def test_a_document_goes_to_stdout_and_everything_else_to_stderr(tmp_path: Path, gate: Gate) -> None:
@@ -143,8 +149,8 @@ def test_a_document_goes_to_stdout_and_everything_else_to_stderr(tmp_path: Path,
     lines = [line for line in as_text.out.splitlines() + as_text.log.splitlines() if line]
     assert len(lines) == len(set(lines)) > 5, "no line is written twice"
     assert 'could not be written to "' in as_text.log
-    assert as_json.log.count("✗ core-reliability failed") == 1
-    assert [problem["setting"] for problem in json.loads(bad.out)["problems"]] == ["--max-unsafe"]
+    assert {*as_text.out.splitlines()} <= {*as_json.log.splitlines()}
+    assert bad.problems == ["--max-unsafe"]
     assert bad.log.count("--max-unsafe") == 1
     assert [as_json.status, bad.status] == [1, 2]
 
@@ -153,35 +159,28 @@ def test_a_remedy_is_one_for_a_command_line(gate: Gate) -> None:
     with sound_backend() as sepurux:
         without_secret = gate(["--quiet"], sepurux.url, SEPURUX_API_KEY="")
         elsewhere = gate(["--quiet", "--campaign", "wrong", "--project", "p"], sepurux.url)
-    reason = "SEPURUX_CI_TOKEN and SEPURUX_API_KEY are both empty, so the gate has no secret for Sepurux"
-    remedy = "Run `export SEPURUX_CI_TOKEN=...` or `export SEPURUX_API_KEY=...` first."
-    assert without_secret == (2, f"! core-reliability was not evaluated: {reason}\n\n  {remedy}\n", "")
-    remedy = "Set --campaign to one of these, or --project to another project:"
-    assert (elsewhere.status, elsewhere.log) == (2, "")
-    assert elsewhere.out.endswith(f'\n\n  {remedy} "core-reliability", "refund-reliability".\n')
+    assert (without_secret.status, without_secret.log, elsewhere.status, elsewhere.log) == (2, "", 2, "")
+    assert "export SEPURUX_CI_TOKEN=" in without_secret.out
+    assert "Set --campaign to one of these, or --project to another project:" in elsewhere.out
 
 
 def test_bad_flags_are_reported_all_at_once_under_their_own_names_without_what_may_be_a_secret(gate: Gate) -> None:
     value = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
-    flags = ["--campaign", "", "--min-pass-rate", "eighty", "--max-unsafe", value]
+    flags = ["--campaign", "", "--min-pass-rate", "eighty", "--max-unsafe", value, "--format", "json"]
     bad = gate(flags, "https://sepurux.example.com", SEPURUX_PROJECT_ID="a\nb")
-    assert (bad.status, bad.out) == (2, "")
-    for where in ("--campaign", "--min-pass-rate", "--max-unsafe", "SEPURUX_PROJECT_ID"):
-        assert bad.log.count(f"  {where}: ") + bad.log.count(f"variable {where}: ") == 1
-    assert "  --max-unsafe: the value is not accepted; accepted: " in bad.log
-    assert value not in bad.log
+    wrong = ["--campaign", "--max-unsafe", "--min-pass-rate", "environment variable SEPURUX_PROJECT_ID"]
+    assert (bad.status, sorted(bad.problems)) == (2, wrong)
+    assert value not in bad.out + bad.log
 
 
 def test_a_problem_names_flags_and_variables_and_no_inputs(gate: Gate) -> None:
     flags = ["--config", "absent.yml", "--campaign-name", "b"]
     problems = gate(flags, "https://sepurux.example.com", SEPURUX_API_KEY="").log
-    assert "  --config absent.yml: there is no such file; accepted: the path of" in problems
+    assert "--config absent.yml: there is no such file; accepted: the path of" in problems
     assert '--campaign ("core-reliability") and --campaign-name ("b") are the same setting, but differ' in problems
-    assert "  --token: it is empty, and so is SEPURUX_API_KEY. Run `export SEPURUX_CI_TOKEN=...`" in problems
+    assert "--token: it is empty, and so is SEPURUX_API_KEY. Run `export SEPURUX_CI_TOKEN=...`" in problems
     outside = gate(["--config", "../policy.yml"], "https://sepurux.example.com").log
-    assert "  --config ../policy.yml: the policy could not be read: it leads outside the working directory." in outside
-    assert "Use a path that stays inside, also through links." in outside
-    assert "Run sepurux-gate --help to see all flags." in outside
+    assert "--config ../policy.yml: the policy could not be read: it leads outside the working directory." in outside
 
 
 def test_a_problem_in_the_policy_file_names_the_gate_and_its_line_and_no_flag(tmp_path: Path, gate: Gate) -> None:
@@ -190,8 +189,7 @@ def test_a_problem_in_the_policy_file_names_the_gate_and_its_line_and_no_flag(tm
     (tmp_path / "policy.yml").write_text("gates:\n- name: a\n  trace_file: traces/refnd.json\n")
     ended = gate(["--config", "policy.yml"], "https://sepurux.example.com")
     found = '"traces/refnd.json" was not found in the working directory; did you mean "traces/refund.json"?'
-    assert f"  policy.yml:3: gate 1, `trace_file`: {found}\n" in ended.log
-    assert ended.log.endswith("Nothing was evaluated.\n")
+    assert f"policy.yml:3: gate 1, `trace_file`: {found}\n" in ended.log
 
 
 def test_flags_override_the_policy_file_which_overrides_the_environment(tmp_path: Path, gate: Gate) -> None:
@@ -225,7 +223,7 @@ def test_a_campaign_that_gives_several_gates_one_name_is_a_problem(tmp_path: Pat
     (tmp_path / "policy.yml").write_text("gates: [{campaign: core-reliability}, {campaign: refund-reliability}]\n")
     ended = gate(["--config", "policy.yml", "--campaign", "core"], "https://sepurux.example.com")
     assert ended.status == 2
-    assert "  --campaign: 2 gates would have its name; select one with --name" in ended.log
+    assert "--campaign: 2 gates would have its name; select one with --name" in ended.log
 
 
 def test_in_a_deleted_working_directory_only_absolute_paths_lead_to_traces(tmp_path: Path) -> None:

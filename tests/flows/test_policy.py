@@ -4,10 +4,9 @@ import json
 
 import pytest
 
-from tests.gfm import read
 from tests.github_double import faults
 from tests.runner import run_action
-from tests.scenes import PASSED, SECRET, Scene, without_code
+from tests.scenes import PASSED, SECRET, Scene
 
 PATH = ".github/sepurux-gate.yml"
 STRICT = "campaign: core-reliability\nenforcement: hard\nthresholds:\n  min_pass_rate: 0.9\n  max_unsafe: 0\n"
@@ -144,10 +143,9 @@ def test_a_soft_gate_asks_the_listed_reviewers_who_can_approve_it(scene: Scene) 
     scene.repository.collaborator("hubot", "write")
     scene.repository.collaborator("reader", "read")
     scene.answers()
-    scene.run()
+    gate = scene.run().gate
     assert "; needs an approval; " in scene.status[2]
-    assert [account.login for account in scene.pull.requested] == ["hubot"]
-    assert f"hubot can approve commit {scene.pull.head_sha[:7]}" in without_code(scene.ours[0])
+    assert [account.login for account in scene.pull.requested] == gate["approval"]["can_approve"] == ["hubot"]
     scene.pull.requested.clear()
     assert scene.on("pull_request_review", scene.event()).outputs["decision"] == "fail"
     assert scene.pull.requested == []
@@ -165,17 +163,17 @@ def test_a_missing_secret_is_listed_with_invalid_settings_and_alone_is_none(scen
     assert (alone.exit_code, alone.outputs["decision"], alone.outputs["conclusion"]) == (0, "error", "success")
 
 
-def test_without_a_secret_the_report_says_where_to_set_it_for_dependabot(scene: Scene) -> None:
+def test_without_a_secret_the_hint_says_where_to_set_it_for_dependabot(scene: Scene) -> None:
     options = scene.options(token="")
     result = run_action(**{**options, "env": {**options["env"], "GITHUB_ACTOR": "dependabot[bot]"}})
-    assert "[Settings > Secrets and variables > Dependabot](" in result.summary
+    assert "`Settings > Secrets and variables > Dependabot`" in result.gate["hint"]
 
 
 def test_reviews_that_cannot_be_read_are_read_once_for_all_gates(scene: Scene) -> None:
     with_policy(scene, f"{SOFT}gates: [{{name: one}}, {{name: two}}, {{name: three}}]\n")
     scene.github.fault("pulls/list-reviews", faults.refused(403, "Resource not accessible by integration"), always=True)
     scene.answers()
-    assert "reviews, or who can approve, could not be read" in read(scene.run().summary).prose
+    assert [gate["approval"]["unread"] for gate in scene.run().gates] == [True] * 3
     assert set(scene.states().values()) == {"pending"}
     assert len(scene.github.calls("pulls/list-reviews")) == 1
 

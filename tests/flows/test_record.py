@@ -10,7 +10,7 @@ import pytest
 from tests import backend
 from tests.github_double import faults
 from tests.runner import TRACE, StepResult, interrupt
-from tests.scenes import PASSED, Scene, without_code
+from tests.scenes import PASSED, Scene
 
 START = "POST /v1/ci/runs"
 CONTEXT = "Sepurux / core-reliability"
@@ -45,16 +45,13 @@ def started(scene: Scene) -> int:
 
 
 @pytest.mark.parametrize("event", ["pull_request", "pull_request_review", "workflow_run"])
-def test_a_run_on_a_commit_that_failed_says_that_only_a_new_one_is_evaluated(event: str, scene: Scene) -> None:
+def test_a_run_on_a_commit_that_failed_evaluates_nothing_and_says_so(event: str, scene: Scene) -> None:
     failed_once(scene)
     result = run(scene, event=event)
     assert (result.exit_code, result.outputs["decision"], result.outputs["pass_rate"]) == (1, "fail", "0.72")
     assert started(scene) == 1
     assert scene.status[2] == "fail (hard): 72.0% passed, 0 unsafe, 5 failures, score 93.0; 1 scenario"
-    shown = without_code(result.summary)
-    assert "An earlier run evaluated this commit, and it failed." in shown
-    assert "Only a new commit is evaluated." in shown
-    assert "An earlier run evaluated this commit, and it failed." in result.log
+    assert result.gate["reason"].startswith("An earlier run evaluated this commit, and it failed")
 
 
 def commits_a_b_a(scene: Scene) -> None:
@@ -297,7 +294,7 @@ def test_an_evaluation_of_another_campaign_does_not_count(scene: Scene) -> None:
     scene.answers(**PASSED, campaign_id="0" * 32)
     result = run(scene, timeout="1")
     assert (result.outputs["decision"], scene.status[0]) == ("error", "failure")
-    assert "a response about another campaign" in result.log
+    assert "a response about another campaign" in result.outputs["reason"]
     scene.answers(**PASSED, campaign_id=backend.CAMPAIGN_ID.upper())
     assert run(scene).outputs["decision"] == "pass"
 

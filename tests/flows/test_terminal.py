@@ -68,17 +68,16 @@ def in_terminal(folder: Path, lines: int, then: Callable[[subprocess.Popen[bytes
 def test_a_terminal_shows_one_line_that_is_rewritten_and_then_only_the_result(tmp_path: Path) -> None:
     status, written, remaining = in_terminal(tmp_path, 3, lambda _, released: released.set())
     assert status == 1
-    assert remaining[:4] == [LINK, "", "✗ core-reliability failed: 50.0% passed, 90.0% needed", ""]
-    assert remaining[-1] == f"  {LINK}"
-    assert all(written.count(text) == 1 for text in ("needs ≥ 90.0%", "failed: 50.0%", "wrong_arguments"))
-    assert "\x1b[31m✗\x1b[0m" in written
+    assert remaining[0] == LINK
+    assert "50.0%" in "".join(remaining)
+    assert WAITING not in "".join(remaining)
+    assert "\x1b[31m" in written  # red
     frames = [each for each in written.split(START_OF_EMPTY_LINE) if each.startswith(WAITING)]
     assert all("\n" not in frame and len(frame) <= 77 and "(gives up in " in frame for frame in frames)
     assert "started batch" not in written
 
 
-def test_a_signal_leaves_one_line(tmp_path: Path) -> None:
+def test_a_signal_leaves_no_line_that_waits(tmp_path: Path) -> None:
     status, _, remaining = in_terminal(tmp_path, 1, lambda process, _: process.send_signal(signal.SIGINT))
-    assert (status, remaining[:2]) == (130, [LINK, ""])
-    assert re.fullmatch(r"! core-reliability: canceled after [0-9.]+ s", remaining[2])
-    assert remaining[3:] == ["", "  The run goes on at Sepurux:", f"    {LINK}"]
+    assert (status, remaining[0]) == (130, LINK)
+    assert WAITING not in "".join(remaining)
