@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config.policy import MAX_GATES_IN_STEP
+from sepurux_action.config.settings import Call
 from sepurux_action.evaluation.base_results import read_results, write_results
 from sepurux_action.evaluation.published_result import Result
 from sepurux_action.evaluation.runs import BaseScenario, Decision, Failure
@@ -292,7 +293,7 @@ def kept_results(_: Path) -> str:
             name=f"refund after a timeout, case {number}",
             pass_rate=0.95,
             failures={("unsafe_action", "timeouts", "", "payments.refund"): 1.0},
-            steps=("1 payments.refund(order, amount_cents)",) * 10,
+            steps=(Call("payments.refund", ("order", "amount_cents")),) * 10,
         )
         for number in range(100)
     )

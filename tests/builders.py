@@ -32,7 +32,18 @@ from sepurux_action.evaluation.engine import CHECK_NETWORK
 from sepurux_action.evaluation.gate_numbers import Base, Check, CheckState, Scenario, scenarios_of
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.published_result import Result, Results
-from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Failure, Failures, OnBase, Rule, Run, merge_failures
+from sepurux_action.evaluation.runs import (
+    NEXT_STEPS,
+    Decision,
+    Failure,
+    Failures,
+    OnBase,
+    Rule,
+    Run,
+    Step,
+    StepDifference,
+    merge_failures,
+)
 from sepurux_action.evaluation.step_evaluation import CANCELED
 from sepurux_action.flow.results import (
     NO_CREDENTIALS,
@@ -265,9 +276,11 @@ def _failed(gate: Gate, approval: ApprovalStatus | None = None, notes: tuple[str
 def _with_new_failures(gate: Gate) -> GateDecision:
     """Return a failed gate whose failures are new, also on the base, or not compared."""
     unsafe, lookup, call, incomplete = FAILURES
-    unsafe = replace(unsafe, scenario="refund twice", on_base=OnBase(0, 5, 1, 0), steps=DIFFERENT_STEPS)
+    unsafe = replace(unsafe, scenario="refund twice", on_base=OnBase(0, 5, 1, 0), step=INSTEAD, steps=DIFFERENT_STEPS)
     lookup = replace(lookup, scenario="refund twice", on_base=OnBase(3, 5, 1, 1), count=1)
-    call = replace(call, scenario="cancel an order", on_base=OnBase(2, 5, 2, 1), count=2, steps=FAILED_STEP)
+    call = replace(
+        call, scenario="cancel an order", on_base=OnBase(2, 5, 2, 1), count=2, step=FAILED_AT, steps=FAILED_STEP
+    )
     incomplete = replace(incomplete, scenario="a new one")
     rows = {  # of each recording, its pass rate and its failures
         "refund twice": ((0.4, (unsafe, lookup)), (0.6, (lookup,)), (1.0, ())),
@@ -409,14 +422,16 @@ IMPOSSIBLE = ApprovalStatus(
 )
 UNREAD = ApprovalStatus(commit=COMMIT, unread=True)
 APPROVED = ApprovalStatus(commit=COMMIT, approved_by=("mona",))
+INSTEAD = Step(3, "payments.refund", StepDifference.INSTEAD, "payments.status")
 DIFFERENT_STEPS = (
     "  1 orders.lookup(order)",
-    "  3 payments.refund(order, amount_cents)",
-    "- 5 payments.status(order)",
-    "> 5 payments.refund(order, amount_cents)",
+    "  2 payments.refund(order, amount_cents)",
+    "- 3 payments.status(order)",
+    "> 3 payments.refund(order, amount_cents)",
 )
+FAILED_AT = Step(29, "orders.cancel")
 LONG_STEP = "orders.cancel(reason, note, channel, locale, notify, …)"
-FAILED_STEP = ("  …", *(f"  {number} {LONG_STEP}" for number in range(23, 29, 2)), f"> 29 {LONG_STEP}", "  …")
+FAILED_STEP = ("  …", *(f"  {number} {LONG_STEP}" for number in range(26, 29)), f"> 29 {LONG_STEP}", "  …")
 UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
 ADVICE = "With `hard`, 6 of the last 24 evaluated pull requests would have been blocked."
 OF_OBSERVE = "With `soft`, 1 of the last 4 evaluated pull requests would have been blocked."

@@ -32,21 +32,23 @@ _NOTHING = Layer(Source.POLICY)
 REGISTERED = "registered scenarios"  # the campaign's own, which run if a gate names no trace
 
 
-class TraceEvent(NamedTuple):
-    """A call of a tool with the names of its arguments, or a result. `number` counts all events of a trace, from 1."""
+class Call(NamedTuple):
+    """A call of a tool with the names of its arguments, all as they are shown."""
 
-    number: int
     tool: str
-    is_call: bool
     arguments: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.tool}({', '.join(self.arguments)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """One trace: an id, or the JSON of a file to upload, or neither. `recorded`: POSIX time of its newest event.
 
-    `task` is the name of its task, '' if it has none. Traces of one task are recordings of one scenario. `events` are
-    the first calls and results of a file. Of a flaky scenario, `flaky` is the last day on which it does not count.
+    `task` is the name of its task, '' if it has none. Traces of one task are recordings of one scenario. `calls` are
+    the first ones of a file. `call_at` has the number of a call, from 1, by the indices of its event and its results.
+    Of a flaky scenario, `flaky` is the last day on which it does not count.
     """
 
     label: str
@@ -54,7 +56,8 @@ class Trace:
     content: bytes | None = field(default=None, repr=False)
     recorded: float | None = None
     task: str = ""
-    events: tuple[TraceEvent, ...] = field(default=(), repr=False)
+    calls: tuple[Call, ...] = field(default=(), repr=False)
+    call_at: Mapping[float, int] = field(default_factory=dict, repr=False, hash=False)
     flaky: date | None = None
 
     @property

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from sepurux_action.common import json_reader
+from sepurux_action.config.settings import Call
 from sepurux_action.errors import DEFECTS
 from sepurux_action.evaluation import runs
 from sepurux_action.evaluation.decision import GateDecision, summarize
@@ -20,10 +21,10 @@ from sepurux_action.evaluation.gate_numbers import Scenario
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import MAX_BASE_RESULTS, Result, Results
 from sepurux_action.evaluation.runs import BaseScenario, Decision, Failure, FailureKind, OnBase, Run
-from sepurux_action.evaluation.traces import Steps, shown_steps, steps_of, tools_of_all
+from sepurux_action.evaluation.traces import HIDDEN, MAX_STEPS, with_steps
 
 FILE = "baseline.json"
-VERSION = 2  # another one if a field of a result has another meaning
+VERSION = 3  # another one if a field of a result has another meaning
 PURPOSE = "sepurux-gate/baseline"
 MAX_BYTES = 4 * 1024 * 1024
 FRAME = 200  # bytes of the file that are no result
@@ -88,7 +89,8 @@ def _as_json(result: Result) -> Mapping[str, object]:
         if each.failures is not None:
             kinds = ((zip(KIND, kind, strict=True), count) for kind, count in each.failures.items())
             failures = [_without_defaults({**dict(named), "count": count}) for named, count in kinds]
-        fields = {"name": each.name, "pass_rate": each.pass_rate, "failures": failures, "steps": [*each.steps]}
+        steps = [[call.tool, *call.arguments] for call in each.steps]
+        fields = {"name": each.name, "pass_rate": each.pass_rate, "failures": failures, "steps": steps}
         scenarios.append(_without_defaults(fields))
     return _without_defaults(
         {
@@ -117,7 +119,8 @@ def _of_json(given: Mapping[str, Any]) -> Result:
                 type_, mutation, severity, tool = (_text(each.get(name, "")) for name in KIND)
                 failures[type_, mutation, severity, tool] = float(each["count"])
         rate = None if fields["pass_rate"] is None else float(fields["pass_rate"])
-        steps = tuple(map(_text, fields["steps"]))
+        calls = [[*map(_text, names)] for names in fields["steps"]]
+        steps = tuple(Call(tool, tuple(arguments)) for tool, *arguments in calls)
         scenarios.append(BaseScenario(name=_text(fields["name"]), pass_rate=rate, failures=failures, steps=steps))
     result = Result(
         origin=tuple(_text(record[name]) for name in ORIGIN),
@@ -160,30 +163,32 @@ def _with_marks(scenario: Scenario, results: Results) -> Scenario:
     """Return a scenario with marks at its failures; the steps of one are those of the worst recording that has it."""
     of_base = [each for result in results for each in result.scenarios if each.name == scenario.key]
     known = [each.failures for each in of_base if each.failures is not None]
-    on_base, steps = dict[FailureKind, OnBase](), dict[tuple[FailureKind, str], Steps]()
+    newest = of_base[0].steps if of_base else ()
+    on_base, worst = dict[FailureKind, OnBase](), dict[tuple[FailureKind, str], Failure]()
     if known and scenario.complete:
         for kind, count in _for_each_recording(scenario).items():
             most = max(each.get(kind, 0) for each in known)
             on_base[kind] = OnBase(sum(kind in each for each in known), len(known), count, most)
     for run in sorted(scenario.recordings, key=_worst_first):
         for each in run.failures:
-            if (each.kind, each.description) not in steps:
-                newest = of_base[0].steps if of_base else ()
-                steps[each.kind, each.description] = shown_steps(run.trace.events, newest, each.tool, each.event)
+            if (each.kind, each.description) not in worst:
+                worst[each.kind, each.description] = with_steps(each, run.trace, newest)
 
     def mark(failure: Failure) -> Failure:
-        shown = steps[failure.kind, failure.description]
-        return replace(failure, scenario=scenario.name, on_base=on_base.get(failure.kind), steps=shown)
+        shown, compared = worst[failure.kind, failure.description], on_base.get(failure.kind)
+        return replace(failure, scenario=scenario.name, on_base=compared, step=shown.step, steps=shown.steps)
 
     traces = [run.trace for run in scenario.recordings]
-    called = {event.tool for trace in traces for event in trace.events if event.is_call}
-    expected = tools_of_all([each.steps for each in of_base])
+    called = {call.tool for trace in traces for call in trace.calls}
+    in_all = set.intersection(*({call.tool for call in each.steps} for each in of_base)) if of_base else set[str]()
+    expected = dict.fromkeys(call.tool for call in newest if call.tool in in_all - {HIDDEN})
     return replace(
         scenario,
         recordings=tuple(replace(run, failures=tuple(map(mark, run.failures))) for run in scenario.recordings),
         base_rates=tuple(each.pass_rate for each in of_base if each.failures is not None),
-        base_tools=expected,
-        idle=all(trace.content is not None for trace in traces) and not (called & {*expected} if expected else called),
+        base_tools=tuple(expected),
+        idle=all(trace.content is not None for trace in traces)
+        and not (called & expected.keys() if expected else called),
     )
 
 
@@ -195,7 +200,7 @@ def result_to_keep(result: GateDecision, *, branch: str, commit: str, at: float)
         if each.key and names[each.key] == 1:
             rate = None if each.rate is None else PASS_RATE.rounded(each.rate)
             failures = dict(sorted(_for_each_recording(each).items())) if each.complete else None
-            steps = steps_of(max(each.recordings, key=_worst_first).trace.events)
+            steps = max(each.recordings, key=_worst_first).trace.calls[:MAX_STEPS]
             scenarios.append(BaseScenario(name=each.key, pass_rate=rate, failures=failures, steps=steps))
     origin = gate.name, gate.campaign, gate.project, gate.mutation_pack, branch
     return replace(summarize(result), origin=origin, commit=commit, time=at, scenarios=tuple(scenarios))

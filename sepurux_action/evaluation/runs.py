@@ -12,7 +12,7 @@ from typing import Annotated
 
 from sepurux_action.common import grouped, json_reader
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.settings import Trace
+from sepurux_action.config.settings import Call, Trace
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.metrics import FAILURES, METRICS, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS, Metric, Numbers
 
@@ -100,7 +100,33 @@ class BaseScenario:
     name: str
     pass_rate: float | None = None
     failures: Mapping[FailureKind, float] | None = field(default_factory=dict)
-    steps: tuple[str, ...] = ()
+    steps: tuple[Call, ...] = ()
+
+
+class StepDifference(StrEnum):
+    """How a step differs from the base's best recording; the comments show how it is written."""
+
+    NONE = "none"  # step 29: orders.cancel
+    INSTEAD = "instead"  # step 5: payments.refund (on main: payments.status)
+    ADDED = "added"  # step 5: payments.refund (not on main)
+    MISSING = "missing"  # mail.send is missing after step 1
+    WITHOUT = "without"  # step 6: payments.refund without approval_token
+    WITH = "with"  # step 6: payments.refund with approval_token
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The step at which a failing recording first differs from the base's best one, else the one that failed.
+
+    A step is a call of a tool, and `number` counts the calls of the recording, from 1. A MISSING tool is missing after
+    this step, and before step 1 if it is 0. `other` is the tool that the base calls instead, or the first argument that
+    only one of both calls has. Neither it nor `tool` is `…`.
+    """
+
+    number: int
+    tool: str
+    difference: StepDifference = StepDifference.NONE
+    other: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +134,9 @@ class Failure:
     """Failures of one kind and with one description. Every text is foreign.
 
     `tool` and `event`, the index of an event of the trace, are what its metadata says. `scenario` is the name of the
-    scenario of a trace, '' if it is not known. `on_base` is None if the failure was not compared with the base. `steps`
-    are lines that show what the agent did: a sign in front, and a step. Failures of a `flaky` scenario do not count.
+    scenario of a trace, '' if it is not known. `on_base` is None if the failure was not compared with the base, and
+    `step` if it is not known. `steps` are lines that show what the agent did: a sign in front, a number, and a call.
+    Failures of a `flaky` scenario do not count.
     """
 
     type: str = ""
@@ -122,6 +149,7 @@ class Failure:
     count: int = 1
     scenario: str = ""
     on_base: OnBase | None = None
+    step: Step | None = None
     steps: tuple[str, ...] = ()
     flaky: bool = False
 

@@ -1,7 +1,6 @@
 """Finds and reads trace files, rejects a trace that is incomplete, and compares the steps of two.
 
-A path must not lead out of the folder in which it starts. A step is a line such as `4 payments.refund(order)`: the
-number of its event in the trace, and a call.
+A path must not lead out of the folder in which it starts. A step is a call, and its number counts the calls of a trace.
 Sources: docs/configuration.md, docs/record-traces.md, docs/report-files.md#steps.
 """
 
@@ -12,16 +11,17 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
-from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.parsers import MAX_TRACES, similar
-from sepurux_action.config.settings import Trace, TraceEvent
+from sepurux_action.config.settings import Call, Trace
 from sepurux_action.errors import TraceFileError
+from sepurux_action.evaluation.runs import Failure, Step, StepDifference
 
 MAX_BYTES = 64 * 1024 * 1024  # of all trace files of a run together, because they stay in memory
 MAX_SIMILAR = 1000  # names in a folder that are compared with a misspelled one
@@ -30,19 +30,29 @@ CREATE_FIRST = "; check it out or create it in an earlier step of the job"
 WORKING_DIRECTORY = "the working directory"
 NOWHERE = Path(os.devnull) / "deleted"  # a path that no file can have
 PROMPT, CALL, RESULT = "prompt", "tool_call", "tool_result"  # types of events, as the SDK writes them
-MAX_EVENTS = 1_000  # calls and results of a trace that are kept for its steps
+MAX_EVENTS = 1_000  # calls and results of a trace that are kept
 MAX_ARGUMENTS = 10  # of a call
 HIDDEN = "…"  # stands for a name that is not shown, and for further names
 GUIDE = "https://github.com/sepurux/gate-action/blob/main/docs/record-traces.md"
 MAX_STEPS = 50  # of a trace
-MAX_STEP_LENGTH = 105  # characters; with a mark and a number of eight digits, a line has at most 120
+MAX_STEP_LENGTH = 105  # characters; with its sign and number, a line has at most 120
 MAX_LINES = 12  # that show the steps of a failure
 LINES_AROUND = 6  # that show a failed step: what follows it explains less
 LINES_BEFORE = 4  # of them, before the first difference, or the failed step
 _NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,80}", re.ASCII)
 
-Events = Sequence[TraceEvent]
-Steps = tuple[str, ...]
+Calls = tuple[Call, ...]
+
+
+class Line(NamedTuple):
+    """A step with its number. The sign is `-` if only the base has it, `+` if it is only here, `>` if it failed."""
+
+    sign: str
+    number: int
+    call: Call
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.number} {self.call}"
 
 
 def working_directory() -> Path:
@@ -213,7 +223,7 @@ def read_recording(text: str, label: str) -> Trace:
     if not isinstance(found, dict):
         raise TraceFileError(f'"{label}" is not a JSON object, as a trace must be')
     events = [*map(json_reader.as_object, json_reader.as_array(found.get("events")))]
-    steps, problem = _read_events(events)
+    calls, call_at, problem = _read_calls(events)
     if problem:
         raise TraceFileError(f'"{label}" {problem}; record every call of a tool: {GUIDE}')
     times = (json_reader.time(each.get("timestamp")) for each in events)
@@ -223,33 +233,43 @@ def read_recording(text: str, label: str) -> Trace:
         content=text.encode(),
         recorded=max((each for each in times if each is not None), default=None),
         task=json_reader.visible(name).strip() if isinstance(name, str) else "",
-        events=tuple(steps),
+        calls=tuple(calls),
+        call_at=call_at,
     )
 
 
-def _read_events(events: Sequence[Mapping[str, object]]) -> tuple[Sequence[TraceEvent], str]:
-    """Return the first calls and results of a trace, and why its events are incomplete, '' if they are not."""
+def _read_calls(events: Sequence[Mapping[str, object]]) -> tuple[Sequence[Call], Mapping[float, int], str]:
+    """Return `calls` and `call_at` of a trace, and why its events are incomplete, '' if they are not."""
     if not events:
-        return (), "has no events, so nothing was recorded"
+        return (), {}, "has no events, so nothing was recorded"
     if all(each.get("type") == PROMPT for each in events):
-        return (), "has only prompts, so what the agent did was not recorded"
-    called, found = set[str](), list[TraceEvent]()
-    for number, each in enumerate(events, 1):
+        return (), {}, "has only prompts, so what the agent did was not recorded"
+    calls, call_at, last_call = list[Call](), dict[float, int](), dict[str, int]()
+    for index, each in enumerate(events):
         is_call = each.get("type") == CALL
         if not is_call and each.get("type") != RESULT:
             continue
         tool: str = next((name for key in ("tool", "name") if isinstance(name := each.get(key), str) and name), "")
         if is_call:
-            called.add(tool)
-        elif tool and tool not in called:
+            last_call[tool] = len(calls) + 1
+        elif tool and tool not in last_call:
             shown = json_reader.preview(tool)
-            return (), f"has a result of {shown} but no call before it, so Sepurux does not see the call"
-        if len(found) < MAX_EVENTS:
-            arguments = tuple(dict.fromkeys(map(shown_name, json_reader.as_object(each.get("args")))))
-            if len(arguments) > MAX_ARGUMENTS:
-                arguments = (*sorted(arguments)[:MAX_ARGUMENTS], HIDDEN)
-            found.append(TraceEvent(number, shown_name(tool), is_call, arguments))
-    return found, ""
+            return (), {}, f"has a result of {shown} but no call before it, so Sepurux does not see the call"
+        if len(call_at) < MAX_EVENTS and tool in last_call:
+            call_at[index] = last_call[tool]
+            if is_call:
+                calls.append(_shown_call(tool, json_reader.as_object(each.get("args"))))
+    return calls, call_at, ""
+
+
+def _shown_call(tool: str, arguments: Iterable[str]) -> Call:
+    """Return a call with names that can be shown; `…` stands for further arguments, of many or of long ones."""
+    call = Call(shown_name(tool), tuple(dict.fromkeys(map(shown_name, arguments))))
+    kept = sorted(call.arguments)[: MAX_ARGUMENTS + 1]
+    while len(kept) > MAX_ARGUMENTS or len(str(call)) > MAX_STEP_LENGTH:
+        kept.pop()
+        call = call._replace(arguments=(*kept, HIDDEN))
+    return call
 
 
 def shown_name(name: str) -> str:
@@ -257,35 +277,49 @@ def shown_name(name: str) -> str:
     return name if _NAME.fullmatch(name) else HIDDEN
 
 
-def steps_of(events: Events) -> Steps:
-    return tuple(islice((_step(each) for each in events if each.is_call), MAX_STEPS))
+def with_steps(failure: Failure, trace: Trace, base: Calls) -> Failure:
+    """Return a failure in a trace with its step, and with the lines around it."""
+    here, failed = trace.calls[:MAX_STEPS], failed_step(trace, failure.tool, failure.event)
+    lines = compare_steps(base, here) if base and here else [Line(" ", at, each) for at, each in enumerate(here, 1)]
+    step = first_difference(lines)
+    most = MAX_LINES if step else LINES_AROUND
+    if failed and not step:
+        step = Step(failed, trace.calls[failed - 1].tool)
+    if step and step.tool == HIDDEN:
+        step = None
+    marked = [each._replace(sign=">") if each.number == failed and each.sign != "-" else each for each in lines]
+    return replace(failure, step=step, steps=first_lines([*map(str, marked)], most))
 
 
-def tools_of_all(traces: Sequence[Steps]) -> tuple[str, ...]:
-    """Return the tools that the steps of each trace call, each once, without those whose name is not shown."""
-    called = [[each.partition(" ")[2].partition("(")[0] for each in steps] for steps in traces]
-    in_all = (name for name in called[0] if all(name in names for names in called)) if called else ()
-    return tuple(dict.fromkeys(name for name in in_all if name != HIDDEN))
+def first_difference(lines: Sequence[Line]) -> Step | None:
+    """Return the first step that differs, None if none does. It is compared with those at the same place."""
+    same = [*itertools.takewhile(lambda line: line.sign == " ", lines)]
+    place = [*itertools.takewhile(lambda line: line.sign != " ", lines[len(same) :])]
+    base, here = ([each.call for each in place if each.sign == sign] for sign in "-+")
+    before, number = len(same), len(same) + 1
+    if not place:
+        return None
+    if base and here and base[0].tool == here[0].tool:
+        if name := _argument_of_one(base[0], here[0]):
+            return Step(number, here[0].tool, StepDifference.WITHOUT, name)
+        if name := _argument_of_one(here[0], base[0]):
+            return Step(number, here[0].tool, StepDifference.WITH, name)
+        return Step(number, here[0].tool)
+    if not here or here[0].tool in [each.tool for each in base]:
+        return Step(before, base[0].tool, StepDifference.MISSING)
+    if not base or base[0].tool in [each.tool for each in here]:
+        return Step(number, here[0].tool, StepDifference.ADDED)
+    if base[0].tool == HIDDEN:
+        return Step(number, here[0].tool)
+    return Step(number, here[0].tool, StepDifference.INSTEAD, base[0].tool)
 
 
-def _step(event: TraceEvent) -> str:
-    text, kept = f"{event.tool}({', '.join(event.arguments)})", sorted(event.arguments)
-    while len(text) > MAX_STEP_LENGTH:
-        kept.pop()
-        text = f"{event.tool}({', '.join([*kept, HIDDEN])})"
-    return f"{event.number} {text}"
+def _argument_of_one(call: Call, other: Call) -> str:
+    """Return the first argument that the other call has not; '' if there is none, or if not all of its are shown."""
+    return next((each for each in call.arguments if each != HIDDEN and not {each, HIDDEN} & {*other.arguments}), "")
 
 
-def shown_steps(events: Events, base: Steps, tool: str, index: float | None) -> Steps:
-    """Return the difference from the base's steps (`-` and `+`), with the failed one (`>`); () if both are unknown."""
-    here, failed = steps_of(events), failed_step(events, tool, index)
-    lines = compare_steps(base, here) if base and here else [f"  {each}" for each in here]
-    differ = any(line[0] in "-+" for line in lines)
-    marked = [f"> {failed}" if line[2:] == failed and line[0] != "-" else line for line in lines]
-    return first_lines(marked, MAX_LINES if differ else LINES_AROUND)
-
-
-def first_lines(lines: Sequence[str], most: int = MAX_LINES) -> Steps:
+def first_lines(lines: Sequence[str], most: int = MAX_LINES) -> tuple[str, ...]:
     """Return at most so many lines around the first with a sign, and around the failed step; () without a sign."""
     at = next((index for index, line in enumerate(lines) if not line.startswith(" ")), None)
     failed = next((index for index, line in enumerate(lines) if line.startswith(">")), at)
@@ -297,7 +331,7 @@ def first_lines(lines: Sequence[str], most: int = MAX_LINES) -> Steps:
     return *_around(lines, at, most // 2), *_around(lines, failed, most // 2)[1:]
 
 
-def _around(lines: Sequence[str], at: int, most: int) -> Steps:
+def _around(lines: Sequence[str], at: int, most: int) -> tuple[str, ...]:
     """Return so many lines around one; `…` stands for those before and after them."""
     start = max(0, min(at - LINES_BEFORE, len(lines) - most))
     shown = [*lines[start : start + most]]
@@ -308,42 +342,34 @@ def _around(lines: Sequence[str], at: int, most: int) -> Steps:
     return tuple(shown)
 
 
-def failed_step(events: Events, tool: str, index: float | None) -> str:
-    """Return the step at which a failure of this tool, at the event with this index from 0, happened; '' if unknown.
+def failed_step(trace: Trace, tool: str, index: float | None) -> int:
+    """Return the number of the step at which a failure of this tool, at the event with this index, happened, else 0.
 
     An index of another tool's event, or of no call or result, does not count. Then it is the first call of the tool.
     """
-    name, calls = tool and shown_name(tool), [each for each in events if each.is_call]
-    at = next((each for each in events if index is not None and each.number == index + 1), None)
-    if at is None or name not in {"", at.tool}:
-        at = next((each for each in calls if each.tool == name != HIDDEN), None)
-    elif not at.is_call:
-        at = next((each for each in calls[::-1] if each.number < at.number and each.tool == at.tool), None)
-    return _step(at) if at else ""
+    name, at = tool and shown_name(tool), trace.call_at.get(-1 if index is None else index, 0)
+    if at and name in {"", trace.calls[at - 1].tool}:
+        return at
+    return next((number for number, call in enumerate(trace.calls, 1) if call.tool == name != HIDDEN), 0)
 
 
 @lru_cache(maxsize=1)  # the failures of one recording follow each other
-def compare_steps(base: Steps, here: Steps) -> Steps:
+def compare_steps(base: Calls, here: Calls) -> Sequence[Line]:
     """Return both lists as one, with as many common steps as possible, so as short as possible.
 
-    A step of the base only begins with `-`, of `here` only with `+`, and of both with a space and its number in `here`.
+    A step of both has its number in `here`, and is the same whatever the order of its arguments is.
     """
-    before, after = [*map(_compared, base)], [*map(_compared, here)]
+    before, after = ([(call.tool, sorted(call.arguments)) for call in calls] for calls in (base, here))
+    removed = [Line("-", number, call) for number, call in enumerate(base, 1)]
+    added = [Line("+", number, call) for number, call in enumerate(here, 1)]
 
     @cache
-    def rest(at: int, to: int) -> Steps:
+    def rest(at: int, to: int) -> Sequence[Line]:
         """Return the lines from these indices on."""
         if at == len(base) or to == len(here):
-            return (*(f"- {each}" for each in base[at:]), *(f"+ {each}" for each in here[to:]))
+            return *removed[at:], *added[to:]
         if before[at] == after[to]:
-            return f"  {here[to]}", *rest(at + 1, to + 1)
-        removed, added = (f"- {base[at]}", *rest(at + 1, to)), (f"+ {here[to]}", *rest(at, to + 1))
-        return min(removed, added, key=len)
+            return Line(" ", to + 1, here[to]), *rest(at + 1, to + 1)
+        return min((removed[at], *rest(at + 1, to)), (added[to], *rest(at, to + 1)), key=len)
 
     return rest(0, 0)
-
-
-def _compared(step: str) -> tuple[str, list[str]]:
-    """Return what two traces have in common if they did the same: the order of arguments does not matter."""
-    call, _, arguments = step.partition(" ")[2].partition("(")
-    return call, sorted(arguments.rstrip(")").split(", "))

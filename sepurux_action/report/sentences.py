@@ -193,7 +193,7 @@ def steps(say: View, sections: Sequence[Section]) -> Markdown:
         meanings = [say("`-` only on {base}"), say("`+` only here")]
     if ">" in marks:
         meanings.append(say("`>` failed"))
-    return say.when(lines, "Recorded steps, numbered by event: {meanings}.", meanings=Markdown(", ".join(meanings)))
+    return say.when(lines, "Recorded steps: {meanings}.", meanings=Markdown(", ".join(meanings)))
 
 
 def old_traces(say: View, gate: GateFacts) -> Markdown:

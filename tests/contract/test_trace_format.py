@@ -12,8 +12,9 @@ from sepurux import TraceRecorder
 
 from scripts import trace_schema
 from scripts.trace_schema import FIELDS, OF_EVENTS, TYPES
+from sepurux_action.config.settings import Call
 from sepurux_action.errors import TraceFileError
-from sepurux_action.evaluation.traces import CALL, PROMPT, RESULT, read_recording, steps_of
+from sepurux_action.evaluation.traces import CALL, PROMPT, RESULT, read_recording
 from tests.runner import REPOSITORY
 
 SCHEMA = json.loads(trace_schema.text())
@@ -108,4 +109,4 @@ def test_the_gate_reads_the_fields_of_the_table() -> None:
     text = json.dumps(a_trace(call, an_event(RESULT, status="error")))
     found = read_recording(text, "a.json")
     assert (found.recorded, found.task) == (1_795_565_882.0, "refund")
-    assert steps_of(found.events) == ("1 refund(order)",)
+    assert found.calls == (Call("refund", ("order",)),)

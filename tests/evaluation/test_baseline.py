@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sepurux_action.config.settings import Gate, Trace
+from sepurux_action.config.settings import Call, Gate, Trace
 from sepurux_action.evaluation.base_results import (
     IGNORED,
     MAX_BYTES,
@@ -26,7 +26,18 @@ from sepurux_action.evaluation.base_results import (
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
 from sepurux_action.evaluation.gate_numbers import Base, scenarios_of
 from sepurux_action.evaluation.published_result import Result
-from sepurux_action.evaluation.runs import BaseScenario, Decision, Failure, FailureKind, OnBase, Rule, Run, decide
+from sepurux_action.evaluation.runs import (
+    BaseScenario,
+    Decision,
+    Failure,
+    FailureKind,
+    OnBase,
+    Rule,
+    Run,
+    Step,
+    StepDifference,
+    decide,
+)
 from sepurux_action.evaluation.traces import read_recording
 from tests.builders import FAILING, run_with
 
@@ -36,7 +47,7 @@ SCENARIO = BaseScenario(
     name="refund after a timeout",
     pass_rate=0.5,
     failures={("unsafe_action", "timeouts", "critical", "payments.refund"): 1 / 3},
-    steps=("1 orders.lookup(order)", "4 payments.refund(order)"),
+    steps=(Call("orders.lookup", ("order",)), Call("payments.refund", ("order", "cents"))),
 )
 
 
@@ -51,7 +62,7 @@ def written(*results: Result) -> bytes:
     return write_results(results, KEY, REPOSITORY).encode()
 
 
-def signed(content: str, *, version: int = 2) -> bytes:
+def signed(content: str, *, version: int = 3) -> bytes:
     """Return a file with any content, signed as docs/security.md says."""
     text = json.dumps(["sepurux-gate/baseline", version, REPOSITORY, content])
     mac = hmac.new(KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
@@ -64,7 +75,7 @@ scenarios = st.builds(
     name=names,
     pass_rate=st.none() | st.floats(0, 1),
     failures=st.dictionaries(st.tuples(names, st.just(""), st.just(""), names), st.floats(0.01, 9), max_size=3),
-    steps=st.lists(st.sampled_from(["1 a()", "2 b()"]), max_size=2).map(tuple),
+    steps=st.lists(st.builds(Call, names, st.lists(names, max_size=2).map(tuple)), max_size=2).map(tuple),
 )
 results = st.lists(
     st.builds(
@@ -95,7 +106,7 @@ def test_a_file_has_what_is_kept_whatever_the_order_of_results_is(results: list[
         for origin in {each.origin for each in results}
     ]
     assert sorted(read, key=lambda each: each.time) == sorted(chain(*of_origin), key=lambda each: each.time)
-    assert json.loads(content)["schema"] == "sepurux-gate/baseline@2"
+    assert json.loads(content)["schema"] == "sepurux-gate/baseline@3"
 
 
 def test_of_each_gate_and_branch_the_newest_five_results_are_kept() -> None:
@@ -143,11 +154,11 @@ def test_the_signature_is_the_one_of_docs_security() -> None:
         b"\xff" * 100,
         written(a_base_result())[:200],
         written(a_base_result()).replace(b"0.5", b"0.9"),
-        written(a_base_result()).replace(b"baseline@2", b"baseline@1"),
+        written(a_base_result()).replace(b"baseline@3", b"baseline@2"),
         re.sub(rb"[0-9a-f]{64}", b"0" * 64, written(a_base_result())),
         b" " + written(a_base_result()),
         written(a_base_result()) + b" ",
-        signed('"results":[]}', version=1),
+        signed('"results":[]}', version=2),
         signed('"results":['),
         signed(f'"results":{"[" * 100_000}'),
         signed('"results":[{"gate":"g","campaign":"c","time":NaN,"decision":"pass"}]}'),
@@ -158,7 +169,11 @@ def test_the_signature_is_the_one_of_docs_security() -> None:
             signed(
                 f'"results":[{{"gate":"g","campaign":"c","time":1,"decision":"pass","scenarios":[{{{scenario}}}]}}]}}'
             )
-            for scenario in ('"name":[]', '"name":5', '"name":"n","steps":[1]', '"name":"n","steps":[null]')
+            for scenario in (
+                '"name":[]',
+                '"name":5',
+                *(f'"name":"n","steps":[{each}]' for each in ("1", "[]", "[1]", '"a"')),
+            )
         ),
     ],
 )
@@ -198,7 +213,7 @@ LOOP = replace(UNSAFE, type="loop", description="Went in circles.", event=None)
 
 def a_trace(path: str, *events: object) -> Trace:
     text = json.dumps({"events": events or (LOOKUP, REFUND)})
-    return Trace(label=path, task="refund", content=b"{}", events=read_recording(text, path).events)
+    return replace(read_recording(text, path), task="refund", content=b"{}")
 
 
 def a_run(path: str, *failures: Failure, **more: object) -> Run:
@@ -220,7 +235,8 @@ def found(gate: Gate, *runs: Run) -> GateDecision:
 
 
 def base(*steps: str, failures: Mapping[FailureKind, float] | None = {}) -> Result:
-    return a_base_result(scenarios=(BaseScenario(name="refund", failures=failures, steps=steps),))
+    calls = tuple(Call(tool, tuple(arguments)) for tool, *arguments in map(str.split, steps))
+    return a_base_result(scenarios=(BaseScenario(name="refund", failures=failures, steps=calls),))
 
 
 def kept(result: GateDecision) -> tuple[BaseScenario, ...]:
@@ -294,27 +310,28 @@ def test_nothing_is_said_about_a_scenario_whose_failures_are_not_all_known(incom
 
 
 UNKNOWN = replace(UNSAFE, tool="", event=None)
-SAME, OTHER = base("4 lookup(order)", "9 refund(order)"), base("1 lookup(order)", "3 status(order)", failures=None)
+SAME, OTHER = base("lookup order", "refund order"), base("lookup order", "status order", failures=None)
 MARKED = ("  1 lookup(order)", "> 2 refund(order)")
-DIFFERENCE = ("  1 lookup(order)", "- 3 status(order)", "+ 2 refund(order)")
+FAILED, INSTEAD = Step(2, "refund"), Step(2, "refund", StepDifference.INSTEAD, "status")
+DIFFERENCE = ("  1 lookup(order)", "- 2 status(order)", "+ 2 refund(order)")
 
 
 @pytest.mark.parametrize(
-    ("failure", "results", "steps"),
+    ("failure", "results", "step", "steps"),
     [
-        (UNSAFE, (OTHER, base("1 other()")), (*DIFFERENCE[:2], "> 2 refund(order)")),  # the newest one counts
-        (UNKNOWN, (OTHER,), DIFFERENCE),
-        (UNSAFE, (SAME, OTHER), MARKED),
-        (UNSAFE, (base(), OTHER), MARKED),
-        (UNSAFE, (), MARKED),
-        (UNKNOWN, (SAME,), ()),
+        (UNSAFE, (OTHER, base("other")), INSTEAD, (*DIFFERENCE[:2], "> 2 refund(order)")),  # the newest one counts
+        (UNKNOWN, (OTHER,), INSTEAD, DIFFERENCE),
+        (UNSAFE, (SAME, OTHER), FAILED, MARKED),
+        (UNSAFE, (base(), OTHER), FAILED, MARKED),
+        (UNSAFE, (), FAILED, MARKED),
+        (UNKNOWN, (SAME,), None, ()),
     ],
 )
 def test_steps_show_the_difference_from_the_base_and_the_failed_step(
-    failure: Failure, results: tuple[Result, ...], steps: tuple[str, ...]
+    failure: Failure, results: tuple[Result, ...], step: Step | None, steps: tuple[str, ...]
 ) -> None:
     what = found(GATE, a_run("a.json", failure), a_run("b.json"))
-    assert [each.steps for each in compare_with_base(what, results).failures] == [steps]
+    assert [(each.step, each.steps) for each in compare_with_base(what, results).failures] == [(step, steps)]
 
 
 def test_steps_are_those_of_the_worst_recording_that_has_the_failure() -> None:
@@ -327,14 +344,15 @@ def test_steps_are_those_of_the_worst_recording_that_has_the_failure() -> None:
         a_run("d", other, pass_rate=0.1),
     ]
     compared = compare_with_base(found(gate, *runs), ())
-    steps = {each.steps for each in compared.failures if each.type == "unsafe_action"}
-    assert steps == {("  1 status(order)", "  2 status(order)", "> 3 refund(order)")}
+    found_ones = {(each.step, each.steps) for each in compared.failures if each.type == "unsafe_action"}
+    assert found_ones == {(Step(3, "refund"), ("  1 status(order)", "  2 status(order)", "> 3 refund(order)"))}
 
 
 def test_a_registered_trace_has_no_steps_and_a_batch_is_not_compared() -> None:
     gate = a_gate(Trace(label="t-1", trace_id="t-1"))
     run = replace(a_run("t-1", UNSAFE), trace_id="t-1")
-    assert [each.steps for each in compare_with_base(found(gate, run), ()).failures] == [()]
+    results = (base("lookup"),)
+    assert [(each.step, each.steps) for each in compare_with_base(found(gate, run), results).failures] == [(None, ())]
     batch = replace(found(Gate(name="refunds", campaign="core"), Run()), failures=(UNSAFE,))
     assert compare_with_base(batch, (base(),)) is batch
 
@@ -342,7 +360,7 @@ def test_a_registered_trace_has_no_steps_and_a_batch_is_not_compared() -> None:
 def test_the_steps_that_are_kept_are_those_of_the_best_recording() -> None:
     gate = a_gate(a_trace("a", STATUS), a_trace("b", REFUND), a_trace("c", LOOKUP))
     runs = a_run("a", pass_rate=0.4), a_run("b", pass_rate=0.9), a_run("c", pass_rate=0.9, unsafe_attempts=1.0)
-    assert [each.steps for each in kept(found(gate, *runs))] == [("1 refund(order)",)]
+    assert [each.steps for each in kept(found(gate, *runs))] == [(Call("refund", ("order",)),)]
 
 
 def test_ambiguous_names_are_not_kept() -> None:
@@ -356,11 +374,11 @@ def test_ambiguous_names_are_not_kept() -> None:
     [
         (((), ()), (), True),
         (((), (LOOKUP,)), (), False),
-        (((STATUS,), (STATUS,)), (base("1 lookup()"), base("1 lookup()", "2 status()")), True),
-        (((STATUS,), (LOOKUP,)), (base("1 lookup()"),) * 2, False),
-        (((STATUS,), (STATUS,)), (base("1 lookup()"), base("2 refund()")), False),
-        (((), ()), (base("1 lookup()"),), True),
-        (((STATUS,), ()), (base("1 …()"), base()), False),
+        (((STATUS,), (STATUS,)), (base("lookup"), base("lookup", "status")), True),
+        (((STATUS,), (LOOKUP,)), (base("lookup"),) * 2, False),
+        (((STATUS,), (STATUS,)), (base("lookup"), base("refund")), False),
+        (((), ()), (base("lookup"),), True),
+        (((STATUS,), ()), (base("…"), base()), False),
     ],
     ids=range(7),
 )

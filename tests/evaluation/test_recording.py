@@ -1,23 +1,26 @@
 """A recording without the calls of tools is rejected; of a complete one, time, task, and steps are known."""
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Sequence
 from itertools import combinations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.config.settings import Trace
+from sepurux_action.config.settings import Call, Trace
 from sepurux_action.errors import TraceFileError
+from sepurux_action.evaluation.runs import Failure, Step, StepDifference
 from sepurux_action.evaluation.traces import (
     GUIDE,
-    Steps,
+    Calls,
+    Line,
     compare_steps,
     failed_step,
     first_lines,
     read_recording,
-    steps_of,
+    with_steps,
 )
 from tests.runner import TRACE
 
@@ -46,7 +49,7 @@ def test_a_trace_with_prompts_only_is_rejected() -> None:
     text = json.dumps({"events": [PROMPT, PROMPT]})
     assert rejection(text) == '"traces/a.json" has only prompts, so what the agent did was not recorded'
     for found in (read(PROMPT, ANSWER), read(PROMPT, "an event of another kind")):
-        assert (found.recorded, found.task, found.events) == (None, "", ())
+        assert (found.recorded, found.task, found.calls) == (None, "", ())
 
 
 @pytest.mark.parametrize(
@@ -75,7 +78,7 @@ def test_a_trace_with_a_call_before_each_result_is_complete() -> None:
         [CALL, {"type": "tool_result"}, {"type": "tool_result", "tool": 1, "name": None}],
         [CALL, {"type": "failure", "tool": "look_up"}],
     ):
-        assert any(each.is_call for each in read(*events).events)
+        assert read(*events).calls
 
 
 NOON = 1_798_977_600.0  # 2027-01-03T12:00:00Z
@@ -131,7 +134,7 @@ def a_result(tool: str, **more: object) -> dict[str, object]:
 
 
 def steps(*events: object) -> list[str]:
-    return [*steps_of(read(*events).events)]
+    return [*map(str, read(*events).calls)]
 
 
 REFUND = (
@@ -146,8 +149,8 @@ REFUND = (
 
 
 def test_steps_are_calls_with_the_names_of_their_arguments() -> None:
-    lookup, refund = "2 orders.lookup(order)", "payments.refund(order, amount_cents)"
-    assert steps(*REFUND) == [lookup, f"4 {refund}", f"6 {refund}"]
+    refund = "payments.refund(order, amount_cents)"
+    assert steps(*REFUND) == ["orders.lookup(order)", refund, refund]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +171,7 @@ def test_steps_are_calls_with_the_names_of_their_arguments() -> None:
     ],
 )
 def test_a_name_with_other_characters_or_more_than_80_is_not_shown_a_long_line_is_cut(event: object, text: str) -> None:
-    assert steps(a_call("mail"), event) == ["1 mail()", f"2 {text}"]
+    assert steps(a_call("mail"), event) == ["mail()", text]
 
 
 @pytest.mark.parametrize(
@@ -180,66 +183,125 @@ def test_a_name_with_other_characters_or_more_than_80_is_not_shown_a_long_line_i
     ids=range(5),
 )
 def test_other_events_are_no_steps(event: object) -> None:
-    assert steps(a_call("mail"), event, a_call("last")) == ["1 mail()", "3 last()"]
+    assert steps(a_call("mail"), event, a_call("last")) == ["mail()", "last()"]
 
 
-def test_a_trace_has_at_most_fifty_steps_and_no_value_of_it_is_kept() -> None:
-    assert steps(*[a_call("mail")] * 60)[-1] == "50 mail()"
-    written = json.dumps(read(*REFUND).events)
+def test_of_a_trace_a_thousand_calls_and_results_are_kept_without_any_value() -> None:
+    many = read(*[a_call("mail"), a_result("mail")] * 600)
+    assert (len(many.calls), len(many.call_at)) == (500, 1000)
+    written = repr(read(*REFUND).calls)
     assert ("a value" in written, "timed out" in written) == (False, False)
 
 
-EVENTS = read(*REFUND, a_call("a b"), a_result("payments.refund")).events
+RECORDING = read(*REFUND, a_call("a b"), a_result("payments.refund"), a_call("a c"), a_result("a b"))
 
 
 @pytest.mark.parametrize(
     ("tool", "index", "number"),
     [
-        ("payments.refund", 3, 4),
-        ("payments.refund", 4, 4),  # a result: its call
-        ("payments.refund", None, 4),
-        ("payments.refund", 1, 4),  # the event of another tool
-        ("payments.refund", 0, 4),  # the prompt
-        ("payments.refund", 99, 4),
-        ("payments.refund", 8, 6),
-        ("", 2, 2),
-        ("", 0, None),
-        ("", None, None),
-        ("mail", 1, None),
-        ("a b", 7, 8),
-        ("a b", None, None),  # its name stands for others too
-        ("…", None, None),
+        ("payments.refund", 3, 2),
+        ("payments.refund", 4, 2),  # a result: its call
+        ("payments.refund", None, 2),
+        ("payments.refund", 1, 2),  # the event of another tool
+        ("payments.refund", 0, 2),  # the prompt
+        ("payments.refund", 99, 2),
+        ("payments.refund", 8, 3),
+        ("", 2, 1),
+        ("", 0, 0),
+        ("", None, 0),
+        ("mail", 1, 0),
+        ("a b", 7, 4),
+        ("a b", 10, 4),
+        ("a b", None, 0),  # its name stands for others too
+        ("…", None, 0),
     ],
 )
 def test_the_failed_step_is_the_event_if_it_is_one_of_the_tool_else_the_first_call(
-    tool: str, index: int | None, number: int | None
+    tool: str, index: int | None, number: int
 ) -> None:
-    assert failed_step(EVENTS, tool, index).partition(" ")[0] == str(number or "")
+    assert failed_step(RECORDING, tool, index) == number
 
 
-def test_the_difference_shows_the_numbers_of_this_trace_and_those_of_the_base_for_what_it_lacks() -> None:
-    base, here = ("4 refund(cents, order)", "5 status(order)"), ("3 refund(order, cents)", "7 refund()")
-    assert compare_steps(base, here) == ("  3 refund(order, cents)", "- 5 status(order)", "+ 7 refund()")
+def calls(*texts: str) -> Calls:
+    """Return calls that are written as `mail to subject`."""
+    return tuple(Call(tool, tuple(arguments)) for tool, *arguments in map(str.split, texts))
 
 
-lists = st.lists(st.sampled_from(["a()", "b(x, y)", "b(y, x)", "c()"]), max_size=7).map(
-    lambda each: tuple(f"{number} {text}" for number, text in enumerate(each, 1))
-)
+lists = st.lists(st.sampled_from(["a", "b x", "b x y", "b y x", "c"]), max_size=7).map(lambda each: calls(*each))
 
 
 @given(base=lists, here=lists)
-def test_a_difference_contains_both_lists_and_the_longest_common_subsequence(base: Steps, here: Steps) -> None:
-    def calls(steps: Iterable[str]) -> list[str]:
-        return [step.partition(" ")[2].replace("(y, x)", "(x, y)") for step in steps]
+def test_a_difference_contains_both_lists_and_the_longest_common_subsequence(base: Calls, here: Calls) -> None:
+    def compared(lines: Sequence[Line]) -> list[Call]:
+        return [line.call._replace(arguments=tuple(sorted(line.call.arguments))) for line in lines]
 
     found = compare_steps(base, here)
-    removed, added, common = ([each[2:] for each in found if each.startswith(sign)] for sign in "-+ ")
-    assert [each[2:] for each in found if not each.startswith("-")] == [*here]
-    assert calls(each for each in base if each not in removed) == calls(common)
-    subsequences = [
-        {parts for size in range(len(each) + 1) for parts in combinations(calls(each), size)} for each in (base, here)
-    ]
+    removed, added, common = ([each for each in found if each.sign == sign] for sign in "-+ ")
+    assert [(each.number, each.call) for each in found if each.sign != "-"] == [*enumerate(here, 1)]
+    of_base = [Line("-", number, call) for number, call in enumerate(base, 1)]
+    assert compared([each for each in of_base if each not in removed]) == compared(common)
+    both = compared(of_base), compared([each for each in found if each.sign != "-"])
+    subsequences = [{parts for size in range(len(each) + 1) for parts in combinations(each, size)} for each in both]
     assert len(common) == len(here) - len(added) == max(map(len, subsequences[0] & subsequences[1]))
+
+
+_, INSTEAD, ADDED, MISSING, WITHOUT, WITH = StepDifference
+
+
+@pytest.mark.parametrize(
+    ("base", "here", "step"),
+    [
+        # what the failed step is if nothing differs, or is not known to differ
+        (["find", "refund order"], ["find", "refund order"], Step(2, "refund")),
+        ([], ["find", "mail", "refund"], Step(3, "refund")),
+        ([], ["find"], None),
+        ([], ["find"] * 60 + ["refund"], Step(61, "refund")),
+        (["find"], [], None),
+        # the first difference, whatever failed
+        (["find", "status"], ["find", "refund"], Step(2, "refund", INSTEAD, "status")),
+        (["find", "status", "mail"], ["find", "refund"], Step(2, "refund", INSTEAD, "status")),
+        (["find", "mail"], ["find", "refund", "mail"], Step(2, "refund", ADDED)),
+        (["find"], ["refund", "find"], Step(1, "refund", ADDED)),
+        (["refund order token"], ["refund token order", "refund order token"], Step(2, "refund", ADDED)),
+        (["find"], ["mail"], Step(1, "mail", INSTEAD, "find")),
+        (["find", "mail"], ["find"], Step(1, "mail", MISSING)),
+        (["mail", "refund"], ["refund"], Step(0, "mail", MISSING)),
+        (["find", "mail", "refund", "mail"], ["find", "refund", "find"], Step(1, "mail", MISSING)),
+        # calls of one tool at the same place belong together
+        (["find", "refund order token"], ["find", "refund order"], Step(2, "refund", WITHOUT, "token")),
+        (["refund order"], ["refund order token now"], Step(1, "refund", WITH, "token")),
+        (["refund order token"], ["refund cents order"], Step(1, "refund", WITHOUT, "token")),
+        (["find", "mail", "refund token"], ["find", "refund"], Step(1, "mail", MISSING)),
+        (["find", "refund token"], ["find", "mail", "refund"], Step(2, "mail", ADDED)),
+        (["refund order", "refund token"], ["refund"], Step(1, "refund", WITHOUT, "order")),
+        # names that are not shown
+        ([], ["…", "refund"], Step(2, "refund")),
+        (["find", "…"], ["find", "refund"], Step(2, "refund")),
+        (["find"], ["find", "…", "refund"], None),
+        (["…", "refund"], ["refund"], None),
+        (["… to"], ["…", "refund"], None),
+        (["refund order token"], ["refund order …"], Step(1, "refund")),
+        (["refund order …"], ["refund order token"], Step(1, "refund")),
+        (["refund token …"], ["refund order"], Step(1, "refund", WITHOUT, "token")),
+    ],
+)
+def test_the_step_of_a_failure_is_the_first_difference_from_the_base_else_the_failed_step(
+    base: list[str], here: list[str], step: Step | None
+) -> None:
+    trace = Trace(label="a.json", calls=calls(*here))
+    assert with_steps(Failure(tool="refund"), trace, calls(*base)).step == step
+
+
+@given(base=lists, here=lists)
+def test_the_step_is_one_of_those_that_are_shown(base: Calls, here: Calls) -> None:
+    found = with_steps(Failure(tool="c"), Trace(label="a.json", calls=here), base)
+    if found.step is None:
+        assert found.steps == ()
+        return
+    is_missing = found.step.difference is MISSING
+    number = r"\d+" if is_missing else found.step.number
+    line = re.compile(rf"[{'-' if is_missing else '+>'}] {number} {found.step.tool}\(.*")
+    assert any(map(line.fullmatch, found.steps))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import requests
 import urllib3
 
 from sepurux_action.app import run_step
+from sepurux_action.config.settings import Call
 from sepurux_action.errors import Interrupted
 from sepurux_action.evaluation.api import Transport
 from sepurux_action.evaluation.base_results import VERSION, write_results
@@ -194,7 +195,7 @@ def _environment(world: World, folder: Path, github: "WorldGitHub") -> dict[str,
 @cache
 def _baseline(kind: str) -> str:
     """Return a file in which each scenario always passed, three times, of each branch or of another one."""
-    known = tuple(BaseScenario(name=str(name), pass_rate=1.0, steps=("1 a()",)) for name in {*FILES, *TASKS})
+    known = tuple(BaseScenario(name=str(name), pass_rate=1.0, steps=(Call("a"),)) for name in {*FILES, *TASKS})
     other = kind == "of another branch"
     numbers = {"pass_rate": 1.0, "unsafe_attempts": 0.0, "failures": 0.0, "reliability_score": 100.0}
     results = [
