@@ -7,7 +7,7 @@ from functools import partial
 from typing import TextIO
 
 from sepurux_action.common import wording
-from sepurux_action.config.command_line import Format, parse_command_line
+from sepurux_action.config.command_line import parse_command_line
 from sepurux_action.config.settings import POLICY_PATH, gate_plans
 from sepurux_action.errors import ConfigurationError, Interrupted
 from sepurux_action.evaluation.decision import EXIT_UNDECIDED, exit_status
@@ -59,12 +59,12 @@ def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals, connecti
 def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signals: Signals) -> int:
     """Run as `sepurux-gate`; return the exit status. Exits for --help, --version, and unknown flags."""
     command = parse_command_line(arguments)
-    terminal = Terminal(environ, quiet=command.quiet)
+    terminal = Terminal(environ)
     if command.check is not None:
         return _check(command.check, terminal, signals)
 
     def show(report: Report) -> None:
-        document = json_text(report) if command.report_format is Format.JSON else ""
+        document = json_text(report) if command.report_format == "json" else ""
         evaluated = not (report.problems or report.short)
         terminal.write_result(render_lines(report, "terminal"), document, evaluated=evaluated)
 

@@ -6,7 +6,6 @@ import shlex
 import shutil
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
 from functools import partial
 from typing import NamedTuple, NoReturn
 from urllib.parse import urlsplit
@@ -15,7 +14,7 @@ from sepurux_action import __version__
 from sepurux_action.common import json_reader, wording
 from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import options
-from sepurux_action.config.options import OPTIONS, Option, SectionKind, Stage, flag
+from sepurux_action.config.options import OPTIONS, Option, Stage, flag
 from sepurux_action.config.parsers import similar
 from sepurux_action.config.settings import POLICY_PATH, Gate
 
@@ -28,22 +27,17 @@ FLAGS = tuple(option for option in OPTIONS if option.placeholder)
 NAME_OF_FLAG = re.compile(r"--?[A-Za-z][A-Za-z_-]{0,40}")  # what an error quotes; anything else may be a secret
 
 
-class Format(StrEnum):
-    TEXT = "text"
-    JSON = "json"
-
-
 class CommandLine(NamedTuple):
     """The given options by name, the policy file `config`, and the files to `check`; '' and [] for the usual one."""
 
     texts: dict[str, str]
     config: str
-    report_format: Format
-    quiet: bool
+    report_format: str
     write_baseline: bool
     check: list[str] | None
 
 
+NO_FLAG = CommandLine({}, config="", report_format="text", write_baseline=False, check=None)
 EPILOG = f"""\
 Example:
   export {options.API_KEY.environment}=...   # or {options.TOKEN.environment}
@@ -58,27 +52,12 @@ belongs to. NO_COLOR and FORCE_COLOR turn colors off and on.
 
 With --check, a line for each gate and the problems in policy files, as
 FILE:LINE: text, go to stdout. The exit status is 2 if there are problems. It
-needs no network and no secret, and takes no other flag than --quiet.
+needs no network and no secret, and takes no other flag.
 
 Exit status: 0 if nothing blocks, 1 if a fail blocks, 2 if a gate without a
 result blocks or a setting is wrong, 130 after Ctrl+C, 129 after SIGHUP, 143
 after SIGTERM.
 """
-_GROUPS: dict[str, tuple[Option[object], ...]] = {
-    "What to evaluate": (
-        options.PROJECT,
-        options.CAMPAIGN,
-        options.TRACE_ID,
-        options.TRACE_FILE,
-        options.MUTATION_PACK,
-    ),
-    "Thresholds and stage": (
-        *(option for option in FLAGS if option.allowed_in == (SectionKind.THRESHOLDS,)),
-        options.ENFORCEMENT,
-    ),
-    "Connection": (options.API_KEY, options.TOKEN, options.BASE_URL, options.TIMEOUT),
-    "Output": (options.NAME, options.REPORT_DIR, options.BASELINE_DIR),
-}
 # What the help says in place of what is true only in a workflow.
 _HELP: dict[Option[object], str] = {
     options.TRACE_FILE: "Trace files to upload and evaluate, in the working directory.",
@@ -88,18 +67,12 @@ _HELP: dict[Option[object], str] = {
     options.BASELINE_DIR: "Folder with earlier results, which the evaluation is compared with.",
 }
 _IN_HELP = str.maketrans({"`": "", "%": "%%"})
-_FORMATS = f"{Format.TEXT} or {Format.JSON}"
-_FORMAT_HELP = f"""\
+_FORMAT_HELP = """\
 What goes to stdout: lines for people, or the object of report.json.
-Accepted: {_FORMATS}.
-Default: {Format.TEXT}."""
+Accepted: text or json.
+Default: text."""
 _CONFIG_HELP = f"Path of the policy file, which flags override.\nDefault: {POLICY_PATH}."
 _CHECK_HELP = f"Only validate policy files, and show what they mean.\nDefault: {POLICY_PATH}."
-_PROBLEMS = {  # by the beginning of argparse's message, which may quote a value
-    "expected one argument": "needs a value",
-    "ignored explicit argument": "takes no value",
-    "invalid Format value": f"accepts only {_FORMATS}",
-}
 
 
 def parse_command_line(arguments: Sequence[str]) -> CommandLine:
@@ -108,8 +81,8 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
     try:
         known, unknown = made.parse_known_args(arguments)
     except argparse.ArgumentError as error:
-        whats = (what for beginning, what in _PROBLEMS.items() if str(error.message).startswith(beginning))
-        _reject(made, f"{error.argument_name} {next(whats, 'has a problem')}")
+        without_value = re.split("['\"]", str(error.message))[0].rstrip(": ")
+        _reject(made, f"{error.argument_name}: {without_value}")
     if unknown:
         quotes = "; put quotes around globs" if getattr(known, options.TRACE_FILE.name) else ""
         flags = [each for action in made._actions for each in action.option_strings]  # noqa: SLF001 - no public name
@@ -117,13 +90,12 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
         problems = [f"{each} is not known{optional('; did you mean {}?', similar(each, flags))}" for each in named]
         _reject(made, *(problems or [f"an argument belongs to no flag{quotes}"]))
     given = vars(known)
-    own = {name: given.pop(name) for name in ("config", "report_format", "quiet", "write_baseline", "check")}
+    own = {name: given.pop(name) for name in ("config", "report_format", "write_baseline", "check")}
     listed = {name: "\n".join(each) for name, each in given.items() if isinstance(each, list)}
     texts = {name: each for name, each in {**given, **listed}.items() if each is not None}
     command = CommandLine(texts, **own)
-    others = texts or command.config or command.write_baseline or command.report_format is Format.JSON
-    if command.check is not None and others:
-        _reject(made, "--check takes no other flag than --quiet")
+    if command.check is not None and command != NO_FLAG._replace(check=command.check):
+        _reject(made, "--check takes no other flag")
     return command
 
 
@@ -139,24 +111,19 @@ def _parser() -> argparse.ArgumentParser:
         exit_on_error=False,
         add_help=False,
     )
-    groups = {title: made.add_argument_group(title) for title in (*_GROUPS, "Help")}
-    for title, listed in _GROUPS.items():
-        for option in listed:
-            name, action, accepted = flag(option.name), "store", f"Accepted: {option.accepts}."
-            if option.form is list:
-                action, accepted = "append", f"Accepted: {option.accepts}, or the flag several times."
-            given = optional("Default: {}.", option.default_shown), optional("Environment: {}.", option.environment)
-            text = on_command_line(joined("\n", _HELP.get(option, option.help), accepted, *given)).translate(_IN_HELP)
-            groups[title].add_argument(name, dest=option.name, action=action, metavar=option.placeholder, help=text)
-            for alias in option.aliases:
-                groups[title].add_argument(flag(alias), dest=alias, help=argparse.SUPPRESS)
-    add = groups["What to evaluate"].add_argument
+    add = made.add_argument
+    for option in FLAGS:
+        action, accepted = "store", f"Accepted: {option.accepts}."
+        if option.form is list:
+            action, accepted = "append", f"Accepted: {option.accepts}, or the flag several times."
+        given = optional("Default: {}.", option.default_shown), optional("Environment: {}.", option.environment)
+        text = on_command_line(joined("\n", _HELP.get(option, option.help), accepted, *given)).translate(_IN_HELP)
+        add(flag(option.name), dest=option.name, action=action, metavar=option.placeholder, help=text)
+        for alias in option.aliases:
+            add(flag(alias), dest=alias, help=argparse.SUPPRESS)
     add("--config", default="", metavar="FILE", help=_CONFIG_HELP)
-    add = groups["Output"].add_argument
-    add("--format", dest="report_format", type=Format, default=Format.TEXT, metavar="FORMAT", help=_FORMAT_HELP)
+    add("--format", dest="report_format", choices=("text", "json"), default="text", metavar="FORMAT", help=_FORMAT_HELP)
     add(WRITE_BASELINE, action="store_true", help=f"Add the result to {flag(options.BASELINE_DIR.name)}.")
-    add("--quiet", action="store_true", help="Write only the result, warnings, and problems: no progress and no log.")
-    add = groups["Help"].add_argument
     add("--check", nargs="*", metavar="FILE", help=_CHECK_HELP)
     add("--version", action="version", version=f"%(prog)s {__version__}", help="Show the version.")
     add("-h", "--help", action="help", help="Show everything about each flag.")

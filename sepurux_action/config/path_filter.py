@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from sepurux_action.common import json_reader
+from sepurux_action.config.parsers import parse_line
 
 MAX_PATTERN_LENGTH = 500  # characters; limits the work for each character of a name
 MAX_PATTERNS = 100  # of one list
@@ -100,14 +101,9 @@ def parse_paths(text: str) -> Filter:
 def _pattern(text: str) -> Pattern:
     if len(text) > MAX_PATTERN_LENGTH:
         raise ValueError(f"it has {len(text)} characters; accepted: at most {MAX_PATTERN_LENGTH}")
-    if not text.isprintable():
-        raise ValueError("it must be one line without control characters")
-    if not (body := text.removeprefix("!")):
-        raise ValueError("it is empty")
-    if body.startswith(("/", "./", "../")):
-        raise ValueError("write it from the repository's root, without `/` or `./` before it")
-    if body.endswith("/"):
-        raise ValueError("add `**` after the slash to match the files of a folder")
+    body = parse_line(text).removeprefix("!")
+    if not body or body.startswith(("/", "./", "../")) or body.endswith("/"):
+        raise ValueError("write the path of files from the repository's root, such as `docs/**`")
     return Pattern(text, tuple(_elements(body)))
 
 
@@ -139,12 +135,7 @@ def _elements(body: str) -> list[_Element]:
 
 
 def _bracket(inside: str) -> frozenset[str]:
-    characters: set[str] = set()
-    for first, to in re.findall(r"(.)(-.?)?", inside, re.DOTALL):
-        last = to[1:] if to else first
-        if not any(low <= first <= last <= high for low, high in _RANGES):
-            raise ValueError("brackets may contain letters, digits, and ranges within `a-z`, `A-Z` or `0-9`")
-        characters.update(map(chr, range(ord(first), ord(last) + 1)))
-    if not characters:
-        raise ValueError("the brackets are empty")
-    return frozenset(characters)
+    spans = [(first, to[1:] if to else first) for first, to in re.findall(r"(.)(-.?)?", inside, re.DOTALL)]
+    if not spans or not all(any(low <= first <= last <= high for low, high in _RANGES) for first, last in spans):
+        raise ValueError("brackets have letters, digits, and ranges within `a-z`, `A-Z` or `0-9`")
+    return frozenset(chr(code) for first, last in spans for code in range(ord(first), ord(last) + 1))

@@ -4,7 +4,6 @@ PyYAML only composes nodes, which know their line. It does not construct values,
 `0.90`, `on`, and `2027-01-31`. Source: docs/configuration.md#the-policy-file.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from operator import attrgetter
@@ -29,23 +28,6 @@ GATES = "gates"
 
 _EMPTY = yaml.ScalarNode("", "")
 _NULL = "tag:yaml.org,2002:null"
-_IN_QUOTES = "; put a text that begins with `{}` in quotes"
-_INDENT = "; indent it like what belongs to the same list or group of keys"
-_CLOSE = "; close the bracket of line {line}"
-_HINTS = {  # by the context of an error of PyYAML, which begins on a line, or by the problem
-    "while scanning an alias": _IN_QUOTES.format("*"),
-    "while scanning an anchor": _IN_QUOTES.format("&"),
-    "while scanning a tag": _IN_QUOTES.format("!"),
-    "while scanning a quoted scalar": "; close the quotes of line {line}",
-    "while scanning a simple key": "; write line {line} as `key: value`",
-    "while parsing a flow sequence": _CLOSE,
-    "while parsing a flow mapping": _CLOSE,
-    "while parsing a block mapping": _INDENT,
-    "while parsing a block collection": _INDENT,
-    "mapping values are not allowed here": "; put a text with `: ` in quotes, or correct the indentation",
-}
-_BAD_START = re.compile(r"found character '(.+)' that cannot start any token")  # as Python shows the character
-_TAB = "a tab is not allowed here; indent with spaces"
 _ALLOWED: Mapping[str, tuple[SectionKind, ...]] = {  # where a key belongs
     **{spelling: option.allowed_in for spelling, option in BY_NAME.items()},
     VERSION_KEY: (SectionKind.TOP,),
@@ -97,12 +79,10 @@ def compose(raw: bytes) -> yaml.Node:
             second = loader.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
             raise UnreadableError("a second YAML document begins; accepted: one", _line(second.start_mark))
     except yaml.MarkedYAMLError as error:
-        problem = json_reader.printable(str(error.problem))
-        hint = _HINTS.get(str(error.context)) or _HINTS.get(problem, "")
-        if bad := _BAD_START.fullmatch(problem):
-            problem, hint = (_TAB, "") if bad[1] == r"\t" else (problem, _IN_QUOTES.format(bad[1]))
-        message = f"this is not valid YAML: {problem}{hint.format(line=_line(error.context_mark))}"
-        raise UnreadableError(message, _line(error.problem_mark or error.context_mark)) from None
+        context = f"{error.context} from line {_line(error.context_mark)}" if error.context else ""
+        message = wording.joined(", ", context, json_reader.printable(str(error.problem)))
+        at = _line(error.problem_mark or error.context_mark)
+        raise UnreadableError(f"this is not valid YAML: {message}", at) from None
     except (yaml.YAMLError, ValueError, OverflowError):  # also those of Python for a number out of range
         raise UnreadableError("this is not valid YAML: a number in it is out of range", loader.line + 1) from None
     return root or _EMPTY
@@ -125,7 +105,7 @@ class _Loader(yaml.SafeLoader):
         anchor = ("an alias", "*") if isinstance(event, yaml.AliasEvent) else ("an anchor", "&")
         for attribute, (name, sign) in {"anchor": anchor, "tag": ("a tag", "!")}.items():
             if getattr(event, attribute, None) is not None:
-                raise UnreadableError(f"{name} is not accepted{_IN_QUOTES.format(sign)}", at)
+                raise UnreadableError(f"{name} is not accepted; put a text that begins with `{sign}` in quotes", at)
         self._level += 1
         node: yaml.Node = super().compose_node(parent, index)  # type: ignore[arg-type, assignment]  # wrong stubs
         self._level -= 1
@@ -180,13 +160,9 @@ class _Parser:
             first = numbers.setdefault(name.casefold(), number)
             if first == number or (not name and self.problems):
                 continue
-            own = gate.given.get(options.NAME.name)
-            why = "" if own else " (the default of `name` is the campaign)"
-            what = f"it is missing, and so is `{options.CAMPAIGN.name}`, as for gate {first}"
-            if name:
-                what = f"{json_reader.preview(name)} is the name of gate {first} too"
-            message = f"{what}; accepted: names that differ in more than case{why}"
-            at = own or gate.given.get(options.CAMPAIGN.name) or gate
+            same = f"{json_reader.preview(name)} is the name of gate {first} too"
+            message = f"{same}; accepted: names that differ in more than case (the default is the campaign)"
+            at = gate.given.get(options.NAME.name) or gate.given.get(options.CAMPAIGN.name) or gate
             self._add(at, f"gate {number}, `{options.NAME.name}`", message)
 
     def _layer(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> Layer:
@@ -212,12 +188,7 @@ class _Parser:
                 meant = wording.optional("did you mean `{}`?", parsers.similar(key.value, _ALLOWED))
                 self._add(key, where, f"it is not known; {meant or f'accepted: {listed}'}")
             elif section not in allowed:
-                why = f"it belongs {' or '.join(allowed)}"
-                if not allowed:
-                    why = "it is not accepted in the file: use the input"
-                if option in options.SECRETS:
-                    why = "it is a secret, which is not accepted in a file: use the input"
-                self._add(key, where, why)
+                self._add(key, where, f"it belongs {' or '.join(allowed) or 'in the workflow, as an input'}")
             elif option is None:
                 continue
             elif (first := spellings.setdefault(option.name, key.value)) != key.value:
@@ -231,10 +202,7 @@ class _Parser:
 
     def _text(self, option: Option[object], node: yaml.Node, where: str) -> str:
         """Return the text of a value, with a line for each entry of a list or a mapping; '' after a problem."""
-        if isinstance(node, yaml.SequenceNode) and option.form is list:
-            if not node.value:
-                self._add(node, where, "the list is empty; remove the key, or add an entry")
-                return ""
+        if isinstance(node, yaml.SequenceNode) and option.form is list and node.value:
             for item in node.value:
                 if not isinstance(item, yaml.ScalarNode) or len(item.value.strip().splitlines()) != 1:
                     self._add(item, where, "an entry of the list must be one line of text")

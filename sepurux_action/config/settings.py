@@ -303,14 +303,11 @@ class _Reading:
 
     def add(self, option: Option[object], message: str) -> None:
         """Add a problem in an option to the layer that gives it, else to that of the policy file, or the first one."""
-        layer, of_name = self.first(option), self.first(options.NAME)
+        layer = self.first(option)
         if layer is None or option.name not in layer.given:
             layer = next((each for each in self.layers if each.file), self.layers[0])
-        problem = layer.problem(option, message)
-        if option is options.CAMPAIGN and option.name not in layer.given and of_name and of_name.file:
-            name = of_name.given[options.NAME.name]
-            problem = Problem("", f"gate {json_reader.preview(name.text)} has no campaign", of_name.file, name.line)
-        self.problems.setdefault(problem.redacted(self._redact), OPTIONS.index(option))  # any may quote a secret
+        problem = layer.problem(option, message).redacted(self._redact)  # any may quote a secret
+        self.problems.setdefault(problem, OPTIONS.index(option))
 
     def _shown(self, option: Option[object], text: str) -> str:
         """Return a value as an error message shows it, without secrets and URLs that may contain one."""

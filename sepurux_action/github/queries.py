@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, starmap
 
 from sepurux_action.common import grouped, json_reader
-from sepurux_action.config.parsers import BOT_SUFFIX
 from sepurux_action.config.settings import CONTEXT_PREFIX, MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH, Gate
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import Reason, Refusal
@@ -18,6 +17,7 @@ from sepurux_action.github.event import Event, encoded, parse_branch, parse_sha
 NO_TEXT_FILE = f"it is not a text file of at most {MAX_FILE_BYTES // 1024} KiB"
 UNREADABLE_FILE = "Make it a text file that the gate can read."
 MAY_FAIL = frozenset({"evaluated", "baseRef"})  # without the statuses there is another call, without rules no advice
+BOT_SUFFIX = "[bot]"
 PERSON = "User"  # GitHub's type for an account that is neither a bot nor an app
 CONFIGURED_BOTS = frozenset({"dependabot", "renovate"})  # whose assignees come from a configuration
 RECENT_PULL_REQUESTS = 30  # some weeks of a team's work

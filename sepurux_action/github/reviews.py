@@ -10,11 +10,10 @@ from functools import partial
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
-from sepurux_action.config.parsers import BOT_SUFFIX
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
 from sepurux_action.github.client import READS_S, Calls, Client, Operation
 from sepurux_action.github.event import Event
-from sepurux_action.github.queries import PERSON, read_pull_request, read_requesters
+from sepurux_action.github.queries import BOT_SUFFIX, PERSON, read_pull_request, read_requesters
 
 MAY_WRITE = frozenset({"write", "maintain", "admin"})
 APPROVED = "APPROVED"

@@ -48,22 +48,19 @@ class Terminal(Output):
     """The standard streams of a process outside GitHub.
 
     On a terminal, one line that is rewritten stands for the log of a run under way. A CI system keeps every version of
-    such a line, so it gets the log. `quiet` leaves out both, except for warnings.
+    such a line, so it gets the log.
     """
 
-    def __init__(
-        self, environ: Mapping[str, str], *, quiet: bool = False, out: TextIO | None = None, log: TextIO | None = None
-    ) -> None:
-        self._quiet, self._environ = quiet, environ
+    def __init__(self, environ: Mapping[str, str], out: TextIO | None = None, log: TextIO | None = None) -> None:
+        self._environ = environ
         self._out, self._log = out or sys.stdout, log or sys.stderr
         self._dumb = environ.get("TERM") == "dumb"  # shows no colors, and rewrites no line
-        self._rewrites = self._log.isatty() and not (self._dumb or environ.get("CI") or quiet)
+        self._rewrites = self._log.isatty() and not (self._dumb or environ.get("CI"))
         self._started = time.monotonic()
         self._waiting = ""  # the line that is rewritten, as it is now
 
     def log(self, text: str) -> None:
-        if not self._quiet:
-            self._write_log(self._lines(self._log, plain(text, self.redact)))
+        self._write_log(self._lines(self._log, plain(text, self.redact)))
 
     def progress(self, text: str) -> None:
         if not self._rewrites:
@@ -81,8 +78,6 @@ class Terminal(Output):
     def annotate(self, level: Level, text: str, *, title: str = "") -> None:
         """Write each line to stderr with its level in front, and without the title."""
         del title
-        if self._quiet and level is Level.NOTICE:
-            return
         for each in text.splitlines():
             self._write_log(self._lines(self._log, f"{level}: {plain(each, self.redact)}"))
 
@@ -97,7 +92,7 @@ class Terminal(Output):
         stream = self._log
         if document:
             self._write_result(self._out, self.redact(document))
-            if self._quiet or self._out.isatty():
+            if self._out.isatty():
                 return
         elif evaluated:
             stream = self._out

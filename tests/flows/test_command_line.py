@@ -157,9 +157,9 @@ def test_a_document_goes_to_stdout_and_everything_else_to_stderr(tmp_path: Path,
 
 def test_a_remedy_is_one_for_a_command_line(gate: Gate) -> None:
     with sound_backend() as sepurux:
-        without_secret = gate(["--quiet"], sepurux.url, SEPURUX_API_KEY="")
-        elsewhere = gate(["--quiet", "--campaign", "wrong", "--project", "p"], sepurux.url)
-    assert (without_secret.status, without_secret.log, elsewhere.status, elsewhere.log) == (2, "", 2, "")
+        without_secret = gate([], sepurux.url, SEPURUX_API_KEY="")
+        elsewhere = gate(["--campaign", "wrong", "--project", "p"], sepurux.url)
+    assert (without_secret.status, elsewhere.status) == (2, 2)
     assert "export SEPURUX_CI_TOKEN=" in without_secret.out
     assert "Set --campaign to one of these, or --project to another project:" in elsewhere.out
 

@@ -32,11 +32,9 @@ class Stream(io.TextIOWrapper):
 
 
 class Streams(Terminal):
-    def __init__(
-        self, environ: dict[str, str] | None = None, *, quiet: bool = False, tty: bool = False, encoding: str = "utf-8"
-    ) -> None:
+    def __init__(self, environ: dict[str, str] | None = None, *, tty: bool = False, encoding: str = "utf-8") -> None:
         self._streams = Stream(tty=tty, encoding=encoding), Stream(tty=tty, encoding=encoding)
-        super().__init__(environ or {}, quiet=quiet, out=self._streams[0], log=self._streams[1])
+        super().__init__(environ or {}, out=self._streams[0], log=self._streams[1])
         self.mask_secrets(Redactor([SECRET]))
 
     def waiting(self, what: str, elapsed_s: float, left_s: float) -> str:
@@ -72,19 +70,6 @@ def test_the_result_or_a_document_goes_to_stdout_and_a_result_beside_a_document_
     streams = Streams({"NO_COLOR": "1"}, tty=tty)
     streams.write_result(LINES, f"{{}}\n{SECRET} \ud800 é\n")
     assert streams.written == ("{}\n*** ? é\n", "" if tty else "\n".join([*LINES, ""]))
-
-
-def test_quiet_leaves_only_the_result_and_warnings() -> None:
-    streams = Streams(quiet=True, tty=True)
-    streams.log("log")
-    streams.progress("progress")
-    streams.wait("refunds: running", 5)
-    streams.annotate(Level.NOTICE, "notice")
-    streams.annotate(Level.WARNING, "a warning")
-    streams.write_result(LINES, "{}\n")
-    out, log = streams.written
-    assert out == "{}\n"
-    assert re.sub(r"\x1b\[\d+m", "", log) == "warning: a warning\n"
 
 
 class Full(Stream):
