@@ -23,7 +23,6 @@ from sepurux_action.github.event import Event
 from sepurux_action.github.queries import PullRequest
 from sepurux_action.github.reviews import approval
 from sepurux_action.github.statuses import Record
-from sepurux_action.github.subject import operation_on_base
 from sepurux_action.host.output import Level, read_file
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."
@@ -178,7 +177,7 @@ def _base(execution: Execution, gate: Gate) -> Base:
     if not execution.calls.connected:
         hint = "Comparing with the base branch needs `github_token`: leave that input at its default."
     elif error and Kind.FORBIDDEN not in error.kinds:
-        hint = advice(operation_on_base(error), error, event)
+        hint = advice(Operation.BASE, error, event)
     else:  # GitHub may return null without an error for what the token may not see
         hint = UNREAD_RESULTS_HINT
     if error and error.too_large:

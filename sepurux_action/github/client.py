@@ -26,17 +26,13 @@ MIN_RETRY_AFTER_S = 1.0  # after a rate limit, also if GitHub asks for 0 s
 RETRY_PAUSES_S = (0.0, 1.0, 2.0)  # before each further request of a call
 RETRY_PAUSE_S = 5.0  # between two attempts at a read that decides, after those with shorter pauses
 MAX_MESSAGE_LENGTH = 200  # characters of a GitHub message that a warning repeats
-MAX_TARGETS_NAMED = 20  # in one warning
 FORK_READS_ONLY = (
     "The token of a pull request from a fork can only read: "
     "evaluate such pull requests in a `workflow_run` workflow, or set `comment: never`."
 )
-GONE = object()  # in place of a response
 UNEXPECTED_SHAPE = "a response of an unknown shape, or a redirect"
 TIMED_OUT = "GitHub did not respond in the time that the gate waits for it"
 CANCELED = "the run was canceled before GitHub responded"
-# In `x-accepted-github-permissions`, such as `issues=write; pull_requests=write` for one of two ways.
-_PERMISSION = re.compile(r"\b([a-z_]{1,40})=(read|write|admin)\b")
 _TIMEOUT = re.compile(r"time[ds]?[ -]?out", re.IGNORECASE)
 
 
@@ -53,14 +49,11 @@ class Kind(Enum):
 class GitHubError(Exception):
     """A call to GitHub failed, which is one warning and never a decision; as a text, it is what a warning repeats.
 
-    `status` is the response's, 0 without one. `accepted` is the header `x-accepted-github-permissions`.
+    `status` is the response's, 0 without one.
     """
 
-    def __init__(
-        self, message: str, *kinds: Kind, status: int = 0, accepted: str = "", retry_after_s: float | None = None
-    ) -> None:
-        self.message, self.kinds, self.status, self.accepted = message, frozenset(kinds), status, accepted
-        self.retry_after_s = retry_after_s
+    def __init__(self, message: str, *kinds: Kind, status: int = 0, retry_after_s: float | None = None) -> None:
+        self.message, self.kinds, self.status, self.retry_after_s = message, frozenset(kinds), status, retry_after_s
         # The token may not make such a call for any target, or only this target is the problem.
         self.of_the_token = Kind.FORBIDDEN in kinds or status in {401, 410}
         self.of_one_target = not self.of_the_token and status in {404, 422}
@@ -76,7 +69,7 @@ class Operation(Enum):
     """What the gate does on GitHub, as it completes "Could not ...", and the permission that it needs."""
 
     COMMIT = "read the policy file and the commit", "contents: read"
-    BASE = "read the base branch", "contents: read"
+    BASE = "read the last results of the base branch", "statuses: read"
     FILES = "read which files change", "contents: read"
     RULES = "read the branch's rules", "contents: read"
     FIND = "find the pull request of this run", "pull-requests: read"
@@ -86,7 +79,6 @@ class Operation(Enum):
     PULLS = "read the results of the last pull requests", "pull-requests: read"
     COMMENT = "write the comment", "pull-requests: write"
     REQUEST_REVIEW = "request a review", "pull-requests: write"
-    RESULTS = "read the last results of the base branch", "statuses: read"
     STATUSES = "read the statuses of the commit", "statuses: read"
     STATUS = "set the commit status", "statuses: write"
 
@@ -97,8 +89,6 @@ class Operation(Enum):
 
 def advice(operation: Operation, error: GitHubError, event: Event) -> str:
     needed, message = operation.permission, error.message.lower()
-    if "archived" in message:
-        return "The repository is archived, so GitHub accepts no writes."
     if "locked" in message:
         return "The conversation is locked: unlock it, or set `comment: never`."
     if Kind.RATE_LIMITED in error.kinds:
@@ -106,14 +96,11 @@ def advice(operation: Operation, error: GitHubError, event: Event) -> str:
     if Kind.FORBIDDEN in error.kinds:
         if needed.endswith("write") and event.fork and event.name in {"pull_request", "pull_request_review"}:
             return FORK_READS_ONLY
-        ways = filter(None, map(_PERMISSION.findall, error.accepted.split(";")))
-        several = (" and ".join(f"`{name.replace('_', '-')}: {level}`" for name, level in way) for way in ways)
         whose = " (Dependabot's token reads only unless the job says so)" if event.dependabot else ""
-        return f"Give the job {' or '.join(several) or f'`{needed}`'} under `permissions:`{whose}."
+        return f"Give the job `{needed}` under `permissions:`{whose}."
     by_status = {
         401: "`github_token` is not valid: remove that input, so that the job's own token is used.",
         404: f"The token cannot see it, or it is gone: give the job `{needed}`.",
-        410: "It is turned off in the settings of this repository.",
         422: "GitHub did not accept what the gate sent.",
     }
     rerun = "Re-run the job to publish it." if needed.endswith("write") else "Re-run the job."
@@ -129,15 +116,6 @@ class Client:
 
     def __init__(self, send: Callable[..., object], repository: str, redact: Callable[[str], str] = str) -> None:
         self.send, self.redact, self._repository = send, redact, repository
-
-    def send_unless_gone(self, verb: str, path: str, *, body: object = None) -> object:
-        """Return the response, or GONE if GitHub does not have the object (any more), or the token may not see it."""
-        try:
-            return self.send(verb, path, body=body)
-        except GitHubError as error:
-            if error.status not in {404, 410}:
-                raise
-        return GONE
 
     def pages(self, path: str, **parameters: str) -> Iterator[Mapping[str, object]]:
         """Yield the entries of all pages, each of which is requested when its first entry is needed."""
@@ -157,18 +135,11 @@ class Client:
         response = self.send("POST", "", body=sent)
         if "errors" in json_reader.as_object(response):
             errors, failed = [*json_reader.as_array(response, "errors")], failed_fields(response)
-            types, paths = {json_reader.text(each, "type") for each in errors}, error_paths(response)
+            types = {json_reader.text(each, "type") for each in errors}
             kinds = {kind for kind in Kind if kind.value in types}
-            if Kind.RATE_LIMITED in kinds:
-                kinds.discard(Kind.FORBIDDEN)
             if Kind.OVER_LIMIT in kinds or not failed or failed - may_fail:
-                raise GitHubError(
-                    self.redact(joined_messages(errors)),
-                    *kinds,
-                    status=404 if types == {"NOT_FOUND"} or ("NOT_FOUND" in types and ("repository",) in paths) else 0,
-                    # No other missing permission is clear from the errors.
-                    accepted="statuses=read" if {path[-1:] for path in paths} == {("status",)} else "",
-                )
+                status = 404 if "NOT_FOUND" in types else 0
+                raise GitHubError(self.redact(joined_messages(errors)), *kinds, status=status)
         if not isinstance(json_reader.at(response, "data", "repository"), dict):
             raise GitHubError(UNEXPECTED_SHAPE)
         return response
@@ -176,13 +147,8 @@ class Client:
 
 def failed_fields(response: object) -> frozenset[str]:
     """Return the fields of the repository that the errors in a GraphQL response are about; '' for another error."""
-    paths = error_paths(response)
-    return frozenset(path[1] if path[:1] == ("repository",) and len(path) > 1 else "" for path in paths)
-
-
-def error_paths(response: object) -> list[tuple[str, ...]]:
-    paths = (json_reader.as_array(error, "path") for error in json_reader.as_array(response, "errors"))
-    return [tuple(map(json_reader.text, path)) for path in paths]
+    paths = ([*json_reader.as_array(error, "path")] for error in json_reader.as_array(response, "errors"))
+    return frozenset(str(path[1]) if path[:1] == ["repository"] and len(path) > 1 else "" for path in paths)
 
 
 def joined_messages(parts: Iterable[object]) -> str:
@@ -251,8 +217,7 @@ class Calls:
             try:
                 calls[target]()
             except GitHubError as error:
-                key = error.status, error.message, error.accepted, error.kinds
-                _, alike = rejected.setdefault(key, (error, []))
+                _, alike = rejected.setdefault((str(error), error.kinds), (error, []))
                 alike.append(target)
                 if error.of_the_token or error.kinds & {Kind.RATE_LIMITED, Kind.TIMED_OUT}:
                     alike.extend(targets)  # all that are left, which ends the loop
@@ -295,11 +260,10 @@ class Calls:
 
     def warn(self, operation: Operation, error: GitHubError, targets: Sequence[str] = ()) -> None:
         """Write the warning for a rejection, once; if the token may not do the operation, it is not tried again."""
-        more = optional("{} more", len(targets[MAX_TARGETS_NAMED:]))
-        named = json_reader.printable(joined(", ", *targets[:MAX_TARGETS_NAMED], more))
+        named = json_reader.printable(", ".join(targets))
         what = f"Could not {operation.text} ({joined(': ', named, str(error))})"
         effect = " This does not change the result."
-        if operation in {Operation.BASE, Operation.RESULTS}:
+        if operation is Operation.BASE:
             effect = " Unless a gate limits a drop, this does not change the result."
         if operation is Operation.STATUSES:
             effect = ""

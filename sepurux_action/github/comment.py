@@ -8,18 +8,7 @@ from urllib.parse import quote
 from sepurux_action.common import json_reader
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.settings import Settings
-from sepurux_action.github.client import (
-    GONE,
-    MAX_PAGES,
-    PAGE,
-    READS_S,
-    UNEXPECTED_SHAPE,
-    Calls,
-    Client,
-    GitHubError,
-    Operation,
-    check_id,
-)
+from sepurux_action.github.client import MAX_PAGES, PAGE, READS_S, Calls, Client, GitHubError, Operation, check_id
 from sepurux_action.github.event import Event
 from sepurux_action.github.queries import Comment, PullRequest, oldest_first, read_pull_request
 
@@ -70,13 +59,12 @@ def publish_comment(calls: Calls, event: Event, pull: PullRequest, text: str, *,
 
 def _write(calls: Calls, number: int | None, ours: Sequence[Comment], text: str) -> str:
     """Edit the first of `ours` and delete the others, or create the comment; return its address, or ''."""
-    for place, comment in enumerate(ours):
-        is_edited = comment.body == text or calls.try_call(Operation.COMMENT, partial(edit_comment, comment, text))
-        if is_edited:
-            for duplicate in ours[place + 1 :]:
-                calls.try_call(Operation.COMMENT, partial(delete_comment, duplicate))
-        if is_edited is not False:  # else it was deleted between the read and the edit
-            return comment.url
+    if ours:
+        first, *duplicates = ours
+        is_edited = first.body == text or calls.try_call(Operation.COMMENT, partial(edit_comment, first, text))
+        for duplicate in duplicates if is_edited else ():
+            calls.try_call(Operation.COMMENT, partial(delete_comment, duplicate))
+        return first.url
     try:  # once: after a failure, the comment may exist
         return calls.call(partial(create_comment, number, text), retry=False)
     except GitHubError as error:
@@ -91,17 +79,9 @@ def create_comment(number: int | None, text: str, client: Client) -> str:
 
 
 def edit_comment(comment: Comment, text: str, client: Client) -> bool:
-    """Replace the text of an own comment; return False if it has been deleted."""
-    body = {"body": client.redact(text)}
-    edited = client.send_unless_gone("PATCH", f"issues/comments/{comment.id}", body=body)
-    if edited is GONE:
-        return False
-    check_id(edited)
+    check_id(client.send("PATCH", f"issues/comments/{comment.id}", body={"body": client.redact(text)}))
     return True
 
 
 def delete_comment(comment: Comment, client: Client) -> None:
-    """Delete an own comment, if it has not been deleted."""
-    response = client.send_unless_gone("DELETE", f"issues/comments/{comment.id}")
-    if response is not None and response is not GONE:  # such as a redirect
-        raise GitHubError(UNEXPECTED_SHAPE)
+    client.send("DELETE", f"issues/comments/{comment.id}")

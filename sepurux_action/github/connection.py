@@ -82,5 +82,4 @@ def translate_errors(call: Callable[[], T], redact: Callable[[str], str] = str) 
         retry_after_s = float(seconds)
     elif exhausted and _SECONDS.match(reset := headers.get("x-ratelimit-reset", "")):
         retry_after_s = max(0.0, float(reset) - time.time()) + 1  # the reset is a whole second
-    accepted = str(headers.get("x-accepted-github-permissions", ""))
-    raise GitHubError(message, *kinds, status=status, accepted=accepted, retry_after_s=retry_after_s)
+    raise GitHubError(message, *kinds, status=status, retry_after_s=retry_after_s)

@@ -118,17 +118,10 @@ def publish_results(calls: Calls, subject: Subject, results: Iterable[GateDecisi
 
 
 def _set_statuses(calls: Calls, subject: Subject, statuses: Iterable[Status], done: dict[str, Status]) -> None:
-    """Set each status that is not done, without its link if GitHub rejects it with one."""
     commit = subject.event.commit
 
     def set_one(status: Status) -> None:
-        try:
-            calls.call(partial(set_status, commit, status))
-        except GitHubError as error:
-            if not (status.url and error.of_one_target):
-                raise
-            calls.call(partial(set_status, commit, replace(status, url="")))
-            calls.warn_once(f"GitHub refused the link of a commit status ({error}), so the status has no link.")
+        calls.call(partial(set_status, commit, status))
         done[status.context] = status
 
     if commit:

@@ -17,17 +17,10 @@ from sepurux_action.config.path_filter import Filter
 from sepurux_action.config.settings import MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH, Change, Gate, Settings, diff
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluation.traces import TraceFolder
+from sepurux_action.github import queries
 from sepurux_action.github.client import FIRST_READ_S, UNEXPECTED_SHAPE, Calls, Client, GitHubError, Operation, advice
 from sepurux_action.github.event import Event, with_pull_request
-from sepurux_action.github.queries import (
-    UNREADABLE_FILE,
-    PolicyFile,
-    Subject,
-    misnamed,
-    read_base,
-    read_commit,
-    unreadable,
-)
+from sepurux_action.github.queries import UNREADABLE_FILE, PolicyFile, Subject, misnamed, unreadable
 
 MAX_FILES = 300  # GitHub lists no more files of a comparison, so a list of this length may be incomplete
 FIRST_FILE_EVENTS = frozenset({"pull_request", "pull_request_review"})
@@ -52,7 +45,7 @@ def read_subject(calls: Calls, event: Event) -> Subject:
         if event.problem or event.skip_reason:
             return Subject(event=event)
     try:
-        return calls.call(partial(read_commit, event), decides=Operation.COMMIT)
+        return calls.call(partial(queries.read_commit, event), decides=Operation.COMMIT)
     except GitHubError as error:
         return Subject(event=event, policy=unreadable(str(error), advice(Operation.COMMIT, error, event)))
 
@@ -64,16 +57,11 @@ def with_base(calls: Calls, subject: Subject, gates: Iterable[Gate]) -> Subject:
         return subject
     contexts = {subject.context_of(name).lower() for name in limited}
     try:
-        results = calls.call(partial(read_base, subject.event, contexts), decides=Operation.BASE)
+        results = calls.call(partial(queries.read_base, subject.event, contexts), decides=Operation.BASE)
         return replace(subject, results=results)
     except GitHubError as error:
-        calls.warn(operation_on_base(error), error)
+        calls.warn(Operation.BASE, error)
         return replace(subject, results=error)
-
-
-def operation_on_base(error: GitHubError) -> Operation:
-    """Return what could not be done. Only a missing permission for statuses is clear from GitHub's errors."""
-    return Operation.RESULTS if error.accepted == "statuses=read" else Operation.BASE
 
 
 def changes_policy(calls: Calls, subject: Subject) -> bool:
@@ -124,10 +112,6 @@ ReadFile = Callable[[str], bytes | None]
 Check = Callable[[Layer], Settings]
 
 
-class OutsideError(PermissionError):
-    """A policy file is outside the folders that the gate may read."""
-
-
 def resolve_policy(
     settings: Settings, subject: Subject, read_file: ReadFile | None, check: Check | None = None, config: str = ""
 ) -> ResolvedPolicy:
@@ -161,11 +145,11 @@ def resolve_policy(
 def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
     """Return the content of a policy file, at most one byte more than is allowed, or None if there is no file.
 
-    Raises OSError for a file that cannot be read, and OutsideError for one outside: it may be a stricter policy.
+    Raises OSError for a file that cannot be read, or that is outside: it may be a stricter policy.
     """
     file = folder.resolved(folder.base / path)
     if file is None:
-        raise OutsideError(errno.EACCES, f"it leads outside {folder.where}")
+        raise OSError(errno.EACCES, f"it leads outside {folder.where}")
     try:
         (folder.base / path).lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -195,9 +179,6 @@ def _of_checkout(config: str, read_file: ReadFile) -> ResolvedPolicy:
         text = read_file(path)
         if text is None and not config and read_file(MISNAMED_PATH) is not None:
             raise _invalid(misnamed(MISNAMED_PATH))
-    except OutsideError as error:
-        step = "Use a path that stays inside, also through links."
-        raise _invalid(unreadable(str(error.strerror), step, where)) from None
     except OSError as error:
         raise _invalid(unreadable(error.strerror or "it is not readable", UNREADABLE_FILE, where)) from None
     if text is None and config:

@@ -77,7 +77,7 @@ KEYS = [  # a file, and what its only problem begins with
     ("? [a]\n: b\n", "1 a key must be a text"),
     ("a: b\n---\nc: d\n", "2 a second YAML document begins; accepted: one"),
     ("a: b: c\n", f"1 {NOT_YAML}mapping values are not allowed here"),
-    ("gates:\n  -\tname: a\n", f"2 {NO_VALUE.format(2, chr(92) + 't')}"),
+    ("gates:\n  -\tname: a\n", f"2 {NO_VALUE.format(1, chr(92) + 't')}"),
     ("a: 'b\n", f"2 {NOT_YAML}while scanning a quoted scalar from line 1, found unexpected end of stream"),
     ("a: b\nc: d\x07e\n", "2 YAML does not allow the character U+0007"),
     ('a: b\nc: "\\UFFFFFFFF"\n', f"2 {NOT_YAML}a number in it is out of range"),

@@ -271,5 +271,5 @@ def test_an_outage_while_main_is_read_is_no_pass_and_asks_for_no_permission(scen
     assert "`github_token` is not valid" in result.gate["hint"]
     assert "permissions:" not in result.gate["hint"]
     [warning] = result.messages("warning")
-    assert warning.startswith("Could not read the base branch")
+    assert warning.startswith("Could not read the last results of the base branch")
     assert warning.endswith("Unless a gate limits a drop, this does not change the result.")

@@ -38,7 +38,7 @@ GATES = LOOSE + "gates:\n- {name: a, trace_file: traces/a.json}\n- {name: b, tra
 AFTER_MERGE = [  # a valid file that is a bad setting with the inputs and files of the run, and one of its problems
     (GATES.replace("a.json", "*.jsn"), 7, 'gate 1, `trace_file`: "traces/*.jsn" matches no file in the workspace'),
     (GATES.replace("a.json", "c.json"), 7, 'gate 1, `trace_file`: "traces/c.json" is not valid JSON'),
-    (GATES.replace("campaign: core-reliability", "timeout: 60"), 8, 'gate 2, `campaign`: it is required, but not set'),
+    (GATES.replace("campaign: core-reliability", "timeout: 60"), 8, "gate 2, `campaign`: it is required, but not set"),
     (GATES.replace("core-reliability", SECRET), 1, "`campaign`: its value contains a secret"),
     ("timeout: 60", 1, "`campaign`: it is required, but not set"),
     ("campaign: core-reliability", 0, 'input `max_failures`: "many" is not accepted'),

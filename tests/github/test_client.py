@@ -72,9 +72,7 @@ def test_a_comment_is_created_edited_and_deleted_by_one_request_each(either: Sce
     assert [comment.body for comment in either.pull.comments] == ["second"]
     delete_comment(made, either.client)
     assert either.pull.comments == []
-    delete_comment(made, either.client)  # another run has deleted it
-    assert not edit_comment(made, "third", either.client)
-    assert len(either.github.requests) == 5
+    assert len(either.github.requests) == 3
 
 
 def test_whatever_is_sent_to_github_is_redacted(scene: Scene) -> None:
@@ -160,7 +158,6 @@ def test_a_redirect_to_another_host_is_an_error_for_every_call(status: int, scen
         lambda: set_status(scene.pull.head_sha, SUCCESS, client),
         lambda: create_comment(number, "second", client),
         lambda: edit_comment(made, "second", client),
-        lambda: delete_comment(made, client),
     ]
     for call in calls:
         assert "redirect" in error_of(call).message
@@ -243,7 +240,6 @@ def test_a_list_of_more_entries_than_the_limit_is_an_error(scene: Scene) -> None
 
 
 FORBIDDEN = GitHubError("Resource not accessible by integration", Kind.FORBIDDEN, status=403)
-EITHER = GitHubError("", Kind.FORBIDDEN, status=403, accepted="issues=write; pull_requests=write")
 OWN = Event(name="pull_request", pull_request=7)
 REJECTED = GitHubError("Validation Failed", status=422)
 
@@ -252,14 +248,12 @@ REJECTED = GitHubError("Validation Failed", status=422)
     ("operation", "rejection", "event", "says"),
     [
         (Operation.STATUS, FORBIDDEN, OWN, "Give the job `statuses: write` under `permissions:`."),
-        (Operation.COMMENT, EITHER, OWN, "Give the job `issues: write` or `pull-requests: write` under `permissions"),
+        (Operation.COMMENT, FORBIDDEN, OWN, "Give the job `pull-requests: write` under `permissions:`."),
         (Operation.COMMENT, FORBIDDEN, replace(OWN, fork=True), "`workflow_run`"),
         (Operation.STATUS, FORBIDDEN, replace(OWN, dependabot=True), "Dependabot's token reads only unless the job"),
-        (Operation.STATUS, GitHubError("Repository was archived.", status=403), OWN, "archived"),
         (Operation.COMMENT, GitHubError("issue is locked", status=403), OWN, "`comment: never`"),
         (Operation.STATUS, GitHubError("", status=401), OWN, "`github_token` is not valid"),
         (Operation.STATUS, GitHubError("", status=404), OWN, "`statuses: write`"),
-        (Operation.STATUS, GitHubError("", status=410), OWN, "It is turned off in the settings of this repository."),
         (Operation.STATUS, REJECTED, OWN, "(HTTP 422 Validation Failed). GitHub did not accept what the gate sent."),
         (Operation.PULL, GitHubError("", Kind.RATE_LIMITED, status=429), OWN, "rate limit"),
         (Operation.PULL, GitHubError("GitHub kept failing"), OWN, "GitHub kept failing). Re-run the job. "),
@@ -273,9 +267,5 @@ def test_a_warning_says_what_to_change(operation: Operation, rejection: GitHubEr
     assert warning.isprintable()
 
 
-@pytest.mark.parametrize(
-    ("targets", "says"),
-    [(("one", "two"), "(one, two: HTTP 422 "), ([f"g{number}" for number in range(23)], "g18, g19, 3 more: HTTP 422 ")],
-)
-def test_a_warning_names_the_targets_that_were_rejected(targets: Sequence[str], says: str) -> None:
-    assert says in warning_of(Operation.STATUS, REJECTED, OWN, targets)
+def test_a_warning_names_the_targets_that_were_rejected() -> None:
+    assert "(one, two: HTTP 422 " in warning_of(Operation.STATUS, REJECTED, OWN, ("one", "two"))

@@ -62,20 +62,10 @@ def test_only_a_rejection_of_the_token_ends_such_calls(rejection: Refusal, targe
     publish_pending(scene.calls, subject, ["one", "two"])
     scene.publish_results(results("one", "two"))
     assert scene.states() == ({"Sepurux / two": "failure"} if target else {})
-    assert len(scene.contexts) == (6 if target else 1)  # with a link and without it, before and after the evaluation
+    assert len(scene.contexts) == (4 if target else 1)  # before and after the evaluation
     [warning] = scene.warnings
     said = f"{target or 'Sepurux / one, Sepurux / two'}: HTTP {rejection.status} {rejection.message}"
     assert warning.startswith(f"Could not set the commit status ({said}). ")
-
-
-def test_a_status_that_is_rejected_with_its_link_is_set_without_it(scene: Scene) -> None:
-    scene.reject = rejecting(UNPROCESSABLE, SET, "target_url")
-    scene.load()
-    scene.publish_results(results("one", "two"))
-    assert scene.states() == {"Sepurux / one": "failure", "Sepurux / two": "failure"}
-    assert scene.warnings == [
-        "GitHub refused the link of a commit status (HTTP 422 Validation Failed), so the status has no link."
-    ]
 
 
 def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing(scene: Scene) -> None:
@@ -407,9 +397,9 @@ def test_duplicates_are_deleted_only_if_the_comment_was_edited(scene: Scene) -> 
     assert bodies(scene) == [TEXT]
 
 
-def test_a_comment_that_was_deleted_meanwhile_is_created_again(scene: Scene) -> None:
+def test_a_comment_that_was_deleted_meanwhile_is_a_warning(scene: Scene) -> None:
     scene.comment(BEFORE)
     scene.github.before(EDIT, scene.pull.comments.clear)
     write(scene)
-    assert bodies(scene) == [TEXT]
-    assert scene.warnings == []
+    assert bodies(scene) == []
+    assert [text.partition(" (")[0] for text in scene.warnings] == ["Could not write the comment"]

@@ -12,10 +12,10 @@ from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import Results
-from sepurux_action.github.client import Client, GitHubError, Operation
+from sepurux_action.github.client import Client, GitHubError
 from sepurux_action.github.event import Event
 from sepurux_action.github.queries import NO_TEXT_FILE, Subject, misnamed, read_base, read_commit, read_pull_request
-from sepurux_action.github.subject import operation_on_base, with_base
+from sepurux_action.github.subject import with_base
 from tests.builders import a_gate
 from tests.github.scene import Scene, answering
 from tests.scenes import BOT, DECIDED
@@ -235,11 +235,6 @@ def test_the_query_names_51_commits_of_the_base(base_ref: str, first: str, scene
     results_on_base(scene, commit=TIP, base_ref=base_ref)
     named = re.findall(r'base\d+: object\(expression: "(.*?)"\)', queries(scene)[1])
     assert named == [first.replace("~0", f"~{steps}") for steps in range(51)]
-
-
-@pytest.mark.parametrize(("accepted", "operation"), [("", Operation.BASE), ("statuses=read", Operation.RESULTS)])
-def test_a_missing_permission_for_statuses_is_named(accepted: str, operation: Operation) -> None:
-    assert operation_on_base(GitHubError("", accepted=accepted)) is operation
 
 
 def results_on_base(scene: Scene, **changes: str) -> Results:

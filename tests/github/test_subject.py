@@ -182,7 +182,9 @@ def test_a_query_that_decides_is_sent_again_for_up_to_60_s(query: str, fault: fa
     large.github.fault("graphql base", faults.broken(502), always=True)
     assert on_base(large) is None
     assert large.clock.time - start <= 2 * FIRST_READ_S
-    assert [text.partition(" (")[0] for text in large.warnings] == ["Could not read the base branch"]
+    assert [text.partition(" (")[0] for text in large.warnings] == [
+        "Could not read the last results of the base branch"
+    ]
 
 
 def test_a_rate_limit_of_0_s_is_no_reason_to_send_a_query_without_a_pause(large: Scene) -> None:
