@@ -15,7 +15,7 @@ FITS := $(BIN)/check-jsonschema --builtin-schema vendor
 TESTS := -m pytest -n auto --dist loadfile -m "not container" $(if $(SLOWEST),--durations=$(SLOWEST))
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test pytest coverage lint types format generate noise golden gallery picture lock image container clean
+.PHONY: help setup demo test pytest coverage lint types format generate noise golden gallery picture measure lock image container clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -77,6 +77,9 @@ gallery: $(READY) ## write build/gallery.html, reports as GitHub shows them
 
 picture: $(READY) ## draw README's pictures and every state (needs Chromium)
 	@$(BIN)/python scripts/picture.py
+
+measure: $(READY) ## measure every comment on a phone (needs Chromium)
+	@$(BIN)/python scripts/measure.py
 
 lock: $(READY) ## write the lock files; UPGRADE=--upgrade renews Python's
 	$(LOCK) --no-emit-package cryptography requirements.in -o requirements.txt
