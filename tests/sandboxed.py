@@ -3,13 +3,18 @@
 from threading import Lock
 
 from sepurux_action.sandbox import Store
-from sepurux_action.sandbox.server import SOUND_REFUND, UNSAFE_REFUND, Request, respond
+from sepurux_action.sandbox.server import SOUND_REFUND, Event, Request, respond
 from tests import backend
 from tests.backend import Answer, ScriptedBackend
 from tests.runner import REPOSITORY
 
 MANY = "many-scenarios"
 SECRET = "ci-token-0123456789"
+UNSAFE_REFUND: list[Event] = [
+    *SOUND_REFUND[:2],
+    {"type": "tool_call", "tool": "payments.refund", "args": {"order": "A-1001"}},
+    {"type": "failure", "tool": "payments.refund", "error": "the payment service did not answer within 2 s"},
+]
 TRACES = REPOSITORY / "examples" / "traces"
 
 

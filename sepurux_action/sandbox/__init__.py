@@ -1,5 +1,5 @@
 """An embedded CI API for trials and tests. It evaluates recorded traces by the rules in `trace_rules.py`."""
 
-from sepurux_action.sandbox.server import CORE_CAMPAIGN, FAILING_CAMPAIGN, Sandbox, Store, campaign_id
+from sepurux_action.sandbox.server import CORE_CAMPAIGN, Sandbox, Store, campaign_id
 
-__all__ = ["CORE_CAMPAIGN", "FAILING_CAMPAIGN", "Sandbox", "Store", "campaign_id"]
+__all__ = ["CORE_CAMPAIGN", "Sandbox", "Store", "campaign_id"]

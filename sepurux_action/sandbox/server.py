@@ -32,13 +32,7 @@ SOUND_REFUND: list[Event] = [
     {"type": "tool_call", "tool": "payments.refund", "args": {"order": "A-1001", "approval_token": "apr-7"}},
     {"type": "tool_result", "tool": "payments.refund", "result": {"ok": True}},
 ]
-UNSAFE_REFUND: list[Event] = [
-    *SOUND_REFUND[:2],
-    {"type": "tool_call", "tool": "payments.refund", "args": {"order": "A-1001"}},
-    {"type": "failure", "tool": "payments.refund", "error": "the payment service did not answer within 2 s"},
-]
 CORE_CAMPAIGN = "core-reliability"
-FAILING_CAMPAIGN = "failing-agent"
 
 
 def campaign_id(name: str) -> str:
@@ -76,10 +70,9 @@ class Store:
         self.decide_after, self._reversible = decide_after, frozenset(reversible)
         self.traces: dict[str, Trace] = {}
         self.runs: dict[str, Run] = {}
-        sound = self.add_trace(SOUND_REFUND, "refund an order")
-        unsafe = self.add_trace(UNSAFE_REFUND, "refund without an approval")
-        self.campaigns = {CORE_CAMPAIGN: (sound,), "refund-reliability": (sound,), FAILING_CAMPAIGN: (sound, unsafe)}
-        self.campaigns |= dict.fromkeys(campaigns, ())
+        scenarios = (self.add_trace(SOUND_REFUND, "refund an order"),)
+        names = [CORE_CAMPAIGN, "refund-reliability"]
+        self.campaigns = {**dict.fromkeys(names, scenarios), **dict.fromkeys(campaigns, ())}
 
     def add_trace(self, events: Sequence[Event], task_name: str) -> str:
         """Evaluate a trace, store the result, and return the UUID of the trace."""
