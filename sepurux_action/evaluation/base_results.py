@@ -32,17 +32,6 @@ IGNORED = (
     f"`{FILE}` was ignored: this version of the action did not write it with this secret for this repository, or it was"
     " changed later. The next result that is written replaces it."
 )
-ORIGIN = ("gate", "campaign", "project", "mutation_pack", "branch")  # what results that are compared have in common
-KIND = ("type", "mutation", "severity", "tool")  # of failures
-DEFAULTS: Mapping[str, object] = {  # of the fields of the file's objects that are left out
-    **dict.fromkeys(("project", "mutation_pack", "branch", "commit"), ""),
-    "numbers": {},
-    "scenarios": [],
-    "pass_rate": None,
-    "failures": [],
-    "steps": [],
-    **dict.fromkeys(KIND, ""),
-}
 
 
 # -- the file ---------------------------------------------------------------------------------------------------------
@@ -85,49 +74,39 @@ def _signed(results: str, key: str, repository: str) -> str:
 def _as_json(result: Result) -> Mapping[str, object]:
     scenarios = list[Mapping[str, object]]()
     for each in result.scenarios:
-        failures: list[Mapping[str, object]] | None = None
-        if each.failures is not None:
-            kinds = ((zip(KIND, kind, strict=True), count) for kind, count in each.failures.items())
-            failures = [_without_defaults({**dict(named), "count": count}) for named, count in kinds]
+        failures = None if each.failures is None else [[*kind, count] for kind, count in each.failures.items()]
         steps = [[call.tool, *call.arguments] for call in each.steps]
-        fields = {"name": each.name, "pass_rate": each.pass_rate, "failures": failures, "steps": steps}
-        scenarios.append(_without_defaults(fields))
-    return _without_defaults(
-        {
-            **dict(zip(ORIGIN, result.origin, strict=True)),
-            "commit": result.commit,
-            "time": result.time,
-            "decision": result.decision,
-            "numbers": dict(result.numbers),
-            "scenarios": scenarios,
-        }
-    )
-
-
-def _without_defaults(fields: Mapping[str, object]) -> Mapping[str, object]:
-    return {name: value for name, value in fields.items() if name not in DEFAULTS or value != DEFAULTS[name]}
+        scenarios.append({"name": each.name, "pass_rate": each.pass_rate, "failures": failures, "steps": steps})
+    return {
+        "origin": [*result.origin],
+        "commit": result.commit,
+        "time": result.time,
+        "decision": result.decision,
+        "numbers": dict(result.numbers),
+        "scenarios": scenarios,
+    }
 
 
 def _of_json(given: Mapping[str, Any]) -> Result:
     """Return a result; raises one of DEFECTS if `_as_json` does not write it so."""
-    record, scenarios = {**DEFAULTS, **given}, list[BaseScenario]()
-    for fields in ({**DEFAULTS, **each} for each in record["scenarios"]):
+    scenarios = list[BaseScenario]()
+    for each in given["scenarios"]:
         failures: dict[FailureKind, float] | None = None
-        if fields["failures"] is not None:
+        if each["failures"] is not None:
             failures = {}
-            for each in fields["failures"]:
-                type_, mutation, severity, tool = (_text(each.get(name, "")) for name in KIND)
-                failures[type_, mutation, severity, tool] = float(each["count"])
-        rate = None if fields["pass_rate"] is None else float(fields["pass_rate"])
-        calls = [[*map(_text, names)] for names in fields["steps"]]
+            for *kind, count in each["failures"]:
+                type_, mutation, severity, tool = map(_text, kind)
+                failures[type_, mutation, severity, tool] = float(count)
+        rate = None if each["pass_rate"] is None else float(each["pass_rate"])
+        calls = [[*map(_text, names)] for names in each["steps"]]
         steps = tuple(Call(tool, tuple(arguments)) for tool, *arguments in calls)
-        scenarios.append(BaseScenario(name=_text(fields["name"]), pass_rate=rate, failures=failures, steps=steps))
+        scenarios.append(BaseScenario(name=_text(each["name"]), pass_rate=rate, failures=failures, steps=steps))
     result = Result(
-        origin=tuple(_text(record[name]) for name in ORIGIN),
-        commit=_text(record["commit"]),
-        time=float(record["time"]),
-        decision=Decision(record["decision"]),
-        numbers={name: float(number) for name, number in record["numbers"].items()},
+        origin=tuple(map(_text, given["origin"])),
+        commit=_text(given["commit"]),
+        time=float(given["time"]),
+        decision=Decision(given["decision"]),
+        numbers={name: float(number) for name, number in given["numbers"].items()},
         scenarios=tuple(scenarios),
     )
     if _as_json(result) != given:

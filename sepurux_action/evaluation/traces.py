@@ -206,20 +206,16 @@ def read_recording(text: str, label: str) -> Trace:
     `int` would reject thousands of digits, which are valid JSON. The garbage collector would take most of the time for
     many nested lists.
     """
-    found, why = None, ""
     gc.disable()
     try:
         found = json.loads(text, parse_int=float, parse_constant=json_reader.reject_constant)
-    except json.JSONDecodeError as error:
-        why = f"line {error.lineno}, column {error.colno}: {error.msg}"
-    except RecursionError:
-        why = "it is nested too deeply"
-    except ValueError as error:
-        why = str(error)
+    except (RecursionError, ValueError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        if isinstance(error, json.JSONDecodeError):
+            why = f"line {error.lineno}, column {error.colno}: {error.msg}"
+        raise TraceFileError(f'"{label}" is not valid JSON: {why}') from None
     finally:
         gc.enable()
-    if why:
-        raise TraceFileError(f'"{label}" is not valid JSON: {why}')
     if not isinstance(found, dict):
         raise TraceFileError(f'"{label}" is not a JSON object, as a trace must be')
     events = [*map(json_reader.as_object, json_reader.as_array(found.get("events")))]

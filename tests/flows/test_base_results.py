@@ -150,7 +150,7 @@ def test_runs_on_a_branch_add_their_result_and_others_do_not(
     result = run_action(**at(scene, options(scene, sandbox), sha, ref, event), files=recorded())
     assert result.outputs["decision"] != ""
     added = results(scene) if kept(scene).exists() else []
-    assert [(each["branch"], each["commit"]) for each in added] == [("main", sha)] * adds
+    assert [(each["origin"][-1], each["commit"]) for each in added] == [("main", sha)] * adds
 
 
 def test_only_a_pass_or_a_fail_is_added_and_nothing_after_a_signal(scene: Scene, sandbox: Sandbox) -> None:
