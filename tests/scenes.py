@@ -1,17 +1,11 @@
-"""Shared test setups: a repository with a pull request on the GitHub double, and a client or a whole step for it."""
+"""Shared test setups: a repository with a pull request on the GitHub double, and a whole step for it."""
 
-import html
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from sepurux_action.common.secret import Secret
-from sepurux_action.github.client import Client
 from sepurux_action.github.comment import MARKER
-from sepurux_action.github.connection import connect
-from sepurux_action.github.event import Event
 from tests import backend, sandboxed
 from tests.backend import ScriptedBackend, decided
 from tests.github_double import GitHub
@@ -103,29 +97,6 @@ def a_scene(github: GitHub, sepurux: ScriptedBackend, workspace: Path) -> Scene:
     repository = github.repository("octo/shop")
     pull = repository.pull("mona", head="feature")
     return Scene(github, sepurux, repository, pull, workspace, github.token(FULL))
-
-
-class ClientScene(NamedTuple):
-    github: GitHub
-    repository: Repository
-    pull: PullRequest
-    client: Client
-    event: Event
-
-
-def a_client_scene(github: GitHub) -> ClientScene:
-    repository = github.repository("octo/shop")
-    pull = repository.pull("mona", head="feature")
-    client = connect(github.url, Secret(github.token()), "octo/shop")
-    event = Event(
-        name="pull_request", repository="octo/shop", commit=pull.head_sha, pull_request=pull.number, base_ref="main"
-    )
-    return ClientScene(github, repository, pull, client, event)
-
-
-def without_code(markdown: str) -> str:
-    """Return Markdown with decoded entities, and without break points and the marks of code."""
-    return re.sub(r"</?code>|`|<wbr>", "", html.unescape(markdown))
 
 
 def step(sepurux: ScriptedBackend, workspace: Path, **inputs: str) -> StepResult:

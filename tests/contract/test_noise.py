@@ -3,14 +3,10 @@
 import csv
 from collections import Counter
 from collections.abc import Sequence
-from itertools import islice
 from random import Random
-from statistics import fmean
-
-import pytest
 
 from scripts import noise
-from scripts.noise_model import ATTEMPTS, Agent, Limits, Policy, SimulatedRun
+from scripts.noise_model import ATTEMPTS, Limits, Policy, SimulatedRun
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.decision import decide_gate
@@ -70,15 +66,6 @@ def test_the_simulation_decides_like_the_gate_and_compares_with_the_same_results
     assert min(sum(number for (_, each), number in decisions.items() if each is fails) for fails in (False, True)) > 300
 
 
-@pytest.mark.parametrize("lost", [0, 0.05, 0.1])
-@pytest.mark.parametrize(("agent", "rate"), [(Agent(), 0.9), (Agent(rate=0.95), 0.95), (noise.USUAL, 0.955)])
-def test_the_share_of_attempts_that_pass_is_the_agents_less_its_loss(agent: Agent, rate: float, lost: float) -> None:
-    changed = Agent(rate=agent.rate, reliable=agent.reliable, luck=0.0, loss=lost)
-    runs = [*islice(changed.runs(20, 3, Random(1)), 500)]
-    attempts = 20 * 3 * ATTEMPTS * 2
-    assert fmean(run.passed / attempts for run in runs) == pytest.approx(rate - lost, abs=0.008)
-
-
 # -- the tables -------------------------------------------------------------------------------------------------------
 
 
@@ -91,26 +78,3 @@ def test_the_tables_have_the_figures_of_the_simulation() -> None:
     for limits in noise.RULES:
         [row] = noise.figures_of(limits, noise.SIZES[:1])
         assert row in figures, "run `make noise`"
-
-
-def test_the_page_says_what_its_table_has() -> None:
-    page = noise.PAGE.read_text(encoding="utf-8")
-    rows = {
-        tuple(line.split(" | ")[:2]): line.strip("| ").split(" | ")[2:] for line in page.splitlines() if "%" in line
-    }
-    for size in (("| 10", "5"), ("| 20", "3"), ("| 50", "3"), ("| 100", "3")):
-        harmless, five, ten, never, mostly, _ = (float(each.strip("<>%")) for each in rows[size])
-        assert 2 <= harmless <= 4
-        assert 45 <= five <= 55
-        assert ten >= 80
-        assert never == 99
-        assert 40 <= mostly <= 80
-
-
-def test_the_policy_on_the_page_is_the_one_that_is_simulated() -> None:
-    page = noise.PAGE.read_text(encoding="utf-8")
-    for line in ("max_pass_rate_drop: 5%", "min_scenario_pass_rate: 20%", "min_pass_rate: 85%"):
-        assert f"\n  {line}" in page
-    assert (noise.DROP, noise.SCENARIO) == (0.05, 0.2)
-    for scenarios in noise.SCENARIOS:
-        assert (noise.minimum(noise.USUAL, scenarios), noise.minimum(Agent(), scenarios)) == (0.85, 0.8)

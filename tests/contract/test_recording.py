@@ -71,6 +71,8 @@ def events_of(run: Callable[[Any], object], folder: Path) -> list[tuple[object, 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_a_tool_records_each_call_then_its_result_or_its_error(tool: Callable[..., Any], tmp_path: Path) -> None:
     wrapped = recorded(tool)
+    assert inspect.signature(wrapped) == inspect.signature(tool)
+    assert inspect.iscoroutinefunction(wrapped) == inspect.iscoroutinefunction(tool)
 
     async def ended(*args: object, **kwargs: object) -> object:
         result = wrapped(*args, **kwargs)
@@ -95,17 +97,6 @@ def test_a_tool_records_each_call_then_its_result_or_its_error(tool: Callable[..
     assert events[6] == ("tool_call", name, {"approval_token": "apr-7"})
     assert events[7][0] == "failure"
     assert events[8:] == [("tool_call", name, everything), ("tool_result", name, returned)]
-
-
-def test_a_tool_keeps_its_signature_and_a_framework_sees_whether_it_is_async() -> None:
-    for tool in TOOLS:
-        assert inspect.signature(recorded(tool)) == inspect.signature(tool)
-        assert inspect.iscoroutinefunction(recorded(tool)) == inspect.iscoroutinefunction(tool)
-
-
-def test_a_tool_that_a_framework_has_wrapped_is_rejected() -> None:
-    with pytest.raises(TypeError, match="wrap the function before the framework does"):
-        recorded(ORDER)  # type: ignore[type-var]
 
 
 def test_a_method_under_another_name_records_its_arguments_as_they_were_without_the_frameworks_context(
@@ -141,17 +132,8 @@ def test_each_scenario_is_recorded_several_times_under_its_name(
     assert {name: trace["task"]["name"] for name, trace in traces.items()} == {
         f"{each}.json": each[:3] for each in names
     }
-    progress = capsys.readouterr().err.splitlines()
-    assert progress == [f"{number}/6 {name}: tool calls: 1" for number, name in enumerate(names, 1)]
-
-
-@pytest.mark.parametrize("calls", [0, 1])
-def test_the_script_says_if_no_recording_has_a_tool_call(
-    calls: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tool = recorded(look_up)
-    record(lambda asked: tool("A-1") if asked < calls else None, tmp_path, scenarios={"one": 0, "two": 1})
-    assert ("No recording has a tool call." in capsys.readouterr().err) == (calls == 0)
+    progress = [f"{number}/6 {name}: tool calls: 1" for number, name in enumerate(names, 1)]
+    assert capsys.readouterr().err.splitlines() == progress
 
 
 def test_recordings_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
@@ -188,7 +170,7 @@ def test_a_recording_that_fails_is_named_and_leaves_no_trace_of_an_earlier_run(
     scenarios = {"good": "A-1", "bad": "A-9"}
     record(lambda _: None, tmp_path, "--times", "2", scenarios=scenarios)
     (tmp_path / "good-by-hand.json").write_text("{}", encoding="utf-8")
-    capsys.readouterr()
+    assert "No recording has a tool call." in capsys.readouterr().err
     with pytest.raises(SystemExit) as ended:
         record(recorded(look_up_later), tmp_path, scenarios=scenarios)
     assert ended.value.code == 1
@@ -211,24 +193,16 @@ async def after_the_answer(call: Callable[[], None]) -> None:
 def test_a_call_outside_of_a_recording_makes_the_script_fail_even_if_the_agent_catches_the_error(
     start: Callable[[Callable[[], None]], Awaitable[None]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    caught: list[str] = []
-
     def call() -> None:
-        try:
+        with pytest.raises(RuntimeError):
             recorded(look_up)("A-1")
-        except RuntimeError as error:
-            caught.append(str(error))
 
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit, match="1"):
         record(lambda _: start(call), tmp_path)
-    assert (ended.value.code, len(caught)) == (1, 1)
     assert "Called outside of a recording: look_up. Let the agent wait" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("options", [["--times", "0"], ["--times", "-1"], ["--parallel", "0"], ["--parallel", "x"]])
-def test_a_number_that_is_not_at_least_1_is_rejected(
-    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        record(lambda _: None, tmp_path, *options)
-    assert (ended.value.code, "a whole number of at least 1" in capsys.readouterr().err) == (2, True)
+def test_a_number_that_is_not_at_least_1_is_rejected(tmp_path: Path) -> None:
+    for options in (["--times", "0"], ["--parallel", "-1"], ["--parallel", "x"]):
+        with pytest.raises(SystemExit, match="2"):
+            record(lambda _: None, tmp_path, *options)

@@ -120,11 +120,9 @@ def action_accepts(text: str) -> bool:
     return True
 
 
-def test_it_is_a_schema_of_the_version_that_it_names() -> None:
+def test_each_key_has_a_valid_line_here_that_changes_the_settings() -> None:
     Draft7Validator.check_schema(schema.schema())
 
-
-def test_each_key_has_a_valid_line_here_that_changes_the_settings() -> None:
     def settings(text: str) -> Settings:
         layers, policy = [input_layer({"campaign": "c", "trace_id": "t"})], read_policy(text.encode(), "policy.yml")
         found = read_settings(layers, lambda path: (Trace(label=path, content=b"{}"),), policy)

@@ -81,25 +81,18 @@ def test_the_hook_of_pre_commit_reports_all_problems_of_all_files(
     assert check() == (2, f"{usual}:1: the file could not be read: No such file or directory\n", "")
     (tmp_path / ".github").mkdir()
     (tmp_path / misnamed).write_text("campain: c\n")
-    name = f"{misnamed}:1: the gate does not read a file with this name; rename it to `sepurux-gate.yml`\n"
-    assert check() == check(misnamed) == (2, name, "")
-    (tmp_path / "b.yaml").write_text("campaign: c\n")
-    plan = "c: campaign c; min_pass_rate 0.9, max_unsafe 0; hard; waits 10 min at most"
-    assert check("b.yaml").out == f"b.yaml: valid, 1 gate\n  {plan}\n"
-    assert check("b.yml").out.startswith("b.yml:1: the file could not be read")
-    assert check(".", "/", "..").out == "".join(
-        f"{each}:1: the file could not be read: Is a directory\n" for each in (".", "/", "..")
-    )
+    assert check() == check(misnamed)
+    assert check().out.startswith(f"{misnamed}:1: the gate does not read a file with this name")
     (tmp_path / usual).write_text("campaign: c\n")
-    assert check().out == f"{usual}: valid, 1 gate\n  {plan}\n"
+    plan = "c: campaign c; min_pass_rate 0.9, max_unsafe 0; hard; waits 10 min at most"
+    assert check() == (0, f"{usual}: valid, 1 gate\n  {plan}\n", "")
     assert check(misnamed).out.startswith(f"{misnamed}:1: `campain`: ")
     (tmp_path / "a.yml").write_text("enforcement: soft\ntrace_file: none.json\n")
     (tmp_path / "b.yml").write_text("campain: c\ngates: [{timeout: soon}, {name: a}]\n")
-    status, out, log = check("a.yml")
-    assert (status, out.splitlines()[0], log) == (0, "a.yml: valid, 1 gate", "")
-    both = check("b.yml", "a.yml")
-    assert [line.split(": ")[0] for line in both.out.splitlines()[:2]] == ["b.yml:1", "b.yml:2"]
-    assert (both.status, both.out.endswith(out), both.log) == (2, True, "")
+    status, out, _ = check("b.yml", "a.yml", ".")
+    lines = ["b.yml:1", "b.yml:2", "a.yml", "  a gate without a name", ".:1"]
+    assert [line.split(": ")[0] for line in out.splitlines()] == lines
+    assert status == 2
 
 
 def test_ctrl_c_ends_a_check_that_waits_for_a_pipe(tmp_path: Path) -> None:
@@ -125,16 +118,6 @@ def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         return Ended(status, *capsys.readouterr())
 
     return run
-
-
-def test_each_problem_has_its_setting_its_value_and_what_is_accepted(gate: Gate) -> None:
-    ended = gate(["--max-unsafe", "x"], "http://127.0.0.1:1", PR_NUMBER="abc")
-    assert ended.status == 2
-    for problem in (
-        '`PR_NUMBER`: "abc" is not accepted; accepted: the number of a pull request',
-        '--max-unsafe: "x" is not accepted; accepted: a whole number from 0 to 999,999,999',
-    ):
-        assert ended.log.count(problem) == 1
 
 
 def test_a_document_goes_to_stdout_and_everything_else_to_stderr(tmp_path: Path, gate: Gate) -> None:
@@ -168,28 +151,27 @@ def test_bad_flags_are_reported_all_at_once_under_their_own_names_without_what_m
     value = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
     flags = ["--campaign", "", "--min-pass-rate", "eighty", "--max-unsafe", value, "--format", "json"]
     bad = gate(flags, "https://sepurux.example.com", SEPURUX_PROJECT_ID="a\nb")
-    wrong = ["--campaign", "--max-unsafe", "--min-pass-rate", "environment variable SEPURUX_PROJECT_ID"]
-    assert (bad.status, sorted(bad.problems)) == (2, wrong)
+    wrong = {"--campaign", "--max-unsafe", "--min-pass-rate", "environment variable SEPURUX_PROJECT_ID"}
+    assert (bad.status, {*bad.problems}) == (2, wrong)
     assert value not in bad.out + bad.log
+    assert '`PR_NUMBER`: "abc" is not accepted; ' in gate([], "https://sepurux.example.com", PR_NUMBER="abc").log
 
 
-def test_a_problem_names_flags_and_variables_and_no_inputs(gate: Gate) -> None:
-    flags = ["--config", "absent.yml", "--campaign-name", "b"]
-    problems = gate(flags, "https://sepurux.example.com", SEPURUX_API_KEY="").log
-    assert "--config absent.yml: there is no such file; accepted: the path of" in problems
-    assert '--campaign ("core-reliability") and --campaign-name ("b") are the same setting, but differ' in problems
-    assert "--token: it is empty, and so is SEPURUX_API_KEY. Run `export SEPURUX_CI_TOKEN=...`" in problems
-    outside = gate(["--config", "../policy.yml"], "https://sepurux.example.com").log
-    assert "--config ../policy.yml: the policy could not be read: it leads outside the working directory." in outside
-
-
-def test_a_problem_in_the_policy_file_names_the_gate_and_its_line_and_no_flag(tmp_path: Path, gate: Gate) -> None:
-    (tmp_path / "traces").mkdir()
-    (tmp_path / "traces" / "refund.json").touch()
-    (tmp_path / "policy.yml").write_text("gates:\n- name: a\n  trace_file: traces/refnd.json\n")
-    ended = gate(["--config", "policy.yml"], "https://sepurux.example.com")
-    found = '"traces/refnd.json" was not found in the working directory; did you mean "traces/refund.json"?'
-    assert f"policy.yml:3: gate 1, `trace_file`: {found}\n" in ended.log
+def test_a_problem_names_flags_and_variables_and_no_inputs(tmp_path: Path, gate: Gate) -> None:
+    (tmp_path / "policy.yml").write_text("gates:\n- name: a\n  trace_file: refnd.json\n")
+    (tmp_path / "several.yml").write_text("gates: [{campaign: a}, {campaign: b}]\n")
+    (tmp_path / "refund.json").touch()
+    same = '--campaign ("core-reliability") and --campaign-name ("b") are the same setting, but differ'
+    unfound = '"refnd.json" was not found in the working directory; did you mean "refund.json"?'
+    for flags, problems in (
+        (["absent.yml", "--campaign-name", "b"], ["--config absent.yml: there is no such file; accepted: ", same]),
+        (["absent.yml"], ["--token: it is empty, and so is SEPURUX_API_KEY. Run `export SEPURUX_CI_TOKEN=...`"]),
+        (["../x.yml"], ["--config ../x.yml: the policy could not be read: it leads outside the working directory."]),
+        (["policy.yml"], [f"policy.yml:3: gate 1, `trace_file`: {unfound}"]),
+        (["several.yml"], ["--campaign: 2 gates would have its name; select one with --name"]),
+    ):
+        ended = gate(["--config", *flags], "https://sepurux.example.com", SEPURUX_API_KEY="")
+        assert (ended.status, [each for each in problems if each not in ended.log]) == (2, [])
 
 
 def test_flags_override_the_policy_file_which_overrides_the_environment(tmp_path: Path, gate: Gate) -> None:
@@ -217,13 +199,6 @@ def test_a_flag_overrides_the_value_of_every_gate_in_the_policy_file(tmp_path: P
     limits = [row["limit"] for each in found for row in each["thresholds"] if row["name"] == "max_unsafe"]
     assert (limits, [each["enforcement"] for each in found]) == ([1, 1], ["hard", "hard"])
     assert "flags override: enforcement, max_unsafe\n" in fixed.log
-
-
-def test_a_campaign_that_gives_several_gates_one_name_is_a_problem(tmp_path: Path, gate: Gate) -> None:
-    (tmp_path / "policy.yml").write_text("gates: [{campaign: core-reliability}, {campaign: refund-reliability}]\n")
-    ended = gate(["--config", "policy.yml", "--campaign", "core"], "https://sepurux.example.com")
-    assert ended.status == 2
-    assert "--campaign: 2 gates would have its name; select one with --name" in ended.log
 
 
 def test_in_a_deleted_working_directory_only_absolute_paths_lead_to_traces(tmp_path: Path) -> None:

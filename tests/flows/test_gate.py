@@ -75,15 +75,6 @@ def test_nothing_of_the_checkout_is_imported(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.log
 
 
-def test_files_that_cannot_be_written_cause_a_warning_and_change_no_decision(tmp_path: Path) -> None:
-    nowhere = {"GITHUB_OUTPUT": f"{tmp_path}/no/out", "GITHUB_STEP_SUMMARY": "", "GITHUB_EVENT_PATH": "/nowhere"}
-    nowhere |= {"GITHUB_EVENT_NAME": "push"}
-    with sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided())}) as sepurux:
-        result = run_action(workspace=tmp_path, inputs={**CAMPAIGN, "base_url": sepurux.url}, env=nowhere)
-    assert result.exit_code == 1
-    assert len(result.messages("warning")) >= 3
-
-
 def test_a_variable_that_an_earlier_step_spelt_like_an_input_loosens_nothing(tmp_path: Path) -> None:
     loose = {"INPUT_max_unsafe": "999", "INPUT_base_url": "https://evil.example"}
     result = run_action(workspace=tmp_path, inputs={**CAMPAIGN, "max_unsafe": "0"}, env=loose)

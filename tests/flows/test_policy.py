@@ -45,17 +45,13 @@ AFTER_MERGE = [  # a valid file that is a bad setting with the inputs and files 
 ]
 
 
-def with_traces(scene: Scene, **texts: str) -> None:
-    (scene.workspace / "traces").mkdir()
-    for name, text in texts.items():
-        (scene.workspace / f"traces/{name}.json").write_text(text)
-
-
 @pytest.mark.parametrize(("head", "line", "says"), AFTER_MERGE, ids=range(len(AFTER_MERGE)))
 def test_a_policy_that_would_block_every_pull_request_after_the_merge_blocks_its_own(
     head: str, line: int, says: str, scene: Scene
 ) -> None:
-    with_traces(scene, a=json.dumps(TRACE), c="no trace")
+    (scene.workspace / "traces").mkdir()
+    (scene.workspace / "traces" / "a.json").write_text(json.dumps(TRACE))
+    (scene.workspace / "traces" / "c.json").write_text("no trace")
     with_policy(scene, LOOSE + "  max_failures: 9\n")
     scene.pull.push({PATH: head})
     result = scene.run(campaign="", max_failures="many")
@@ -67,11 +63,10 @@ def test_a_policy_that_would_block_every_pull_request_after_the_merge_blocks_its
 
 NO_ALARM = [  # the file of the base, that of the pull request, and the inputs
     (STRICT, STRICT + "timeout: 60\n", {"token": ""}),
-    (STRICT + "trace_file: traces/a.json\n", STRICT + "trace_file: traces/b.json\n", {"trace_file": "none.json"}),
-    (STRICT, "timeout: 60\n", {}),
+    (STRICT + "trace_file: a.json\n", STRICT + "trace_file: b.json\n", {"trace_file": "none.json"}),
     ("timeout: 60\n", STRICT, {}),
     (STRICT + "timeout: 60\n", STRICT + "timeout: 61\n", {"timeout": "soon"}),
-    (STRICT + "trace_file: traces/large-1.json\n", STRICT + "trace_file: traces/large-2.json\n", {"token": ""}),
+    (STRICT + "trace_file: large-1.json\n", STRICT + "trace_file: large-2.json\n", {"token": ""}),
 ]
 
 
@@ -80,9 +75,9 @@ def test_a_policy_that_is_sound_with_the_inputs_and_files_of_the_run_blocks_noth
     base: str, head: str, inputs: dict[str, str], scene: Scene
 ) -> None:
     """The last two trace files have more than 64 MiB together, but each policy names only one of them."""
-    sound = json.dumps(TRACE)
-    large = json.dumps({**TRACE, "padding": "x" * 40 * 2**20}) if "large" in base else sound
-    with_traces(scene, a=sound, b=sound, **{"large-1": large, "large-2": large})
+    large = json.dumps({**TRACE, "padding": "x" * 40 * 2**20}) if "large" in base else ""
+    for name in ("large-1", "large-2") if large else ("a", "b"):
+        (scene.workspace / f"{name}.json").write_text(large or json.dumps(TRACE))
     with_policy(scene, base)
     scene.pull.push({PATH: head})
     scene.answers(**PASSED)
@@ -97,18 +92,6 @@ def test_a_bad_setting_of_both_policies_is_reported_once(scene: Scene) -> None:
     result = scene.run(pol_interval="5")
     shown = [(each.file, each.message.partition(":")[0]) for each in result.annotations if each.level == "error"]
     assert shown == [(PATH, "`trace_file`"), (None, "input `pol_interval`")]
-
-
-YAML = PATH.replace(".yml", ".yaml")
-RENAME = "the gate does not read a file with this name; rename it to `sepurux-gate.yml`"
-
-
-def test_a_policy_file_with_yaml_in_its_name_blocks(scene: Scene) -> None:
-    scene.repository.commit("main", {YAML: LOOSE})
-    scene.pull = scene.repository.pull("mona", head="rename")
-    result = scene.run(enforcement="observe")
-    [problem] = [each for each in result.annotations if each.level == "error"]
-    assert (result.exit_code, problem.file, problem.line, problem.message) == (2, YAML, 1, RENAME)
 
 
 def test_the_log_says_which_policy_file_applies_or_where_it_would_be(scene: Scene) -> None:
@@ -126,16 +109,6 @@ def test_the_log_says_which_policy_file_applies_or_where_it_would_be(scene: Scen
     with_policy(scene, STRICT)
     scene.repository.commit("main", {PATH: STRICT + "timeout: 30\n"})  # after the pull request began
     assert f"policy file: {PATH} in {base()}\n" in scene.run().log
-
-
-def test_the_policy_of_a_push_is_read_through_the_api_at_the_evaluated_commit(scene: Scene) -> None:
-    (scene.workspace / ".github").mkdir(parents=True)
-    (scene.workspace / PATH).write_text(LOOSE)
-    scene.repository.commit("main", {PATH: STRICT})
-    scene.answers()
-    result = scene.push("main")
-    assert (result.exit_code, result.outputs["decision"]) == (1, "fail")
-    assert f"policy file: {PATH} in commit {scene.repository.branches['main'].sha[:7]}\n" in result.log
 
 
 def test_a_soft_gate_asks_the_listed_reviewers_who_can_approve_it(scene: Scene) -> None:

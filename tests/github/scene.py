@@ -6,10 +6,13 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from sepurux_action.common.secret import Secret
 from sepurux_action.config.settings import Settings
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
 from sepurux_action.github.client import PAGE, Calls, Client
 from sepurux_action.github.comment import marker_of, publish_comment
+from sepurux_action.github.connection import connect
+from sepurux_action.github.event import Event
 from sepurux_action.github.queries import PullRequest, Status, Subject
 from sepurux_action.github.reviews import approval
 from sepurux_action.github.statuses import publish_results
@@ -18,7 +21,7 @@ from sepurux_action.host.deadlines import Timeouts
 from tests.fakes import FakeClock, FakeOutput
 from tests.github_double import BOT, GitHub, Record
 from tests.github_double.state import Refusal
-from tests.scenes import DECIDED, a_client_scene
+from tests.scenes import DECIDED
 
 SETTINGS = Settings()
 PULL, FILES, SET = "graphql pull", "repos/compare-commits-with-basehead", "repos/create-commit-status"
@@ -40,8 +43,17 @@ class Scene:
 
     def __init__(self, github: GitHub) -> None:
         self.github = github
-        _, self.repository, self.pull, self.client, event = a_client_scene(github)
-        self.event = replace(event, run_url="https://github.com/run")
+        self.repository = github.repository("octo/shop")
+        self.pull = self.repository.pull("mona", head="feature")
+        self.client = connect(github.url, Secret(github.token()), "octo/shop")
+        self.event = Event(
+            name="pull_request",
+            repository="octo/shop",
+            run_url="https://github.com/run",
+            commit=self.pull.head_sha,
+            pull_request=self.pull.number,
+            base_ref="main",
+        )
         self.clock, self.output = FakeClock(), FakeOutput()
         self.timeouts: Timeouts = self.clock
         self.takes_s = 0.0
@@ -76,17 +88,13 @@ class Scene:
             self.pull.comment("mona", f"comment {number}")
 
     def comment(self, body: str) -> None:
-        self.pull.comment(BOT, body.replace("HEAD", self.pull.head_sha))
+        self.pull.comment(BOT, body)
 
     def decided(self, commit: str, rate: float) -> None:
         self.repository.status(commit, "success", "Sepurux / core", DECIDED.replace("91.0", f"{rate:.1f}"))
 
     def push(self) -> None:
         self.pull.push()
-
-    def hide(self) -> None:
-        """Let the pull request be unreadable."""
-        self.reject = rejecting(FORBIDDEN, PULL)
 
     @property
     def warnings(self) -> list[str]:

@@ -43,19 +43,15 @@ def test_a_required_status_of_the_gate_that_no_gate_sets_is_named(scene: Scene) 
     assert advice(scene, Stage.OBSERVE) == advice(scene)
 
 
-def test_what_cannot_be_read_is_no_advice(scene: Scene) -> None:
+def test_what_cannot_be_read_or_is_no_pull_request_is_no_advice(scene: Scene) -> None:
     scene.reject = rejecting(FORBIDDEN, "repos/get-branch-rules")
     assert advice(scene) == []
     scene.reject = lambda _: None
     scene.github.denied = ["Ref.refUpdateRule"]
     assert advice(scene) == []
     assert scene.subject.policy is None
-
-
-def test_without_a_pull_request_there_is_no_advice(scene: Scene) -> None:
     scene.event = replace(scene.event, pull_request=None)
     assert advice(scene) == []
-    assert scene.operations == ["graphql commit"]
 
 
 def test_the_required_statuses_of_all_pages_of_rules_are_read(scene: Scene) -> None:

@@ -23,7 +23,6 @@ from tests.builders import a_gate, a_result
 from tests.fakes import FakeClock, FakeOutput
 from tests.github.scene import Scene
 from tests.github_double import GitHub, faults
-from tests.scenes import BOT
 
 SUCCESS = Status(context="c", state="success", description="d")
 
@@ -51,28 +50,18 @@ def warning_of(operation: Operation, error: GitHubError, event: Event, targets: 
     return warning.removeprefix("Sepurux gate: ")
 
 
-def test_one_request_reads_the_pull_request_and_the_own_comments(either: Scene) -> None:
-    either.pull.comment("someone", "<!-- sepurux-gate:core -->")
-    ours, sha = either.pull.comment(BOT, "ours"), either.pull.head_sha
-    pull = query(either.client)
-    assert (pull.head, pull.author, pull.by_agent, [each.id for each in pull.comments]) == (
-        sha,
-        "mona",
-        False,
-        [ours.id],
-    )
-    assert ours.id > 2**31 - 1
-    assert len(either.github.requests) == 1
-
-
-def test_a_comment_is_created_edited_and_deleted_by_one_request_each(either: Scene) -> None:
+def test_an_own_comment_is_created_read_edited_and_deleted_by_one_request_each(either: Scene) -> None:
     assert create_comment(either.pull.number, "first", either.client).startswith(either.github.server_url)
-    made = Comment(id=either.pull.comments[0].id, body="first")
+    either.pull.comment("someone", "<!-- sepurux-gate:core -->")
+    pull = query(either.client)
+    assert (pull.head, pull.author, pull.by_agent) == (either.pull.head_sha, "mona", False)
+    [made] = pull.comments
+    assert (made.body, made.id > 2**31 - 1) == ("first", True)
     assert edit_comment(made, "second", either.client)
-    assert [comment.body for comment in either.pull.comments] == ["second"]
+    assert either.pull.comments[0].body == "second"
     delete_comment(made, either.client)
-    assert either.pull.comments == []
-    assert len(either.github.requests) == 3
+    assert len(either.pull.comments) == 1
+    assert len(either.github.requests) == 4
 
 
 def test_whatever_is_sent_to_github_is_redacted(scene: Scene) -> None:
@@ -130,12 +119,10 @@ def test_a_status_survives_failures_that_may_be_temporary(failures: list[backend
         (faults.secondary_limit(retry_after_s=10, status=429), 2, 1),
         (faults.lost, 1, 1),
         (backend.json({"message": "Server Error"}, 503, {"Retry-After": "1"}), 1, 0),
-        (backend.reset(), 1, 0),
         (faults.secondary_limit(), 1, 0),
-        (faults.secondary_limit(status=429), 1, 0),
         (faults.secondary_limit(retry_after_s=15), 1, 0),
     ],
-    ids=["limit", "429", "lost", "503", "reset", "limit without a time", "429 without a time", "after the deadline"],
+    ids=["limit", "429", "lost", "503", "limit without a time", "after the deadline"],
 )
 def test_a_comment_is_sent_again_only_if_github_rejected_it_with_a_time_before_the_deadline(
     fault: faults.Step | backend.Answer, sent: int, made: int, scene: Scene
@@ -146,25 +133,21 @@ def test_a_comment_is_sent_again_only_if_github_rejected_it_with_a_time_before_t
     assert (len(scene.github.requests), len(scene.pull.comments)) == (sent, made)
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize("status", [301, 307])
 def test_a_redirect_to_another_host_is_an_error_for_every_call(status: int, scene: Scene) -> None:
-    client, number = scene.client, scene.pull.number
-    create_comment(number, "first", client)
-    made = Comment(id=scene.pull.comments[0].id, body="first")
+    made = Comment(id=1, body="first")
     moved = backend.json({"message": "Moved Permanently"}, status, {"Location": "https://elsewhere.example/x"})
     scene.github.fault("*", moved, always=True)
-    calls: list[Callable[[], object]] = [
-        lambda: query(client),
-        lambda: set_status(scene.pull.head_sha, SUCCESS, client),
-        lambda: create_comment(number, "second", client),
-        lambda: edit_comment(made, "second", client),
-    ]
-    for call in calls:
-        assert "redirect" in error_of(call).message
-    assert [comment.body for comment in scene.pull.comments] == ["first"]
+    for call in (
+        query,
+        partial(set_status, scene.pull.head_sha, SUCCESS),
+        partial(create_comment, scene.pull.number, "second"),
+        partial(edit_comment, made, "second"),
+    ):
+        assert "redirect" in error_of(partial(call, scene.client)).message
 
 
-@pytest.mark.parametrize("asked", ["Wed, 21 Oct 99999999999 07:28:00 GMT", "9" * 400, "9" * 5000, "-5", "soon", ""])
+@pytest.mark.parametrize("asked", ["Wed, 21 Oct 99999999999 07:28:00 GMT", "9" * 5000, "-5"])
 def test_an_invalid_retry_after_is_ignored(asked: str, scene: Scene) -> None:
     scene.github.fault("graphql*", backend.json({}, 503, {"Retry-After": asked}))
     assert error_of(lambda: query(scene.client)).retry_after_s is None
@@ -174,7 +157,6 @@ def test_an_invalid_retry_after_is_ignored(asked: str, scene: Scene) -> None:
     ("fault", "kind"),
     [
         (faults.refused(403, "Resource not accessible by integration"), Kind.FORBIDDEN),
-        (faults.refused(404, "Not Found"), None),
         (faults.refused(422, "Validation Failed"), None),
         *((faults.secondary_limit(retry_after_s=seconds), Kind.RATE_LIMITED) for seconds in (None, 3600)),
         *((faults.primary_limit(status=status), Kind.RATE_LIMITED) for status in (403, 429)),
@@ -201,7 +183,6 @@ ENDLESS = {"viewerDidAuthor": True, "fullDatabaseId": "9" * 5_000, "body": ""}
 ODD = {
     "HTML": backend.page(status=200),
     "empty": backend.empty(),
-    "a list": backend.json([]),
     "null": backend.json(None),
     "odd types": backend.json({"data": {"repository": {"pullRequest": [], "base": 7}}}),
     "odd errors": backend.json({"errors": "no"}),

@@ -1,5 +1,6 @@
 """What an event says about the change under evaluation, and which pull request it belongs to."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -17,7 +18,6 @@ from sepurux_action.github.event import (
     PARSERS,
     SHA,
     Event,
-    encoded,
     parse_event,
     with_pull_request,
 )
@@ -27,6 +27,7 @@ HEAD, BASE, MERGE, OTHER = "a" * 40, "b" * 40, "e" * 40, "c" * 40
 ENVIRON = {"GITHUB_SHA": MERGE, "GITHUB_REPOSITORY": "acme/shop"}
 REPOSITORY = {"full_name": "acme/shop", "default_branch": "main"}
 FORK = {"full_name": "mallory/shop", "default_branch": "main"}
+KINDS = ("", "_target", "_review")
 MAIN, QUEUE = "refs/heads/main", "refs/heads/gh-readonly-queue"
 PULL = {
     "number": 42,
@@ -65,21 +66,106 @@ def event_of(name: str, payload: object, **environ: str) -> Event:
     return parse_event(name, payload, ENVIRON | environ)
 
 
-@pytest.mark.parametrize("kind", ["", "_target", "_review"])
-def test_a_pull_request_is_evaluated_at_its_head_and_never_at_its_merge_commit(kind: str) -> None:
-    event = event_of(name := f"pull_request{kind}", pull_request(), GITHUB_REF="refs/pull/42/merge")
-    assert (event.name, event.commit, event.pull_request) == (name, HEAD, 42)
-    assert (event.base_ref, event.base_sha) == ("main", "")
-    assert (event.fork, event.skip_reason, event.problem) == (False, "", "")
+NO_NAMES = [MAIN, f"{QUEUE}/pr-42-{OTHER}", f"{QUEUE}/main/pr-42-{OTHER[1:]}"]
+NO_NAMES += [f"{QUEUE}/main/pr-{end}" for end in (f"0-{OTHER}", f"042-{OTHER}", f"٤٢-{OTHER}", f"42-{OTHER}/x")]
+NO_NAMES += [f"{QUEUE}/main/pr-9999999999-{OTHER}"]
+OF_PULL = {"commit": HEAD, "pull_request": 42, "base_ref": "main", "base_sha": "", "fork": False, "skip_reason": ""}
+OF_GROUP = {"commit": HEAD, "pull_request": None, "base_ref": "main", "base_sha": BASE, "fork": False}
+OF_COMMIT = {"commit": MERGE, "pull_request": None, "head": "", "base_ref": "", "base_sha": ""}
+RUN_OF_MAIN = {"event": "push", "head_repository": REPOSITORY, "head_branch": "main", "head_sha": MERGE}
+REFUNDS = "refs/heads/refunds"
+PUSHED = "https://github.com/acme/shop/actions/runs/7100001"
+
+
+def headed(repository: object) -> dict[str, object]:
+    return pull_request(head={"sha": HEAD, "ref": "refunds", "repo": repository})
+
+
+def queued(base: str) -> dict[str, object]:
+    return merge_group(head_ref=f"{QUEUE}/{base}/pr-42-{OTHER}", base_ref=f"refs/heads/{base}")
+
+
+# The event, its payload, variables, and fields of what is read.
+EVENTS: list[tuple[str, object, Mapping[str, str], Mapping[str, object]]] = [
+    # A pull request is evaluated at its head, never at its merge commit.
+    *((f"pull_request{kind}", pull_request(), {"GITHUB_REF": "refs/pull/42/merge"}, OF_PULL) for kind in KINDS),
+    # A head that is not surely of this repository is a fork's.
+    *(("pull_request", headed(REPOSITORY | {"full_name": name}), {}, OF_PULL) for name in ("acme/shop", "Acme/Shop")),
+    *(("pull_request", headed(repository), {}, {"fork": True}) for repository in (FORK, None, {})),
+    ("pull_request", pull_request() | {"repository": None}, {"GITHUB_REPOSITORY": ""}, {"fork": True}),
+    # A merge group is of the pull request that named its branch, if one did.
+    *(("merge_group", merge_group(head_ref=ref), {}, OF_GROUP) for ref in (None, *NO_NAMES)),
+    *(
+        ("merge_group", queued(base), {}, OF_GROUP | {"pull_request": 42, "base_ref": base})
+        for base in ("main", "release/1.x", f"gh-readonly-queue/x/pr-7-{OTHER}", "ünï/código")
+    ),
+    # A workflow run is of the pull request that started it, or a push of the newest commit of the default branch.
+    *(
+        (
+            "workflow_run",
+            workflow_run(event=f"pull_request{kind}", head_repository={"full_name": repository}),
+            {"GITHUB_REF": MAIN},
+            {"commit": HEAD, "pull_request": None, "head": f"{repository}:refunds", "by_review": kind == "_review"},
+        )
+        for kind in KINDS
+        for repository in ("acme/shop", "mallory/shop")
+    ),
+    ("workflow_run", workflow_run(**RUN_OF_MAIN), {"GITHUB_REF": MAIN}, {"commit": MERGE, "head": ""}),
+    # Any other event is about the commit of the run.
+    ("push", push(), {"GITHUB_REF": REFUNDS}, OF_COMMIT | {"head_branch": "refunds"}),
+    ("push", push(ref="refs/tags/v1"), {"GITHUB_REF": "refs/tags/v1"}, OF_COMMIT | {"head_branch": "", "tag": "v1"}),
+    ("workflow_dispatch", {"repository": REPOSITORY}, {"GITHUB_REF": REFUNDS}, OF_COMMIT | {"head_branch": "refunds"}),
+    ("repository_dispatch", {"client_payload": {"pull_request": 1}}, {}, OF_COMMIT),
+    ("schedule", None, {"GITHUB_REF": MAIN}, OF_COMMIT | {"head_branch": "main"}),
+    *((name, {"deployment": {"sha": HEAD}}, {}, OF_COMMIT) for name in ("deployment", "deployment_status", "release")),
+    ("push", push(), {"GITHUB_SHA": "b" * 64}, {"commit": "b" * 64}),
+    # A deleted branch is skipped.
+    *(
+        ("push", push(**changes), {"GITHUB_REF": REFUNDS}, {"commit": "", "skip_reason": f"{REFUNDS} was deleted"})
+        for changes in ({"deleted": True}, {"after": "0" * 40}, {"after": "0" * 64})
+    ),
+    # The environment is read before the payload.
+    ("push", push(), {"GITHUB_REPOSITORY": ""}, {"repository": "acme/shop"}),
+    ("push", push(), {"GITHUB_REPOSITORY": "acme/moved"}, {"repository": "acme/moved"}),
+    # A run has an address only on a server, and of a repository, that may be linked.
+    ("push", push(), {**RUN, "GITHUB_RUN_ATTEMPT": "2"}, {"run_url": f"{PUSHED}/attempts/2"}),
+    ("push", push(), RUN, {"run_url": PUSHED}),
+    *(
+        ("push", {}, {**RUN, **changed}, {"run_url": ""})
+        for changed in (
+            {"GITHUB_SERVER_URL": "javascript:alert(1)//"},
+            {"GITHUB_SERVER_URL": ""},
+            {"GITHUB_REPOSITORY": "a/b\n::error::x"},
+        )
+    ),
+    # No token goes where others could read it.
+    ("push", push(), {"GITHUB_API_URL": "https://ghe.example/api/v3/"}, {"api_url": "https://ghe.example/api/v3"}),
+    ("push", push(), {"GITHUB_API_URL": "http://127.0.0.1:8123"}, {"api_url": "http://127.0.0.1:8123"}),
+    *(
+        ("push", push(), {"GITHUB_API_URL": address}, {"api_url": ""})
+        for address in ("", "api.github.com", "http://ghe.example/api/v3", "https://u:p@ghe.example")
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "payload", "environ", "fields"), EVENTS, ids=range(len(EVENTS)))
+def test_an_event_says_which_commit_and_which_pull_request_are_evaluated(
+    name: str, payload: object, environ: Mapping[str, str], fields: Mapping[str, object]
+) -> None:
+    event = event_of(name, payload, **environ)
+    assert {name: getattr(event, name) for name in (*fields, "problem")} == {**fields, "problem": ""}
 
 
 NO_PULLS: list[object] = [None, [], "x", {}, {"pull_request": None}]
 NO_NUMBERS: list[object] = [None, 0, -1, 1.5, True, "42", [], 10**400, MAX_NUMBER + 1]
 NO_HEADS: list[object] = [None, "x", [], {}, *({"sha": sha} for sha in (None, "abc", f"{HEAD}\n", 5))]
 NO_BASES: list[object] = [None, {}, {"ref": "", "sha": BASE}, {"ref": "a\u200bb", "sha": BASE}]
-NO_NAMES = [MAIN, f"{QUEUE}/pr-42-{OTHER}", f"{QUEUE}/main/pr-42-{OTHER[1:]}"]
-NO_NAMES += [f"{QUEUE}/main/pr-{end}" for end in (f"0-{OTHER}", f"042-{OTHER}", f"٤٢-{OTHER}", f"42-{OTHER}/x")]
-NO_NAMES += [f"{QUEUE}/main/pr-9999999999-{OTHER}"]
+NO_RUNS: list[Mapping[str, object]] = [
+    *({"event": cause} for cause in ("schedule", "workflow_dispatch", "workflow_run", None)),
+    *({"head_repository": repository} for repository in (FORK, None)),
+    *({"head_branch": branch} for branch in ("dev", None)),
+    *({"head_sha": sha} for sha in (HEAD, None)),
+]
 
 
 @pytest.mark.parametrize(
@@ -91,97 +177,22 @@ NO_NAMES += [f"{QUEUE}/main/pr-9999999999-{OTHER}"]
         *(("pull_request", pull_request(base=base), NO_PULL) for base in NO_BASES),
         *(("merge_group", merge_group(**{field: None}), NO_GROUP) for field in ("head_sha", "base_ref", "base_sha")),
         ("merge_group", merge_group(base_ref="refs/tags/v1"), NO_GROUP),
+        *(("workflow_run", workflow_run(**{**RUN_OF_MAIN, **run}), NOT_A_RUN) for run in NO_RUNS),
         ("push", push(), NO_NAME),
     ],
 )
 def test_an_event_without_what_decides_whose_policy_applies_is_a_bad_setting(
     name: str, payload: object, problem: str
 ) -> None:
-    assert event_of(name, payload, GITHUB_REF="refs/heads/a\u200bb").problem == problem
+    assert (
+        event_of(name, payload, GITHUB_REF=MAIN if problem == NOT_A_RUN else "refs/heads/a\u200bb").problem == problem
+    )
 
 
 @pytest.mark.parametrize("name", ["", "issue_comment", "pull_request_review_comment", "label", "check_run"])
 def test_an_event_that_is_not_listed_is_a_bad_setting_that_lists_them(name: str) -> None:
     event = event_of(name, pull_request())
     assert event.problem.startswith("the gate does not know it; accepted: `pull_request`, `pull_request_review`, ")
-
-
-@pytest.mark.parametrize("ref", [None, *NO_NAMES])
-def test_a_merge_group_may_name_no_pull_request(ref: str | None) -> None:
-    event = event_of("merge_group", merge_group(head_ref=ref))
-    assert (event.commit, event.pull_request, event.base_ref, event.problem) == (HEAD, None, "main", "")
-
-
-@pytest.mark.parametrize(
-    ("repository", "fork"),
-    [(REPOSITORY, False), (REPOSITORY | {"full_name": "Acme/Shop"}, False), (FORK, True), (None, True), ({}, True)],
-)
-def test_a_head_that_is_not_surely_this_repositorys_is_a_fork(repository: object, *, fork: bool) -> None:
-    payload = pull_request(head={"sha": HEAD, "ref": "refunds", "repo": repository})
-    assert event_of("pull_request", payload).fork is fork
-    assert parse_event("pull_request", payload | {"repository": None}, {}).fork
-
-
-@pytest.mark.parametrize("base", ["main", "release/1.x", f"gh-readonly-queue/x/pr-7-{OTHER}", "ünï/código"])
-def test_a_merge_group_is_of_the_pull_request_that_named_its_branch(base: str) -> None:
-    payload = merge_group(head_ref=f"{QUEUE}/{base}/pr-42-{OTHER}", base_ref=f"refs/heads/{base}")
-    event = event_of("merge_group", payload, GITHUB_REF=f"{QUEUE}/{base}/pr-42-{OTHER}")
-    assert (event.commit, event.pull_request, suffix(event)) == (HEAD, 42, f" ({encoded(base)})")
-    assert (event.base_ref, event.base_sha, event.fork) == (base, BASE, False)
-
-
-RUN_OF_MAIN = {"event": "push", "head_repository": REPOSITORY, "head_branch": "main", "head_sha": MERGE}
-
-
-@pytest.mark.parametrize("cause", ["pull_request", "pull_request_target", "pull_request_review"])
-@pytest.mark.parametrize("repository", ["acme/shop", "mallory/shop"])
-def test_a_run_that_a_pull_request_started_is_of_the_pull_request_with_its_head(cause: str, repository: str) -> None:
-    run = workflow_run(event=cause, head_repository={"full_name": repository})
-    event = event_of("workflow_run", run, GITHUB_REF=MAIN)
-    assert (event.commit, event.pull_request, event.head) == (HEAD, None, f"{repository}:refunds")
-    assert (event.by_review, event.problem) == (cause == "pull_request_review", "")
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        *({"event": cause} for cause in ("schedule", "workflow_dispatch", "workflow_run", None)),
-        *({"head_repository": repository} for repository in (FORK, None)),
-        *({"head_branch": branch} for branch in ("dev", None)),
-        *({"head_sha": sha} for sha in (HEAD, None)),
-    ],
-)
-def test_any_other_run_must_be_a_push_of_the_newest_commit_of_the_default_branch(changes: dict[str, object]) -> None:
-    event = event_of("workflow_run", workflow_run(**RUN_OF_MAIN | changes), GITHUB_REF=MAIN)
-    assert (event.problem, suffix(event)) == ("" if not changes else NOT_A_RUN, " (main)")
-
-
-@pytest.mark.parametrize(
-    ("name", "payload", "ref", "branch"),
-    [
-        ("push", push(), "refs/heads/refunds", "refunds"),
-        ("push", push(ref="refs/tags/v1"), "refs/tags/v1", ""),
-        ("workflow_dispatch", {"repository": REPOSITORY}, "refs/heads/refunds", "refunds"),
-        ("repository_dispatch", {"client_payload": {"pull_request": 1}, "repository": REPOSITORY}, MAIN, "main"),
-        ("release", {"repository": REPOSITORY}, "refs/tags/v1", ""),
-        ("schedule", None, MAIN, "main"),
-        *(
-            (name, {"deployment": {"sha": HEAD, "ref": "refunds"}}, "", "")
-            for name in ("deployment", "deployment_status")
-        ),
-    ],
-)
-def test_any_other_event_is_about_the_commit_of_the_run(name: str, payload: object, ref: str, branch: str) -> None:
-    event = event_of(name, payload, GITHUB_REF=ref)
-    assert (event.commit, event.pull_request, event.head, event.problem) == (MERGE, None, "", "")
-    assert (event.base_ref, event.base_sha, event.head_branch) == ("", "", branch)
-
-
-@pytest.mark.parametrize("changes", [{"deleted": True}, {"after": "0" * 40}, {"after": "0" * 64}])
-def test_a_deleted_branch_is_skipped(changes: dict[str, object]) -> None:
-    event = event_of("push", push(**changes), GITHUB_REF="refs/heads/refunds")
-    assert (event.commit, event.skip_reason, event.problem) == ("", "refs/heads/refunds was deleted", "")
 
 
 @pytest.mark.parametrize(
@@ -205,12 +216,6 @@ def test_what_is_no_sha_is_no_commit(sha: str) -> None:
     for name in ("push", "schedule"):
         event = event_of(name, push(), GITHUB_SHA=sha)
         assert (event.commit, event.problem) == ("", NO_COMMIT)
-    assert event_of("push", push(), GITHUB_SHA="b" * 64).commit == "b" * 64
-
-
-def test_the_repository_of_the_environment_overrides_that_of_the_payload() -> None:
-    assert parse_event("push", push(), {}).repository == "acme/shop"
-    assert event_of("push", push(), GITHUB_REPOSITORY="acme/moved").repository == "acme/moved"
 
 
 def from_fork(repository: object = FORK, sha: str = HEAD, ref: str = "refunds", **changes: object) -> dict[str, object]:
@@ -273,35 +278,3 @@ def test_any_payload_and_environment_is_an_event_that_can_be_shown(
         assert each.commit == "" or SHA.match(each.commit)
         assert each.problem or each.skip_reason or each.commit
         assert suffix(each).isascii()
-
-
-@pytest.mark.parametrize(("attempt", "run"), [("2", "7100001/attempts/2"), ("", "7100001")])
-def test_a_run_has_the_addresses_that_the_environment_names(attempt: str, run: str) -> None:
-    event = event_of("push", push(), **RUN, GITHUB_RUN_ATTEMPT=attempt)
-    assert event.run_url == f"https://github.com/acme/shop/actions/runs/{run}"
-    assert event.url("commit", event.commit) == f"https://github.com/acme/shop/commit/{event.commit}"
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"GITHUB_SERVER_URL": "javascript:alert(1)//"},
-        {"GITHUB_SERVER_URL": ""},
-        {"GITHUB_REPOSITORY": "a/b\n::error::x"},
-    ],
-)
-def test_a_server_or_repository_that_may_not_be_linked_gives_no_addresses(changed: dict[str, str]) -> None:
-    event = parse_event("push", {}, {**ENVIRON, **RUN, **changed})
-    assert (event.run_url, event.url("commit", event.commit)) == ("", "")
-
-
-@pytest.mark.parametrize(
-    ("address", "accepted"),
-    [
-        ("https://ghe.example/api/v3/", "https://ghe.example/api/v3"),
-        ("http://127.0.0.1:8123", "http://127.0.0.1:8123"),
-        *((each, "") for each in ("", "api.github.com", "http://ghe.example/api/v3", "https://u:p@ghe.example")),
-    ],
-)
-def test_no_token_goes_where_others_could_read_it(address: str, accepted: str) -> None:
-    assert event_of("push", push(), GITHUB_API_URL=address).api_url == accepted

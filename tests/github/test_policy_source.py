@@ -88,11 +88,7 @@ def texts(policy: Layer | None) -> list[str]:
 
 @pytest.mark.parametrize("event", PROPOSED)
 @pytest.mark.parametrize(
-    ("head", "changes"),
-    [
-        (NEW, [("campaign", "", "new"), ("timeout", "60", "30")]),
-        (NONE, [("timeout", "60", "")]),
-    ],
+    ("head", "changes"), [(NEW, [("campaign", "", "new"), ("timeout", "60", "30")]), (NONE, [("timeout", "60", "")])]
 )
 def test_the_file_of_the_base_applies_and_each_value_that_changes_is_listed(
     head: PolicyFile, changes: list[tuple[str, str, str]], event: str

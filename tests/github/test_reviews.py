@@ -64,12 +64,9 @@ def test_truth_table_of_the_soft_gate(text: str, terms: Reviews, by: str) -> Non
     assert found.approved_by == ((by,) if by else ())
 
 
-def test_an_account_that_is_no_person_approves_nothing() -> None:
+def test_an_account_that_is_no_person_and_a_review_without_a_known_head_or_login_approve_nothing() -> None:
     assert status([ROBOT]).ignored == (Refusal("robot", Reason.BOT),)
     assert status([replace(ROBOT, kind="User")]).approved_by
-
-
-def test_without_a_known_head_or_login_nothing_is_approved() -> None:
     nameless = Review(author="", state=APPROVED, commit=HEAD)
     assert not status([nameless], permission=lambda _: "write").approved_by
     headless = Review(author="writer", state=APPROVED, commit="")

@@ -40,9 +40,9 @@ class GitHub:
 
     `enterprise` puts REST under /api/v3 and GraphQL at /api/graphql. Faults and hooks name a call by its operationId,
     or by `graphql` and the name of the query; `*` stands for anything. `world` may be changed at any time from the
-    test's own thread or from a hook. A GraphQL query of more than `max_nodes` objects gets a part and an error, or
-    `too_large` if that is set. `denied` has fields of GraphQL, such as `Commit.status`, that no one may read. `arrived`
-    is called with each request before it is processed, and may raise Refusal.
+    test's own thread or from a hook. A GraphQL query of more than `max_nodes` objects gets a part and an error.
+    `denied` has fields of GraphQL, such as `Commit.status`, that no one may read. `arrived` is called with each request
+    before it is processed, and may raise Refusal.
     """
 
     def __init__(self, *, enterprise: bool = False) -> None:
@@ -53,7 +53,6 @@ class GitHub:
         self.arrived: Callable[[Record], None] = lambda _: None
         self.faults: list[tuple[str, list[Step], bool]] = []
         self.server_url = "https://github.com"
-        self.too_large: be.Answer | None = None
         self._rest, self._graphql = ("/api/v3", "/api/graphql") if enterprise else ("", "/graphql")
         self._server = be.ScriptedBackend({"*": self.respond})
         self._tokens: dict[str, Token] = {}
@@ -94,10 +93,10 @@ class GitHub:
     def repository(self, full_name: str = "octo/shop", files: Mapping[str, str] | None = None) -> Repository:
         return self.world.repository(full_name, files)
 
-    def token(self, permissions: Mapping[str, str] | None = None, *, read_only: bool = False) -> str:
+    def token(self, permissions: Mapping[str, str] | None = None) -> str:
         """Return a new token; `permissions` are a workflow's (`pull-requests: write`): any other is refused."""
         text = f"ghs_{len(self._tokens) + 1}_{JWT_LIKE}"
-        self._tokens[text] = Token(self.world.user(BOT), permissions, read_only)
+        self._tokens[text] = Token(self.world.user(BOT), permissions)
         return text
 
     def fault(self, pattern: str, *faults: be.Answer | Step, always: bool = False) -> None:
@@ -169,7 +168,7 @@ class GitHub:
         session = graphql.Session(self.world, token, self.server_url, self.max_nodes, self.denied)
         response, unknown = graphql.execute(session, asked)
         self.unknown += [f"graphql: {complaint}" for complaint in unknown]
-        return self.too_large if self.too_large and session.nodes > self.max_nodes else be.json(response)
+        return be.json(response)
 
     def _rest_answer(
         self, request: be.Request, operation: Operation, values: Mapping[str, str], token: Token, complaints: list[str]

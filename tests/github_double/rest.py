@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from tests.github_double.state import (
@@ -129,7 +128,7 @@ def create_comment(call: Call) -> object:
 
 def update_comment(call: Call) -> object:
     comment = call.comment
-    comment.body, comment.updated_at = _body(call), datetime.now(UTC)
+    comment.body = _body(call)
     return _comment(call, comment)
 
 

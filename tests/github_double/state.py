@@ -4,7 +4,6 @@ import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -57,13 +56,12 @@ class Status:
 
 @dataclass(eq=False, slots=True)
 class Comment:
-    """A comment on a pull request; `author` is None if the account was deleted. `updated_at` is a time of UTC."""
+    """A comment on a pull request; `author` is None if the account was deleted."""
 
     id: int
     pull: "PullRequest"
     author: Account | None
     body: str
-    updated_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 @dataclass(eq=False, slots=True)
@@ -281,15 +279,13 @@ class Token:
 
     account: Account
     permissions: Mapping[str, str] | None = None
-    read_only: bool = False
 
     def need(self, *alternatives: str) -> None:
         """Raise Refusal unless one alternative such as `pull-requests=write` is granted."""
         for alternative in alternatives:
             permission, level = alternative.split("=")
             given = {permission: "write"} if self.permissions is None else {**self.permissions, **ALWAYS}
-            highest = min(LEVELS.index(given.get(permission, "none")), 1 if self.read_only else 2)
-            if highest >= LEVELS.index(level):
+            if LEVELS.index(given.get(permission, "none")) >= LEVELS.index(level):
                 return
         headers = {"X-Accepted-GitHub-Permissions": "; ".join(alternatives).replace("-", "_")}
         raise Refusal(403, "Resource not accessible by integration", kind="FORBIDDEN", headers=headers)
