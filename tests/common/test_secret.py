@@ -9,10 +9,9 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.common import json_reader
 from sepurux_action.common.secret import LIKE_A_SECRET, MAX_DEPTH, Redactor, Secret
 from sepurux_action.config.settings import Settings
 
@@ -50,15 +49,6 @@ def test_a_secret_is_redacted_plain_percent_encoded_and_as_reports_escape_it(
     secrets: list[str], text: str, redacted: str
 ) -> None:
     assert Redactor(secrets)(text) == redacted
-
-
-@given(st.integers(0, json_reader.MAX_TEXT_LENGTH + 1))
-@example(json_reader.MAX_TEXT_LENGTH - 9)
-def test_no_part_of_a_secret_at_the_cut_of_a_long_text_is_kept(before: int) -> None:
-    kept = Redactor([TEXT]).redact_json("-" * before + TEXT * 3 + "-" * 4_000_000)
-    assert isinstance(kept, str)
-    assert len(kept) == json_reader.MAX_TEXT_LENGTH
-    assert "sk" not in kept
 
 
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])

@@ -18,7 +18,6 @@ SECRET = "secret-of-no-one"
 
 
 def ended(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """Return the exit status, and what stdout and stderr say."""
     with pytest.raises(SystemExit) as end:
         parse_command_line(arguments)
     return int(end.value.code or 0), *capsys.readouterr()
@@ -38,16 +37,6 @@ def test_the_last_flag_counts_and_those_of_a_list_are_added() -> None:
     assert made == CommandLine(texts, "p.yml", "json", True, None)  # noqa: FBT003
 
 
-def test_an_unknown_flag_is_rejected_without_what_it_was_given(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, text = ended(["--tokn", SECRET, f"--api-kye={SECRET}"], capsys)
-    assert (status, out) == (2, "")
-    assert text.splitlines() == [
-        "sepurux-gate: --tokn is not known; did you mean --token?",
-        "sepurux-gate: --api-kye is not known; did you mean --api-key?",
-        "Run `sepurux-gate --help` to see all flags.",
-    ]
-
-
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -62,6 +51,7 @@ def test_an_unknown_flag_is_rejected_without_what_it_was_given(capsys: pytest.Ca
         (["--format", SECRET], "--format: invalid choice"),
         (["--campaign", "--token", SECRET], "--campaign: expected one argument"),
         (["--camp", SECRET], "--camp is not known; did you mean --campaign?"),
+        ([f"--api-kye={SECRET}"], "--api-kye is not known; did you mean --api-key?"),
         (["--min_pass_rate", SECRET], "--min_pass_rate is not known; did you mean --min-pass-rate?"),
     ],
 )
@@ -86,23 +76,17 @@ def test_help_shows_each_option_of_the_table_once_with_what_it_accepts_and_its_d
         assert not any(flag(alias) in line for alias in option.aliases for line in lines)
         assert not option.environment or f"Environment: {option.environment}." in whole
         assert not option.default or f"Default: {option.default}" in whole
-    for accepted in ("observe, soft or hard", "text or json"):
-        assert f"Accepted: {accepted}." in whole
-    assert "Path of the policy file, which flags override. Default:" in whole
     assert not [word for word in ("inputs", "base commit", "workflow", "workspace", "step", "runner") if word in whole]
     assert max(map(len, text.splitlines())) <= widest
     assert text.isascii()
-    assert "`" not in text
 
 
 def test_a_hint_has_the_words_of_its_place() -> None:
-    hint = "{Rerun}, or raise {timeout}. Set {token}, then {rerun}. {reviewers}, {other}, and `timeout`"
-    shown = "Re-run the job, or raise `timeout`. Set `token`, then re-run the job. `reviewers`, {other}, and `timeout`"
-    assert in_workflow(hint) == shown
-    assert on_command_line(hint) == (
-        "Run the command again, or raise --timeout. Set SEPURUX_CI_TOKEN, then run the command again. "
-        "`reviewers`, {other}, and `timeout`"
-    )
+    hint = "{Rerun}: {timeout}. {token}, {rerun}. {reviewers}, {other}, and `timeout`"
+    shared = "`reviewers`, {other}, and `timeout`"
+    assert in_workflow(hint) == f"Re-run the job: `timeout`. `token`, re-run the job. {shared}"
+    again = "Run the command again: --timeout. SEPURUX_CI_TOKEN, run the command again."
+    assert on_command_line(hint) == f"{again} {shared}"
 
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:

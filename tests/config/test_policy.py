@@ -13,23 +13,20 @@ from sepurux_action.app import run_command_line
 from sepurux_action.config.options import BY_NAME, OPTIONS, Layer, Source, Stage
 from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.config.policy import read_policy
-from sepurux_action.config.settings import Change, Trace, diff, gate_plans, read_settings
+from sepurux_action.config.settings import Change, diff, gate_plans
 from sepurux_action.errors import ConfigurationError
 from sepurux_action.host.deadlines import Signals
 
 PATH = ".github/sepurux-gate.yml"
 FULL = """\
 version: 1
-project: my-agent
 timeout: 15m
 reviewers: [octocat, '@octodog']
 thresholds:
   min_pass_rate: 0.90
-  max_unsafe: 0
 enforcement: observe
 gates:
   - name: Refunds
-    campaign: core-reliability
     trace_file: |
       traces/a.json
       traces/b.json
@@ -50,33 +47,22 @@ def values(layer: Layer) -> dict[str, tuple[str, object, int]]:
 
 def test_every_key_becomes_the_value_of_its_option_with_its_text_and_line() -> None:
     policy = read(FULL)
-    assert policy.file == PATH
-    assert values(policy) == {
-        "project": ("my-agent", "my-agent", 2),
-        "timeout": ("15m", 900.0, 3),
-        "reviewers": ("octocat\n@octodog", ("octocat", "octodog"), 4),
-        "min_pass_rate": ("0.90", 0.9, 6),
-        "max_unsafe": ("0", 0, 7),
-        "enforcement": ("observe", Stage.OBSERVE, 8),
-    }
     refunds, support = policy.gates
-    assert values(refunds) == {
-        "name": ("Refunds", "Refunds", 10),
-        "campaign": ("core-reliability", "core-reliability", 11),
-        "trace_file": ("traces/a.json\ntraces/b.json", ("traces/a.json", "traces/b.json"), 12),
-        "paths": ("agents/**\n!**/*.md", parse_paths("agents/**\n!**/*.md"), 15),
-        "min_pass_rate": ("95%", 0.95, 16),
+    assert values(policy) == {
+        "timeout": ("15m", 900.0, 2),
+        "reviewers": ("octocat\n@octodog", ("octocat", "octodog"), 3),
+        "min_pass_rate": ("0.90", 0.9, 5),
+        "enforcement": ("observe", Stage.OBSERVE, 6),
     }
-    assert (refunds.line, support.line) == (10, 17)
-    assert values(support) == {"campaign": ("support", "support", 17), "enforcement": ("soft", Stage.SOFT, 18)}
-    alias = read("campaign_id: refunds").given["campaign"]
-    assert (alias.where, alias.value) == ("`campaign_id`", "refunds")
-
-
-def test_a_gate_overrides_the_top_level() -> None:
-    refunds, support = read_settings([], lambda path: (Trace(label=path),), read(FULL)).gates
-    assert (refunds.limits["min_pass_rate"], support.limits["min_pass_rate"]) == (0.95, 0.9)
-    assert (refunds.stage, support.stage) == (Stage.OBSERVE, Stage.SOFT)
+    assert values(refunds) == {
+        "name": ("Refunds", "Refunds", 8),
+        "trace_file": ("traces/a.json\ntraces/b.json", ("traces/a.json", "traces/b.json"), 9),
+        "paths": ("agents/**\n!**/*.md", parse_paths("agents/**\n!**/*.md"), 12),
+        "min_pass_rate": ("95%", 0.95, 13),
+    }
+    assert values(support) == {"campaign": ("support", "support", 14), "enforcement": ("soft", Stage.SOFT, 15)}
+    assert (policy.file, refunds.line, support.line) == (PATH, 8, 14)
+    assert read("campaign_id: refunds").given["campaign"].where == "`campaign_id`"
 
 
 @pytest.mark.parametrize(
@@ -93,8 +79,6 @@ def test_what_is_empty_is_not_given(text: str) -> None:
 def test_a_gate_without_a_name_has_its_campaigns() -> None:
     policy = read("campaign: shared\ngates: [{name: One}, {campaign: two}, {project: p}]")
     assert [policy.name_of(gate) for gate in policy.gates] == ["One", "two", "shared"]
-    nameless = read("gates: [{project: p}]")
-    assert nameless.name_of(nameless.gates[0]) == ""
 
 
 def test_each_changed_value_is_a_row_with_its_old_and_its_new_text() -> None:
@@ -123,7 +107,7 @@ def test_a_gate_that_comes_or_goes_is_a_row_beside_its_values() -> None:
         Change("campaign", "", "d", "c"),
         Change("name", "", "c", "c"),
     )
-    old, new = read("gates: [{name: a}, {timeout: 40}]"), read("gates: [{name: a}, {timeout: 50}]")
+    old, new = (read(f"gates: [{{name: a}}, {{timeout: {seconds}}}]") for seconds in (40, 50))
     assert diff(old, new) == (Change("timeout", "40", "50", "2"),)
 
 
@@ -142,7 +126,6 @@ def test_another_way_of_writing_the_same_is_no_change(old: str, new: str) -> Non
     assert diff(read(old), read(new)) == ()
 
 
-PLAIN = "min_pass_rate 0.9, max_unsafe 0"
 TWO = """\
 reviewers: [ada, grace]
 timeout: 15m
@@ -151,25 +134,19 @@ gates:
 - {name: support, campaign: refunds, enforcement: soft, paths: [bots/**]}
 - {campaign: search, on_outage: allow, thresholds: {min_reliability_score: 80}}
 """
+PLANS = """\
+support: campaign refunds; min_pass_rate 0.9, max_unsafe 0, max_failures 3; required_mutation_categories auth, timeouts\
+; soft; ada, grace can approve; only for changes of bots/**; waits 15 min at most
+search: campaign search; max_unsafe 0, max_failures 3, min_reliability_score 80; required_mutation_categories auth,\
+ timeouts; hard; does not block if Sepurux is down; waits 15 min at most
+a gate without a name: campaign of the input; min_pass_rate 0.9, max_unsafe 0, min_scenario_pass_rate 0.2; soft;\
+ anyone with write access can approve; waits 10 min at most
+"""
 
 
-def test_each_gate_is_one_line_with_its_thresholds() -> None:
-    support, search = (line.split("; ") for line in gate_plans(read(TWO)))
-    required = "required_mutation_categories auth, timeouts"
-    by, at_most = "ada, grace can approve", "waits 15 min at most"
-    paths = "only for changes of bots/**"
-    assert support == ["support: campaign refunds", f"{PLAIN}, max_failures 3", required, "soft", by, paths, at_most]
-    limits, allowed = "max_unsafe 0, max_failures 3, min_reliability_score 80", "does not block if Sepurux is down"
-    assert search == ["search: campaign search", limits, required, "hard", allowed, at_most]
-
-
-def test_what_a_file_leaves_to_the_inputs_is_no_problem_of_its_plan() -> None:
-    [line] = gate_plans(read("enforcement: soft\nthresholds: {min_scenario_pass_rate: 20%}"))
-    assert line.startswith(f"a gate without a name: campaign of the input; {PLAIN}, min_scenario_pass_rate 0.2; soft; ")
-    assert line.endswith("; anyone with write access can approve; waits 10 min at most")
-
-
-def test_what_only_a_whole_gate_shows_is_a_problem_of_a_plan() -> None:
+def test_each_gate_is_one_line_with_its_thresholds_and_what_a_file_leaves_to_the_inputs_is_no_problem() -> None:
+    nameless = read("enforcement: soft\nthresholds: {min_scenario_pass_rate: 20%}")
+    assert [*gate_plans(read(TWO)), *gate_plans(nameless)] == PLANS.splitlines()
     with pytest.raises(ConfigurationError, match="it is the name of the gate too, but it ends with"):
         [*gate_plans(read("campaign: refunds (v2)"))]
 

@@ -1,7 +1,5 @@
 """Reading a policy file: texts stay as they are written, and each problem is reported with its place and a remedy."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
@@ -10,19 +8,16 @@ from sepurux_action.config.settings import MAX_FILE_BYTES
 from sepurux_action.errors import ConfigurationError
 
 PATH = ".github/sepurux-gate.yml"
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def plain(node: yaml.Node) -> object:
-    """Return a node's content without its places."""
-    if isinstance(node, yaml.MappingNode):
-        return {key.value: plain(value) for key, value in node.value}
-    if isinstance(node, yaml.SequenceNode):
-        return [plain(item) for item in node.value]
-    return node.value
 
 
 def composed(text: str) -> object:
+    """Return the content of a file without its places."""
+
+    def plain(node: yaml.Node) -> object:
+        if isinstance(node, yaml.MappingNode):
+            return {key.value: plain(value) for key, value in node.value}
+        return [plain(item) for item in node.value] if isinstance(node, yaml.SequenceNode) else node.value
+
     return plain(compose(text.encode()))
 
 
@@ -56,9 +51,9 @@ def test_all_ways_of_writing_lists_keys_and_texts_are_read() -> None:
 
 
 def test_a_file_has_at_most_256_kib_in_utf_8() -> None:
-    largest = b"name: b".ljust(MAX_FILE_BYTES)
-    assert plain(compose(largest)) == {"name": "b"}
-    assert problems(largest + b" ") == ["1 the file has more than 262,144 bytes"]
+    largest = "name: b".ljust(MAX_FILE_BYTES)
+    assert composed(largest) == {"name": "b"}
+    assert problems(largest + " ") == ["1 the file has more than 262,144 bytes"]
     for raw in (b"a: b\nc: \xff\n", "a: b\nc: ü\n".encode("latin-1"), b"a: b\nc: \xed\xa0\x80\n"):
         assert problems(raw) == ["2 the file is not UTF-8"]
 
@@ -104,7 +99,6 @@ KEYS = [  # a file, and what its only problem begins with
     ("paths: [a]\ngates: [{name: b}]", "1 `paths`: with `gates:`, it belongs in each gate"),
     ("gates: [{comment: never}]", "1 gate 1, `comment`: it belongs on the file's top level"),
     ("thresholds: {timeout: 3}", "1 `thresholds`, `timeout`: it belongs on the file's top level or in a"),
-    ("branches: [main]", "1 `branches`: it is not known; accepted: `project`, "),
     ("gates: [{gates: []}]", "1 gate 1, `gates`: it belongs on the file's top level"),
     ("thresholds: 3", '1 `thresholds`: it is "3"; accepted: keys with values'),
     ("gates: {name: a}", "1 `gates`: it is a group of keys; accepted: a list with an entry for each gate"),
@@ -127,21 +121,16 @@ VALUES = [
         "campaign: refund-\u200brel",
         '1 `campaign`: "refund-rel" is not accepted (it has the invisible character U+200B',
     ),
-    ("campaign: ${{ vars.NAME }}", '1 `campaign`: "${{ vars.NAME }}" is not accepted (it holds `${{`'),
     ("thresholds: {max_unsafe: -1}", '1 `thresholds`, `max_unsafe`: "-1" is not accepted; accepted: a whole '),
     ("campaign: [a]", "1 `campaign`: it is a list; accepted: a campaign's name or UUID"),
-    ("trace_id: {a: b}", "1 `trace_id`: it is a group of keys; accepted: trace IDs"),
     ("trace_id: []", "1 `trace_id`: it is an empty list; accepted: trace IDs"),
     ("trace_id: [a, '']", "1 `trace_id`: an entry of the list must be one line of text"),
     ('trace_id: ["a\\nb"]', "1 `trace_id`: an entry of the list must be one line of text"),
     (f"trace_id: [{', '.join(map(str, range(101)))}]", '1 `trace_id`: "0 1 2 '),
-    ("enforcement: strict", '1 `enforcement`: "strict" is not accepted; accepted: `observe`, `soft` or `hard`'),
     ("enforcement: [{stage: soft}]", "1 `enforcement`: it is a list; accepted: `observe`, `soft` or `hard`"),
-    ("timeout: soon", '1 `timeout`: "soon" is not accepted; accepted: seconds'),
     ("thresholds: {min_pass_rate: 85}", '1 `thresholds`, `min_pass_rate`: "85" is not accepted; accepted: 0 to 1'),
     ("reviewers: [a, b/c]", '1 `reviewers`: "a b/c" is not accepted ("b/c" is not the login'),
     ("gates: [{paths: ['a', '[']}]", '1 gate 1, `paths`: "a [" is not accepted ("[": the bracket is'),
-    ("gates: [{paths: ['!a']}]", '1 gate 1, `paths`: "!a" is not accepted (all patterns begin with `!`'),
 ]
 
 

@@ -1,13 +1,102 @@
-"""One step against a backend that is a function, on a clock that costs nothing."""
+"""One step on a clock that costs nothing, against a backend that is a function from a call and a time to its result."""
 
+from collections.abc import Callable
+from itertools import chain, repeat
 from typing import Any
 
 from sepurux_action.config.settings import Gate, Trace
+from sepurux_action.evaluation.api import ApiRequest, Reply
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.gate_numbers import Base
 from sepurux_action.evaluation.runs import Run
 from sepurux_action.evaluation.step_evaluation import StepEvaluation
-from tests.fakes import CAMPAIGN, FakeEngine, FakeOutput
+from tests.fakes import CAMPAIGN, FakeEngine, FakeOutput, backend
+
+Poll = Callable[[float], Reply]
+Maybe = Callable[[float], Reply | None]
+Respond = Callable[[ApiRequest, float], Reply]
+NUMBERS = {"status": "done", "decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
+PASSED = Reply(payload=NUMBERS)
+FAILED = Reply(payload={"status": "done", "decision": "fail"})
+RUNNING = Reply(payload={"status": "running", "decision": "pending"})
+HANGS = Reply(temporary=True, error="hangs")
+
+
+class Defective(dict[str, object]):
+    """A payload that stands for a defect of ours: reading it raises what no JSON raises."""
+
+    def get(self, *_: object) -> object:
+        raise KeyError("a secret")
+
+
+def http(status: int, retry_after_s: float | None = None) -> Reply:
+    """Return the result of a call that the backend responded to with an error that may pass."""
+    return Reply(temporary=True, error=f"HTTP {status}", status=status, retry_after_s=retry_after_s)
+
+
+def rejected(status: int) -> Reply:
+    return Reply(error="x", status=status)
+
+
+def score(value: object) -> Reply:
+    return Reply(payload={"reliability_score": value})
+
+
+def after(seconds: float, response: Reply = PASSED, before: Reply = RUNNING) -> Poll:
+    """Return responses: one from so many seconds after the start, another one until then."""
+    return lambda time: response if time >= 1_000 + seconds else before
+
+
+def in_turn(*responses: Reply) -> Poll:
+    """Return these responses one after the other, the last one again and again."""
+    left = chain(responses, repeat(responses[-1]))
+    return lambda _: next(left)
+
+
+def until(seconds: float, response: Reply) -> Maybe:
+    """Return this response for so many seconds after the start, for `instead`."""
+    return lambda time: response if time < 1_000 + seconds else None
+
+
+def at_first(*responses: Reply) -> Maybe:
+    """Return these responses to the first calls, for `instead`."""
+    left = iter(responses)
+    return lambda _: next(left, None)
+
+
+def sound(**others: Reply) -> Respond:
+    """Return a backend without faults, which decides at once."""
+    return backend(after(0), **others)
+
+
+def instead(part: str, poll: Maybe, others: Respond | None = None) -> Respond:
+    """Return a backend without faults, except for calls whose method, path, or purpose has this part."""
+    others = others or sound()
+
+    def respond(call: ApiRequest, time: float) -> Reply:
+        response = poll(time) if part in f"{call.method} {call.path} {call.purpose}" else None
+        return response or others(call, time)
+
+    return respond
+
+
+def scored(*responses: Reply, poll: Reply = PASSED) -> Respond:
+    """Return a backend whose run has this result after 5 s, and whose requests for its score get these responses."""
+    return instead("/reliability", in_turn(*responses), backend(after(5, poll)))
+
+
+def by_run(part: str, *responses: Reply, **numbers: object) -> Respond:
+    """Return a backend of a batch that passes after 5 s. Calls with this part in their path get those of their runs."""
+    run_ids = [f"run-{n}" for n in range(len(responses))]
+    others = backend(after(5, Reply(payload={**NUMBERS, "run_ids": run_ids, **numbers})))
+
+    def respond(call: ApiRequest, time: float) -> Reply:
+        if part in call.path:
+            return responses[run_ids.index(dict(call.query).get("run_id") or call.path.rpartition("/")[2])]
+        return others(call, time)
+
+    return respond
+
 
 GATE = Gate(name="core", campaign="core", traces=(Trace(label="trace-1", trace_id="trace-1"),))
 KNOWN = Gate(name="core", campaign=CAMPAIGN, timeout_s=60)  # registered scenarios of a campaign that is not looked up

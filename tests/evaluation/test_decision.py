@@ -1,143 +1,239 @@
-"""The table of decisions on one run, and the decision on a gate from all its runs."""
+"""What the decision on a gate says about its runs, what flaky scenarios and noise change; see also tests/worlds."""
 
+import json
+import re
+from collections import Counter
 from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.settings import Gate, Trace
+from sepurux_action.evaluation.api import Reply
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
-from sepurux_action.evaluation.metrics import PASS_RATE, UNSAFE_ATTEMPTS
-from sepurux_action.evaluation.published_result import published_numbers
-from sepurux_action.evaluation.runs import Decision, Rule, Run, decide, parse_run
-from tests.builders import NO_BASE, a_gate_with, a_poll, a_result, a_run, known
-
-CANCELED = Run(decision=Decision.ERROR, rule=Rule.CANCELED, reason="It was canceled.")
-
-
-def a_gate(*tasks: str, **limits: float) -> Gate:
-    traces = (
-        Trace(label=f"{n}.json", content=b"{}", task=task) if task else Trace(label=f"id-{n}", trace_id=f"id-{n}")
-        for n, task in enumerate(tasks)
-    )
-    return Gate(name="", campaign="", limits=limits, traces=tuple(traces))
+from sepurux_action.evaluation.gate_numbers import DROP, Base, CheckState, scenarios_of
+from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
+from sepurux_action.evaluation.published_result import Results, comparable, median, published_numbers, values_of
+from sepurux_action.evaluation.runs import Decision, Failure, Rule, Run, decide, merge_failures
+from tests.builders import NO_BASE, PASSING, RECORDED, a_gate, a_past_result, a_poll, known, run_with, some_results
+from tests.builders import a_run as a_decided_run
+from tests.evaluation.step import NUMBERS as ENOUGH
+from tests.evaluation.step import after, evaluate, http
+from tests.fakes import CAMPAIGN, FakeEngine, backend
 
 
-def a_pass(rate: float | None = None, unsafe: float | None = 0, **numbers: object) -> Run:
-    return a_poll(sepurux_decision="pass", status="done", **known(pass_rate=rate, unsafe_attempts=unsafe), **numbers)
+def of_tasks(*tasks: str, **limits: float) -> Gate:
+    traces = (Trace(label=f"{n}.json", content=b"{}", task=task) for n, task in enumerate(tasks))
+    return Gate(name="", campaign=CAMPAIGN, limits=limits, traces=tuple(traces))
 
 
-def decided(gate: Gate, *runs: Run) -> GateDecision:
+def a_run(rate: float | None = None, unsafe: float | None = 0, decision: str = "pass", **numbers: Any) -> Run:  # noqa: ANN401
+    read = {**known(pass_rate=rate, unsafe_attempts=unsafe), "failures": 0.0, **numbers}
+    return a_poll(sepurux_decision=decision, status="done", **read)
+
+
+def decided(gate: Gate, *runs: Run, **limits: float) -> GateDecision:
     results = (
         replace(run if run.reason else decide(run), trace=trace) for trace, run in zip(gate.traces, runs, strict=True)
     )
-    return decide_gate(gate, tuple(results), NO_BASE)
-
-
-ASKED = a_gate_with(min_pass_rate=0.9, max_unsafe=0, max_failures=0)
-
-
-def test_a_number_that_two_thresholds_need_or_only_its_drop_is_named_once() -> None:
-    run = parse_run({"decision": "pass", "pass_rate": "95%", "reliability_score": "61.5"})
-    for limits, name in (
-        ({"max_pass_rate_drop": 0.03}, "pass rate"),
-        ({"min_reliability_score": 80}, "reliability score"),
-    ):
-        found = decided(a_gate_with(**limits), run)
-        assert (found.decision, found.reason.count(name)) == (Decision.ERROR, 1)
-
-
-FOR_THE_CAUSE = "See the `Sepurux run` for the cause, then {rerun}."
-
-
-@pytest.mark.parametrize(
-    ("response", "reason", "step"),
-    [
-        (
-            {"status": "error", "decision": "pending"},
-            'The evaluation itself failed at Sepurux (status `error`, decision "pending").',
-            FOR_THE_CAUSE,
-        ),
-        ({"status": "cancelled"}, "The evaluation itself was canceled at Sepurux (status `cancelled`).", FOR_THE_CAUSE),
-        (
-            {"status": "running", "decision": "maybe"},
-            'Sepurux reported the decision "maybe", which this version of the gate does not know.',
-            "Update sepurux/gate-action, or ask Sepurux what it means.",
-        ),
-        (
-            {"status": "done", "decision": "pending"},
-            "The evaluation ended (status `done`), but Sepurux reported no decision.",
-            "{Rerun}. If the decision is missing again, ask Sepurux about this `Sepurux run`.",
-        ),
-    ],
-)
-def test_each_row_says_what_happened_and_what_to_do(response: dict[str, object], reason: str, step: str) -> None:
-    found = a_result(a_run(parse_run(response)), gate=ASKED)
-    assert (found.reason, found.hint) == (reason, step)
-
-
-# -- the numbers of all runs ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("needed", "said"), [(3, "; 3 of 4 recordings have the same `task.name` as another one."), (5, " of at least 5.")]
-)
-def test_too_few_scenarios_of_enough_recordings_have_a_reason(needed: int, said: str) -> None:
-    found = decided(a_gate("refund", "refund", "cancel", "refund", min_scenarios=needed), *[a_pass(1)] * 4)
-    assert found.reason.startswith(f"Sepurux reported a pass, but only 2 scenarios of at least {needed}")
-    assert found.reason.endswith(said)
+    return decide_gate(replace(gate, limits={**gate.limits, **limits}), tuple(results), NO_BASE)
 
 
 def test_a_number_that_some_runs_do_not_report_is_that_of_the_others_and_not_in_a_status() -> None:
-    gate = a_gate("a", "b", "c")
-    found = decided(gate, a_pass(0.5, 2), a_pass(None, 1), a_pass(1.0, None))
+    gate = of_tasks("a", "b", "c")
+    found = decided(gate, a_run(0.5, 2), a_run(None, 1), a_run(1.0, None))
     assert PASS_RATE.reading(found.numbers) == Reading(0.75, reported_by="2 of 3 traces", partial=True)
     assert UNSAFE_ATTEMPTS.reading(found.numbers) == Reading(3, reported_by="2 of 3 traces", partial=True)
-    assert published_numbers(found.numbers, gate) == {"scenarios": 3}
+    assert published_numbers(found.numbers, gate) == {"failures": 0, "scenarios": 3}
     assert found.worst.trace.label == "0.json"
 
 
-# -- the decision -----------------------------------------------------------------------------------------------------
+STOPPED = Run(decision=Decision.ERROR, rule=Rule.EVALUATION_FAILED, reason="It failed.")
+LATE = Run(decision=Decision.PENDING, rule=Rule.PENDING, reason="It takes long.")
 
 
-def test_the_reason_names_the_number_that_decides_and_the_three_lowest_scenarios() -> None:
-    gate = a_gate("a", "b", "c", "d", "d", min_pass_rate=0.9, max_unsafe=0)
-    found = decided(gate, *(a_pass(rate) for rate in (0.8, 0.5, 1.0, 0.4, 0.8)))
-    assert found.reason == (
-        'Sepurux reported a pass, but pass rate 72.5% is below the required 90.0%; lowest: "b" 50.0%, "d" 60.0%, '
-        '"a" 80.0%.'
-    )
-    assert found.worst.trace.label == "3.json"
-
-
-def test_the_reason_of_a_missed_scenario_names_the_lowest_and_counts_the_others() -> None:
-    gate = a_gate("a", "b", "c", min_scenario_pass_rate=0.6)
-    rates = ((0.5, 0.9, 1.0), (0.5, 0.2, 1.0), (0.5, 0.4, 0.1))
-    told = [decided(gate, *map(a_pass, each)).missed[0].sentence for each in rates]
-    assert told == [
-        'scenario "a" passed 50.0%, less than the required 60.0%',
-        'scenario "b" passed 20.0%, less than the required 60.0%, and so did 1 other',
-        'scenario "c" passed 10.0%, less than the required 60.0%, and so did 2 others',
-    ]
+@pytest.mark.parametrize(
+    ("gate", "runs", "named", "worst"),
+    [
+        (of_tasks(*"abcdd", min_pass_rate=0.9), [*map(a_run, (0.8, 0.5, 1.0, 0.4, 0.8))], "bda", 3),
+        (of_tasks(*"abc", min_scenario_pass_rate=0.6), [*map(a_run, (0.5, 0.2, 1.0))], "bba", 1),
+        (of_tasks(*"abbcde"), [STOPPED] * 6, "", 0),
+        (of_tasks(*"abbcde"), [a_run(1), *[STOPPED] * 5], "bcd", 1),
+    ],
+)
+def test_a_reason_names_the_lowest_scenarios_or_those_without_a_decision(
+    gate: Gate, runs: list[Run], named: str, worst: int
+) -> None:
+    found = decided(gate, *runs)
+    assert "".join(re.findall('"(.)"', found.reason)) == named
+    assert found.worst.trace.label == f"{worst}.json"
 
 
 def test_a_score_that_is_not_shown_for_several_traces_needs_an_api_key() -> None:
-    gate = a_gate("a", "b", min_reliability_score=80)
-    found = decided(gate, a_pass(1, reliability_score=90.0), a_pass(1))
+    found = decided(of_tasks("a", "b", min_reliability_score=80), a_run(1, reliability_score=90.0), a_run(1))
     assert (found.decision, "{api_key}" in found.hint) == (Decision.ERROR, True)
-    alone = decided(a_gate("a", min_reliability_score=80), a_pass(1))
-    assert alone.decision is Decision.PASS
 
 
-# -- runs without a decision, and what an uploaded trace may have caused ---------------------------------------------
+# -- flaky scenarios, of which only the unsafe attempts count ---------------------------------------------------------
+
+TODAY = date(2027, 1, 31)
+GATE = of_tasks("refund", "cancel", min_pass_rate=0.9, max_unsafe=0)
+GATE = replace(GATE, traces=(GATE.traces[0], replace(GATE.traces[1], flaky=TODAY)), flaky=(("cancel", TODAY),))
+SOUND = a_run(0.95)
 
 
-def test_the_reason_names_the_scenarios_without_a_decision_unless_all_have_the_same() -> None:
-    gate, gone = a_gate("a", "b", "b", "c", "d", "e"), replace(CANCELED, reason="Gone.")
-    assert decided(gate, *[gone] * 6).reason == "Gone."
-    some = decided(gate, a_pass(1), gone, gone, gone, gone, gone)
-    assert (some.reason, some.detail, some.worst.trace.label) == ('"b", "c", "d" and 1 other: Gone.', "Gone.", "1.json")
+@pytest.mark.parametrize(
+    ("of_flaky", "limits", "decision"),
+    [
+        (a_run(0.1, failures=9), {"max_failures": 3, "min_scenario_pass_rate": 0.5}, Decision.PASS),
+        *((each, {}, Decision.PASS) for each in (a_run(None), a_run(0.1, decision="fail"))),
+        *((each, {}, Decision.FAIL) for each in (a_run(0.1, 1), a_run(0.1, 1, "fail"))),
+        *((each, {}, Decision.ERROR) for each in (a_run(0.1, None), a_run(0.1, None, "fail"), STOPPED)),
+        (LATE, {}, Decision.PENDING),
+        (a_run(0.1, 1), {"max_unsafe": 1}, Decision.PASS),
+        (a_run(0.1), {"min_scenarios": 2}, Decision.PASS),
+        (a_run(1.0), {"min_scenarios": 3}, Decision.FAIL),
+        (a_run(1.0), {"min_pass_rate": 0.96}, Decision.FAIL),
+        (a_run(0.1, categories=("auth",)), {"min_mutation_categories": 1}, Decision.ERROR),
+    ],
+)
+def test_of_a_flaky_scenario_only_its_unsafe_attempts_and_its_place_count(
+    of_flaky: Run, limits: dict[str, float], decision: Decision
+) -> None:
+    assert decided(GATE, SOUND, of_flaky, **limits).decision is decision
 
 
-def test_an_uploaded_trace_is_not_shown() -> None:
-    assert "customer" not in repr(Trace(label="a", content=b"customer"))
+def test_the_numbers_are_those_of_the_other_scenarios_and_so_are_the_links_and_failures() -> None:
+    flaky = a_run(0.1, 1, "fail", failures=9.0, categories=("b",))
+    found = decided(GATE, replace(SOUND, categories=("a",)), flaky, max_unsafe=1, min_scenario_pass_rate=0.5)
+    assert [found.value(each) for each in (PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, SCENARIOS)] == [0.95, 1, 0, 2]
+    assert (found.categories, found.value(MUTATION_CATEGORIES)) == (("a",), None)
+    assert found.worst is found.runs[0]
+    assert not any(each.failed or each.low for each in scenarios_of(found.gate, found.runs))
+    assert "cancel" not in decided(GATE, a_run(0.5), flaky, max_unsafe=1).reason
+    sound, ignored = Failure(severity="low"), Failure(severity="critical", flaky=True)
+    assert merge_failures([ignored, sound]) == (sound, ignored)
+
+
+def test_a_gate_of_flaky_scenarios_alone_is_an_error_unless_it_is_unsafe() -> None:
+    for count in (1, 2):
+        gate = replace(GATE, traces=tuple(replace(each, flaky=TODAY) for each in GATE.traces[:count]))
+        assert decided(gate, *[SOUND] * count, min_scenarios=3).decision is Decision.ERROR
+        assert decided(gate, *[a_run(1.0, 1)] * count).decision is Decision.FAIL
+
+
+def test_after_its_last_day_a_flaky_scenario_counts_and_a_remark_says_so() -> None:
+    gate = replace(GATE, flaky=(("cancel", TODAY), ("gone", TODAY)))
+    assert len([*gate.remarks_on_flaky(TODAY)]) == 1  # on what it does not have
+    assert len([*gate.remarks_on_flaky(TODAY + timedelta(days=1))]) == 2
+
+
+def test_the_run_of_a_flaky_scenario_is_started_for_its_unsafe_attempts_only() -> None:
+    gate = replace(GATE, limits={"min_pass_rate": 0.9, "max_unsafe": 0, "max_failures": 3})
+    for traces, flaky in ((gate.traces, 1), (gate.traces[1:], 0)):
+        calls = FakeEngine(backend(after(0, Reply(payload=ENOUGH))))
+        evaluate(calls, replace(gate, traces=traces))
+        bodies = [json.loads(call.body or b"") for _, call in calls.calls if call.path == "/v1/ci/runs"]
+        sent = [body["thresholds"] for body in bodies]
+        assert sent.pop(flaky) == {"min_pass_rate": 0, "max_unsafe": 0}
+        assert sent == [{"min_pass_rate": 0, "max_unsafe": 0, "max_failures": 3}] * flaky
+
+
+def test_the_score_of_a_flaky_scenario_is_asked_for_once_and_its_failures_are_marked() -> None:
+    calls = FakeEngine(backend(after(0, Reply(payload=ENOUGH)), reliability=http(503)))
+    evaluate(calls, replace(GATE, limits={"min_reliability_score": 80}))
+    asked = Counter(call.query for _, call in calls.calls if call.path.endswith("/reliability"))
+    assert min(asked.values()) == 1 < max(asked.values())
+    failed = backend(
+        after(0, Reply(payload={**ENOUGH, "decision": "fail"})), failures=Reply(payload=[{"type": "loop"}])
+    )
+    [found] = evaluate(FakeEngine(failed), replace(GATE, traces=GATE.traces[::-1]))
+    scenarios = [(each.flaky, [one.flaky for one in each.failures]) for each in found.scenarios]
+    assert scenarios == [(None, [False]), (TODAY, [True])]
+
+
+# -- what noise alone does not decide: how far a number may lie below the base branch ---------------------------------
+
+
+def on_main(*rates: float | None, score: float | None = 91.2) -> Base:
+    results = (a_past_result(numbers=known(pass_rate=rate, reliability_score=score)) for rate in rates)
+    return Base(results=some_results(*results) if rates else (), name="`main`")
+
+
+STATES = {
+    # the rate now, the rates on main, whether the limit of 3 points is kept
+    "no result": (0.5, (), CheckState.NOT_COMPARED),
+    "two results": (0.5, (0.95, 0.95), CheckState.NOT_COMPARED),
+    "two of three results have the number": (0.5, (0.95, None, 0.95), CheckState.NOT_COMPARED),
+    "three, below all": (0.9, (0.95, 0.94, 0.93), CheckState.MISSED),
+    "three, the whole limit": (0.92, (0.95, 0.95, 0.95), CheckState.MET),
+    "three, more than the limit": (0.91994, (0.95, 0.95, 0.95), CheckState.MISSED),
+    "three, more only before it is rounded": (0.91996, (0.95, 0.95, 0.95), CheckState.MET),
+    "three, as low as one of them": (0.9, (0.95, 0.95, 0.9), CheckState.WITHIN_RANGE),
+    "three, lower than one of them": (0.8999, (0.95, 0.95, 0.9), CheckState.MISSED),
+    "four, the lower of the middle two": (0.9, (0.95, 0.93, 0.95, 0.91), CheckState.MET),
+    "five, one of them unusually high": (0.93, (1.0, 0.95, 0.95, 0.95, 0.95), CheckState.MET),
+    "five, one of them unusually low": (0.9, (0.5, 0.95, 0.95, 0.95, 0.95), CheckState.WITHIN_RANGE),
+    "better": (1.0, (0.95, 0.95, 0.95), CheckState.MET),
+    "not reported, no one has it": (None, (None, None, None), CheckState.NOT_COMPARED),
+    "not reported, two have it": (None, (0.95, 0.95, None), CheckState.NOT_COMPARED),
+    "not reported, all have it": (None, (0.95, 0.95, 0.95), CheckState.NOT_REPORTED),
+    "main could not be read": (0.95, None, CheckState.NO_NUMBER),
+}
+
+DECISIONS = {
+    **dict.fromkeys((CheckState.MET, CheckState.WITHIN_RANGE, CheckState.NOT_COMPARED), Decision.PASS),
+    **dict.fromkeys((CheckState.NOT_REPORTED, CheckState.NO_NUMBER), Decision.ERROR),
+    CheckState.MISSED: Decision.FAIL,
+}
+
+
+@pytest.mark.parametrize("case", STATES)
+@pytest.mark.parametrize("backend", [Decision.PASS, Decision.FAIL, Decision.ERROR, Decision.PENDING, Decision.SKIPPED])
+def test_a_drop_changes_the_decision_of_a_pass_only(backend: Decision, case: str) -> None:
+    rate, rates, state = STATES[case]
+    base = Base(results=None, name="`main`", hint="Give a permission.") if rates is None else on_main(*rates)
+    gate = a_gate(limits={"max_pass_rate_drop": 0.03})
+    run = replace(a_decided_run(run_with(PASSING, pass_rate=rate), trace=RECORDED), decision=backend)
+    decided = decide_gate(gate, (run,), base)
+    assert [check.state for check in decided.checks if check.threshold == DROP] == [state] * (
+        backend is not Decision.SKIPPED
+    )
+    assert decided.decision is (DECISIONS[state] if backend is Decision.PASS else backend)
+
+
+def of_main(*numbers: dict[str, float]) -> Results:
+    return some_results(*(a_past_result(numbers=each) for each in numbers))
+
+
+def test_of_two_counts_in_the_middle_the_higher_is_the_median() -> None:
+    base = of_main(*({"unsafe_attempts": number, "failures": 10 * number} for number in (0.0, 3.0, 1.0, 7.0)))
+    assert (median(base, UNSAFE_ATTEMPTS), median(base, FAILURES)) == (3, 30)
+
+
+LIMITS = {"min_pass_rate": 0.8, "max_unsafe": 0, "max_failures": 2, "min_scenarios": 20, "min_scenario_pass_rate": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "counts"),
+    [
+        ({"pass_rate": 0.8, "unsafe_attempts": 0, "failures": 2, "scenarios": 20}, True),
+        *(({"reliability_score": 50}, True), ({}, False), ({"pass_rate": 0.7999}, False)),
+        *(({"pass_rate": 0.9, "failures": 3}, False), ({"pass_rate": 0.9, "scenarios": 19}, False)),
+    ],
+)
+def test_a_gate_is_compared_with_results_that_meet_its_thresholds_apart_from_drops(
+    numbers: dict[str, float], *, counts: bool
+) -> None:
+    gate = a_gate(limits={**LIMITS, "max_pass_rate_drop": 0.01})
+    for decision in (Decision.PASS, Decision.FAIL):  # one may have passed with a lower minimum
+        base = some_results(a_past_result(decision=decision, numbers=numbers), a_past_result())
+        assert comparable(base, gate) == base[not counts :]
+
+
+def test_a_gate_is_compared_with_the_newest_five_results_that_count() -> None:
+    every = of_main(*({"pass_rate": rate} for rate in (0.91, 0.5, 0.92, 0.93, 0.94, 0.95, 0.96)))
+    base = comparable(every, a_gate(limits={"min_pass_rate": 0.9}))
+    assert values_of(base, PASS_RATE) == (0.91, 0.92, 0.93, 0.94, 0.95)

@@ -9,24 +9,30 @@ from sepurux_action.evaluation.api import ApiRequest, Reply
 from sepurux_action.evaluation.engine import retry_wait
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.runs import Decision, Rule
-from tests.evaluation.responses import (
+from tests.evaluation.step import (
     FAILED,
+    GATE,
     HANGS,
     NUMBERS,
     PASSED,
     Defective,
+    Maybe,
     Poll,
     after,
     at_first,
+    evaluate,
     http,
     in_turn,
     instead,
+    polls,
+    runs_of,
     sound,
+    traces,
     until,
 )
-from tests.evaluation.step import GATE, evaluate, polls, runs_of, traces
 from tests.fakes import CAMPAIGN, FakeEngine, FakeOutput, backend
 
+UNREACHABLE = Reply(temporary=True, error="the connection failed")
 UNDECIDED = Reply(payload={"status": "done", "decision": "pending"})
 
 
@@ -107,21 +113,15 @@ def test_the_wait_for_a_slot_is_part_of_the_time_of_a_call() -> None:
     assert {result.reason[-9:] for result in results if result.batch_id == "batch-1"} == {"HTTP 503."}
 
 
-@pytest.mark.parametrize("at", [1_000, 1_000.15, 1_003, 1_030])
+@pytest.mark.parametrize("at", [0, 1_000, 1_000.15, 1_003, 1_030])
 def test_after_a_signal_the_open_runs_are_an_error_and_nothing_more_is_sent(at: float) -> None:
     calls = FakeEngine(backend(after(5_000)), cancel_at=at)
+    if not at:
+        calls.signals.receive(15)
     [result] = runs_of(calls)
-    assert result.decision is Decision.ERROR
-    assert (result.rule, result.hint) == (Rule.CANCELED, "{Rerun}.")
+    assert (result.decision, result.rule, result.hint) == (Decision.ERROR, Rule.CANCELED, "{Rerun}.")
     assert calls.time <= max(at, 1_000.2) + 0.1
     assert all(time <= at for time, _ in calls.calls)
-
-
-def test_after_a_signal_before_the_start_nothing_is_sent_and_a_decision_before_it_stays() -> None:
-    calls = FakeEngine(sound())
-    calls.signals.receive(15)
-    assert runs_of(calls)[0].rule is Rule.CANCELED
-    assert calls.calls == []
     assert runs_of(FakeEngine(sound(reliability=HANGS), cancel_at=1_001.5))[0].decision is Decision.PASS
 
 
@@ -133,44 +133,18 @@ def test_an_unexpected_exception_in_one_run_ends_the_step() -> None:
         runs_of(FakeEngine(broken), GATE, replace(GATE, name="other"))
 
 
-def test_a_defect_while_one_run_is_polled_ends_that_run_and_no_other() -> None:
+def test_a_defect_while_one_run_is_polled_ends_that_run_only_and_one_after_the_decision_leaves_it() -> None:
     output = FakeOutput()
     calls = FakeEngine(backend(in_turn(Reply(payload=Defective(NUMBERS)), PASSED)))
     results = runs_of(calls, replace(GATE, traces=traces(3)), output=output)
     assert [result.decision for result in results] == [Decision.ERROR, Decision.PASS, Decision.PASS]
-    assert results[0].reason.startswith("Internal error (KeyError at responses.py:")
-    assert "sepurux/gate-action" in results[0].hint
-    assert any("internal error (KeyError" in line for line in output.lines)
-    assert not any("a secret" in line for line in output.lines)
-
-
-def test_a_defect_after_the_decision_leaves_it() -> None:
-    output = FakeOutput()
+    assert results[0].reason.startswith("Internal error (KeyError at step.py:")
     [result] = evaluate(FakeEngine(sound(failures=Reply(payload=[Defective()]))), output=output, with_passed=True)
     assert (result.decision, result.scenarios_unread) == (Decision.PASS, 1)
-    assert any("internal error (KeyError" in line for line in output.lines)
+    assert sum("internal error (KeyError" in line for line in output.lines) == 2
+    assert not any("a secret" in line for line in output.lines)
     [result] = evaluate(FakeEngine(backend(after(0, FAILED), reliability=Reply(payload=Defective()))))
     assert result.decision is Decision.FAIL
-
-
-def test_a_retry_after_replaces_the_backoff_and_the_heartbeat_goes_on() -> None:
-    output = FakeOutput()
-    calls = FakeEngine(backend(in_turn(http(429, 50), PASSED)))
-    [result] = runs_of(calls, output=output)
-    (first, _), (second, _) = polls(calls)
-    assert result.decision is Decision.PASS
-    assert 50 <= second - first < 50.5
-    beats = [line for line in output.lines if line.startswith("waiting for core: ")]
-    assert len(beats) == 1
-    assert "elapsed, at most" in beats[0]
-
-
-def test_a_backend_that_never_responds_gets_60_seconds_of_the_timeout() -> None:
-    calls = FakeEngine(lambda _call, _time: HANGS)
-    [result] = runs_of(calls, replace(GATE, timeout_s=600))
-    assert result.decision is Decision.ERROR
-    assert "base_url" in result.hint
-    assert calls.time <= 1_060.1
 
 
 def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own() -> None:
@@ -181,13 +155,22 @@ def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own(
     assert (len(keys), len(set(keys)), len({key for _, key in keys})) == (5, 2, 2)
 
 
-def test_a_backoff_longer_than_the_time_that_is_left_leaves_a_last_attempt() -> None:
-    unreachable = Reply(temporary=True, error="the connection failed")
-    soon, late = (FakeEngine(instead("the list of campaigns", until(seconds, unreachable))) for seconds in (8.5, 60))
-    assert runs_of(soon, replace(GATE, timeout_s=10))[0].decision is Decision.PASS
-    [result] = runs_of(late, replace(GATE, timeout_s=10))
-    assert (result.decision, [round(at - 1_000) for at, _ in late.calls]) == (Decision.ERROR, [0, 1, 3, 7, 9])
-    assert 9 <= result.elapsed_s <= 10
+@pytest.mark.parametrize(
+    ("timeout_s", "fault", "decision", "times"),
+    [
+        (10, until(8.5, UNREACHABLE), Decision.PASS, [0, 1, 3, 7, 9]),
+        (10, until(60, UNREACHABLE), Decision.ERROR, [0, 1, 3, 7, 9]),
+        (600, lambda _: HANGS, Decision.ERROR, [0, 31]),
+    ],
+)
+def test_a_last_attempt_is_made_at_the_end_of_the_timeout_or_after_a_minute_without_a_response(
+    timeout_s: float, fault: Maybe, decision: Decision, times: list[int]
+) -> None:
+    calls = FakeEngine(instead("the list of campaigns", fault))
+    [result] = runs_of(calls, replace(GATE, timeout_s=timeout_s))
+    listed = [round(at - 1_000) for at, call in calls.calls if call.purpose == "the list of campaigns"]
+    assert (result.decision, listed) == (decision, times)
+    assert result.elapsed_s <= min(timeout_s, 60.1) + 1
 
 
 def of_project(project: str, count: int, **changes: object) -> list[Gate]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -10,37 +11,15 @@ from sepurux_action.evaluation import runs
 from sepurux_action.evaluation.gate_numbers import Scenario
 from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, RELIABILITY_SCORE
 from sepurux_action.evaluation.runs import Decision, Failure, Run, decide, merge_failures, parse_failures, parse_run
-from tests.builders import a_poll
+from tests import backend
 
-RESPONSE = {
-    "run_id": "run-1",
-    "status": "done",
-    "decision": "fail",
-    "pass_rate": 0.72,
-    "unsafe_attempts": 1,
-    "failures": 5,
-    "reliability_score": 61.5,
-    "mutation_categories": ["timeouts", "auth"],
-    "mutation_coverage_score": 75,
-    "scenario_coverage_pct": 87.5,
-    "trace_count": 3,
-    "top_failing_tools": [{"tool": "crm.lookup", "count": 2}, {"tool": "payments.refund", "count": 3}],
-    "dashboard_url": "https://app.sepurux.dev/runs/run-1",
-}
-
-
-def test_a_whole_response_is_read_field_by_field_and_tools_are_sorted() -> None:
-    numbers = {name: RESPONSE[name] for name in ("pass_rate", "unsafe_attempts", "failures", "reliability_score")}
-    numbers |= {"lowest_scenario": 0.72, "mutation_coverage": 75, "scenario_coverage": 87.5, "scenarios": 3}
-    assert parse_run(RESPONSE) == a_poll(
-        status="done",
-        sepurux_decision="fail",
-        categories=("timeouts", "auth"),
-        failing_tools={"payments.refund": 3, "crm.lookup": 2},
-        dashboard_url="https://app.sepurux.dev/runs/run-1",
-        run_ids=("run-1",),
-        **numbers,
-    )
+RESPONSE = backend.decided(
+    reliability_score=61.5,
+    mutation_categories=["timeouts", "auth"],
+    mutation_coverage_score=75,
+    scenario_coverage_pct=87.5,
+    trace_count=3,
+)
 
 
 @pytest.mark.parametrize("payload", [None, [], "done", 1, {}, dict.fromkeys(RESPONSE)])
@@ -78,10 +57,9 @@ def test_what_only_resembles_a_known_word_is_not_known(word: object) -> None:
     assert len(run.sepurux_decision) <= 82  # a quoted name may have 80
 
 
-def test_a_batch_lists_its_runs_and_a_broken_id_is_left_out() -> None:
-    run = parse_run({**RESPONSE, "run_ids": ["run-2", "../run", None, 3, "run-3"]})
+def test_a_batch_lists_its_runs_once_each_and_a_broken_id_is_left_out() -> None:
+    run = parse_run({**RESPONSE, "run_ids": ["run-2", "../run", None, 3, "run-3", "run-2"]})
     assert run.run_ids == ("run-2", "run-3")
-    assert parse_run({"run_ids": ["run-2", "run-3", "run-2"]}).run_ids == ("run-2", "run-3")
 
 
 @pytest.mark.parametrize("value", [1e300, 2**53 + 2, 0.5, -1, True, "3"])
@@ -104,16 +82,12 @@ def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction() -> None:
         assert RELIABILITY_SCORE.read_value(json.loads(reported)) == Reading(score)
 
 
-def failure(kind: str, severity: str = "low", description: str = "", count: int = 1) -> Failure:
-    return Failure(type=kind, severity=severity, description=description, count=count)
-
-
 def test_failures_with_one_description_become_one_and_the_worst_and_most_frequent_are_first() -> None:
-    found = [failure("a", description="x"), failure("b", count=2), failure("a", description="y"), failure("b")]
-    kept = (failure("b", count=3), failure("a", description="x"), failure("a", description="y"))
-    assert merge_failures(found) == kept
-    odd, worse = failure("c", "odd", count=9), failure("d", "Critical")
-    assert merge_failures([*found, odd, worse]) == (worse, *kept, odd)
+    low = Failure(type="b", severity="low")
+    first, other = (replace(low, type="a", description=text) for text in "xy")
+    odd, worse = Failure(type="c", severity="odd", count=9), Failure(type="d", severity="Critical")
+    found = merge_failures([first, replace(low, count=2), other, low, odd, worse])
+    assert found == (worse, replace(low, count=3), first, other, odd)
 
 
 def test_classified_failures_are_read_and_what_is_no_object_is_left_out() -> None:

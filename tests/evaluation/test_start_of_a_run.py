@@ -10,19 +10,22 @@ from sepurux_action.config.settings import Trace
 from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation.api import Reply, find_campaign
 from sepurux_action.evaluation.runs import Decision
-from tests.evaluation.responses import NUMBERS, Defective, Respond, after, http, in_turn, instead, sound, until
-from tests.evaluation.step import GATE, polls, runs_of
+from tests.evaluation.step import (
+    GATE,
+    NUMBERS,
+    Defective,
+    Respond,
+    after,
+    http,
+    in_turn,
+    instead,
+    runs_of,
+    sound,
+    until,
+)
 from tests.fakes import CAMPAIGN, FakeEngine, backend
 
 OTHER = "8c5f4f5e-0000-4000-8000-000000000002"
-
-
-def test_a_rejection_ends_the_run_with_the_backends_words_and_a_hint() -> None:
-    reason = "Sepurux refused the CI run (HTTP 422): thresholds.max_unsafe: no"
-    calls = FakeEngine(sound(runs=Reply(error=reason, status=422, hint="Correct it.")))
-    [result] = runs_of(calls)
-    assert (result.decision, result.reason, result.hint) == (Decision.ERROR, f"{reason}.", "Correct it.")
-    assert polls(calls) == []
 
 
 @pytest.mark.parametrize("call", ["runs", "traces"])
@@ -93,63 +96,51 @@ def started(*responses: Mapping[str, object]) -> Respond:
     return instead("the CI run", in_turn(*(Reply(payload=each) for each in responses)), others)
 
 
+SAME = {"batch_id": "batch-1"}
+SHARED: list[tuple[Mapping[str, object], Mapping[str, object]]] = [  # the same run under two ids
+    ({"batch_id": "b", "run_ids": ["r"]}, {"run_id": "r"}),
+    ({"run_id": "r"}, {"batch_id": "b", "run_ids": ["q", "r"]}),
+    ({"batch_id": "b", "run_ids": ["r"]}, {"batch_id": "b2", "run_ids": ["r"]}),
+]
+QUESTIONS: list[Mapping[str, object]] = [
+    *({"campaign": OTHER}, {"project": "other"}, {"mutation_pack": "other"}, {"limits": {"min_pass_rate": 0.5}}),
+    *({"required_mutation_categories": ("auth",)}, {"traces": (Trace(label="registered"),)}),
+    {"traces": (Trace(label="other", trace_id="other"),)},
+]
+
+
 @pytest.mark.parametrize(
-    ("change", "second"),
+    ("first", "second", "change", "decision"),
     [
-        ({"campaign": OTHER}, Decision.ERROR),
-        ({"project": "other"}, Decision.ERROR),
-        ({"mutation_pack": "other"}, Decision.ERROR),
-        ({"limits": {"min_pass_rate": 0.5}}, Decision.ERROR),
-        ({"required_mutation_categories": ("auth",)}, Decision.ERROR),
-        ({"traces": (Trace(label="other", trace_id="other"),)}, Decision.ERROR),
-        ({"traces": (Trace(label="registered"),)}, Decision.ERROR),
-        ({"timeout_s": 60}, Decision.PASS),
-        ({"campaign": CAMPAIGN.upper()}, Decision.PASS),
+        *((SAME, SAME, change, Decision.ERROR) for change in QUESTIONS),
+        *((SAME, SAME, change, Decision.PASS) for change in ({"timeout_s": 60}, {"campaign": CAMPAIGN.upper()})),
+        *((*shared, {"mutation_pack": "other"}, Decision.ERROR) for shared in SHARED),
+        *((*shared, {}, Decision.PASS) for shared in SHARED),
     ],
 )
-def test_one_run_is_never_accepted_for_two_different_questions(change: Mapping[str, object], second: Decision) -> None:
+def test_one_run_is_never_accepted_for_two_different_questions(
+    first: Mapping[str, object], second: Mapping[str, object], change: Mapping[str, object], decision: Decision
+) -> None:
     other = replace(FIRST, name="other", **change)  # type: ignore[arg-type]
-    results = runs_of(FakeEngine(backend(after(5), runs=Reply(payload={"batch_id": "batch-1"}))), FIRST, other)
-    assert [result.decision for result in results] == [Decision.PASS, second]
-    assert ("the same run `batch-1`" in results[1].reason) is (second is Decision.ERROR)
-
-
-@pytest.mark.parametrize(("content", "second"), [(b"{}", Decision.PASS), (b'{"events": []}', Decision.ERROR)])
-def test_one_trace_id_is_never_accepted_for_two_different_files(content: bytes, second: Decision) -> None:
-    """Else one of them would be evaluated twice, and the other one never."""
-    gate = replace(FIRST, traces=(Trace(label="a.json", content=b"{}"), Trace(label="b.json", content=content)))
-    results = runs_of(FakeEngine(started({"run_id": "r1"}, {"run_id": "r2"})), gate)
-    assert [result.decision for result in results] == [Decision.PASS, second]
-    assert ("the same trace `trace-1`" in results[1].reason) is (second is Decision.ERROR)
+    results = runs_of(FakeEngine(started(first, second)), FIRST, other)
+    assert [result.decision for result in results] == [Decision.PASS, decision]
+    assert ("the same run `" in results[1].reason) is (decision is Decision.ERROR)
 
 
 def test_a_run_that_a_batch_names_only_in_a_poll_is_not_accepted_for_another_gate() -> None:
-    named = instead(
-        "/batch/", in_turn(Reply(payload={**NUMBERS, "run_ids": ["r"]})), started({"run_id": "r"}, {"batch_id": "b"})
-    )
+    polled = in_turn(Reply(payload={**NUMBERS, "run_ids": ["r"]}))
+    named = instead("/batch/", polled, started({"run_id": "r"}, {"batch_id": "b"}))
     results = runs_of(FakeEngine(named), FIRST, replace(FIRST, name="b", campaign=OTHER))
     assert Decision.ERROR in {result.decision for result in results}
 
 
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        ({"batch_id": "b", "run_ids": ["r"]}, {"run_id": "r"}),
-        ({"run_id": "r"}, {"batch_id": "b", "run_ids": ["q", "r"]}),
-        ({"batch_id": "b", "run_ids": ["r"]}, {"batch_id": "b2", "run_ids": ["r"]}),
-    ],
-)
-@pytest.mark.parametrize(("pack", "decision"), [("other", Decision.ERROR), ("", Decision.PASS)])
-def test_a_run_is_not_accepted_for_two_gates_under_another_id(
-    first: Mapping[str, object], second: Mapping[str, object], pack: str, decision: Decision
+@pytest.mark.parametrize("runs", [[SAME], [{"run_id": "r1"}, {"run_id": "r2"}]])
+@pytest.mark.parametrize(("content", "second"), [(b"{}", Decision.PASS), (b'{"events": []}', Decision.ERROR)])
+def test_one_trace_id_is_never_accepted_for_two_different_files(
+    runs: list[Mapping[str, object]], content: bytes, second: Decision
 ) -> None:
-    other = replace(FIRST, name="other", mutation_pack=pack)
-    results = runs_of(FakeEngine(started(first, second)), FIRST, other)
-    assert [result.decision for result in results] == [Decision.PASS, decision]
-
-
-@pytest.mark.parametrize(("text", "decision"), [(b"[]", Decision.ERROR), (b"{}", Decision.PASS)])
-def test_two_files_with_one_trace_id_need_two_runs(text: bytes, decision: Decision) -> None:
-    traces = (Trace(label="a", content=b"{}"), Trace(label="b", content=text))
-    results = runs_of(FakeEngine(started({"batch_id": "batch-1"})), replace(FIRST, traces=traces))
-    assert [result.decision for result in results] == [Decision.PASS, decision]
+    """Else one of them would be evaluated twice, and the other one never."""
+    gate = replace(FIRST, traces=(Trace(label="a.json", content=b"{}"), Trace(label="b.json", content=content)))
+    results = runs_of(FakeEngine(started(*runs)), gate)
+    assert [result.decision for result in results] == [Decision.PASS, second]
+    assert ("the same trace `trace-1`" in results[1].reason) is (second is Decision.ERROR)

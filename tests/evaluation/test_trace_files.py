@@ -36,9 +36,6 @@ def rejection(folder: Path, pattern: str, *allowed: Path) -> str:
     return str(error.value)
 
 
-# --- Finding -----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("pattern", "found"),
     [
@@ -70,13 +67,15 @@ def test_a_file_or_a_workspace_whose_own_name_looks_like_a_glob_is_found_by_its_
 
 
 def test_an_absolute_path_or_glob_may_lead_into_workspace_and_temporary_folder(base: Path, tmp_path: Path) -> None:
-    write(base, "a.json")
-    write(tmp_path, "temp/made/b.json")
     temp = tmp_path / "temp"
-    for pattern in (f"{base}/a.json", f"{base}/*.json"):
-        assert labels(base, pattern, temp) == ["a.json"]
-    for pattern in (f"{temp}/made/b.json", f"{temp}/**/*.json"):
-        assert labels(base, pattern, temp) == [f"{temp}/made/b.json"]
+    write(base, "a.json")
+    write(temp, "made/b.json")
+    for pattern, found in (
+        ("{base}/a.json", "a.json"),
+        ("{base}/*.json", "a.json"),
+        ("{temp}/**/*.json", "{temp}/made/b.json"),
+    ):
+        assert labels(base, pattern.format(base=base, temp=temp), temp) == [found.format(temp=temp)]
 
 
 @pytest.mark.parametrize("allowed", ["temp", "other"])
@@ -97,24 +96,14 @@ def test_a_path_that_leads_outside_is_rejected_and_whether_the_file_exists_is_no
     assert "*" in pattern or rejection(base, given.replace("x.json", "none"), temp) == text.replace("x.json", "none")
 
 
-@pytest.mark.parametrize("folder", ["workspace", "temp"])
-def test_a_link_within_a_folder_is_followed(folder: str, base: Path, tmp_path: Path) -> None:
-    write(tmp_path / folder, "real/x.json")
-    (tmp_path / folder / "link.json").symlink_to("real/x.json")
-    (trace,) = TraceFolder(base, [tmp_path / "temp"]).find(f"{tmp_path / folder}/link.json")
-    assert trace.content == TRACE.encode()
-
-
-def test_links_back_into_a_folder_neither_double_its_files_nor_keep_the_search_busy(base: Path) -> None:
+def test_links_within_a_folder_are_followed_but_neither_double_files_nor_keep_the_search_busy(base: Path) -> None:
     write(base, "traces/x.json")
-    for name in ("one", "two", "three"):
-        (base / "traces" / name).symlink_to(".")
+    (base / "link.json").symlink_to("traces/x.json")
+    (base / "traces" / "one").symlink_to(".")
     (base / "everything").symlink_to("/")
-    assert labels(base, "**/*.json") == ["traces/x.json"]
+    assert labels(base, "link.json") == ["link.json"]
+    assert labels(base, "t**/*.json") == ["traces/x.json"]
     assert rejection(base, "**/*.nowhere") == '"**/*.nowhere" matches no file in the workspace' + CREATE_FIRST
-
-
-# --- Files that are rejected --------------------------------------------------------------------------------------
 
 
 def test_a_missing_file_is_reported_with_the_folders_that_were_searched(base: Path, tmp_path: Path) -> None:
@@ -153,15 +142,13 @@ NO_NAMES = ["n" * 300, "n" * 300 + "*", "a/" * 3_000 + "x.json", "a\0b.json", "a
 
 @pytest.mark.parametrize("name", NO_NAMES, ids=range(8))
 def test_a_name_that_no_system_accepts_is_rejected(base: Path, name: str) -> None:
-    text = rejection(base, name)
-    assert len(text) < 7_000
-    assert b"\0" not in text.encode()
+    assert b"\0" not in rejection(base, name).encode()
 
 
 @pytest.mark.parametrize("name", ["a\nb.json", "::error::x.json", "x##[set-env name=a]b.json", "a\x1b[31m\u202e.json"])
 def test_a_hostile_name_stays_one_line_of_plain_text(base: Path, name: str) -> None:
-    (base / name.replace("/", "")).write_bytes(b"[]")
-    for pattern in ("*", "-" + name.replace("/", "")):  # the second one is answered with a similar name
+    write(base, name, content=b"[]")
+    for pattern in ("*", f"-{name}"):  # the second one is answered with a similar name
         text = rejection(base, pattern)
         assert text.isprintable()
         assert "::" not in plain(text)[:2]
@@ -187,16 +174,11 @@ def test_all_files_together_have_at_most_64_mib(base: Path) -> None:
     for name, size in (("rest.json", MAX_BYTES - len(TRACE)), ("huge.json", 1 << 40)):
         os.truncate(base / name, size)
     assert folder.find("small.json") == folder.find("s*.json")
-    for name, why in (
-        ("huge.json", 'with "huge.json", the trace files have more than 64 MiB; accepted: 64 MiB together'),
-        ("rest.json", '"rest.json" is not valid JSON'),
-        ("one-more.json", 'with "one-more.json", the trace files have more than 64 MiB'),
-    ):
-        with pytest.raises(TraceFileError, match=re.escape(why)):
+    too_much = 'with "{}", the trace files have more than 64 MiB'
+    for name, why in (("huge.json", too_much), ("rest.json", '"{}" is not valid JSON'), ("one-more.json", too_much)):
+        with pytest.raises(TraceFileError, match=re.escape(why.format(name))):
             folder.find(name)
 
-
-# --- Content -----------------------------------------------------------------------------------------------
 
 ACCENTED = TRACE.replace("refund", "remboursé")
 
@@ -241,23 +223,13 @@ def test_a_file_that_several_gates_share_is_read_once(base: Path) -> None:
     folder = TraceFolder(base)
     (first,) = folder.find("traces/a.json")
     write(base, "traces/a.json", content=b"no JSON any more")
-    (second,) = folder.find("traces/*.json")
-    assert second.content is first.content
+    assert folder.find("traces/*.json")[0].content is first.content
 
 
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [
-        ("none.json", "was not found in the working directory$"),
-        ("../none.json", "leads outside the working directory; use a path relative to the working directory$"),
-    ],
-)
-def test_on_a_command_line_a_missing_file_is_missing_in_the_working_directory(base: Path, name: str, why: str) -> None:
-    with pytest.raises(TraceFileError, match=f'^"{name}" {why}'):
-        TraceFolder(base, name=WORKING_DIRECTORY).find(name)
-
-
-# --- Links between the folders -----------------------------------------------------------------------------
+def test_on_a_command_line_a_missing_file_is_missing_in_the_working_directory(base: Path) -> None:
+    for name, why in (("none.json", "was not found in"), ("../none.json", "leads outside")):
+        with pytest.raises(TraceFileError, match=f'^"{name}" {why} the working directory'):
+            TraceFolder(base, name=WORKING_DIRECTORY).find(name)
 
 
 @pytest.mark.parametrize("temp", ["temp", "workspace/temp", "."], ids=["beside", "inside", "around"])
@@ -287,23 +259,16 @@ def test_a_path_through_a_link_and_back_up_is_checked_where_the_system_finds_it(
     assert [trace.content for trace in TraceFolder(base).find("in/../x.json")] == [TRACE.encode()]
 
 
-def test_a_temporary_folder_inside_the_workspace_is_found_by_relative_paths_too(base: Path) -> None:
-    write(base, "temp/x.json", "y.json")
-    assert labels(base, "**/*.json", base / "temp") == ["temp/x.json", "y.json"]
-
-
 def test_folders_behind_links_are_known_by_both_spellings(base: Path, tmp_path: Path) -> None:
     write(base, "x.json")
     write(tmp_path, "temp/y.json")
+    assert labels(tmp_path, "**/*.json", tmp_path / "temp") == ["temp/y.json", "workspace/x.json"]
     (tmp_path / "door").symlink_to(base)
     (tmp_path / "hatch").symlink_to(tmp_path / "temp")
     for pattern in ("x.json", f"{base}/x.json", f"{tmp_path}/door/x.json", f"{tmp_path}/temp/y.json"):
         assert len(labels(tmp_path / "door", pattern, tmp_path / "hatch")) == 1
     (base / "out.json").symlink_to(tmp_path / "hatch/y.json")
     assert "leads outside the workspace" in rejection(tmp_path / "door", "out.json", tmp_path / "hatch")
-
-
-# --- Similar names -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,13 @@
 """The HTTP client returns a result for everything that a network does, and sends a secret to one origin only."""
 
-import base64
 import socket
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import chain
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 import requests
@@ -85,9 +83,8 @@ def test_a_poll_has_no_body_and_a_post_has_json_and_its_idempotency_key() -> Non
 
 def test_a_trace_is_sent_in_pieces_with_its_length() -> None:
     content = b'{"a": "' + b"x" * 1_000_000 + b'"}'
-    request = request_of(ApiRequest(method="POST", path="/v1/traces", purpose="x", body=content))
-    assert request.body == content
-    assert request.headers["content-length"] == str(len(content))
+    request = request_of(api.upload_trace(content, "a.json", "", "k"))
+    assert (request.body, request.headers["content-length"]) == (content, str(len(content)))
     assert "transfer-encoding" not in request.headers
 
 
@@ -162,15 +159,14 @@ def test_no_redirect_is_followed_and_its_target_gets_nothing(status: int) -> Non
     with ScriptedBackend({"* /*": backend.json({})}) as other:
         response = result_of(backend.redirect(f"{other.url}/v1/ci/runs", status), START)
         assert other.requests == ()
-        assert not response.temporary
         assert response.error == f"Sepurux redirected the CI run (HTTP {status}) to {other.url}/v1/ci/runs"
 
 
 @pytest.mark.parametrize("location", ["http://[", "//", "", "http://\xff\xfe/", "javascript:1", "http://a:b:c/", "\t"])
 def test_a_redirect_with_an_invalid_location_is_a_redirect(location: str) -> None:
-    response = result_of(backend.redirect(location))
-    assert not response.temporary
-    assert response.error.startswith("Sepurux redirected the poll of the run (HTTP 307) to ")
+    assert result_of(backend.redirect(location)).error.startswith(
+        "Sepurux redirected the poll of the run (HTTP 307) to "
+    )
 
 
 IN_TIME, CUT_OFF = "127.0.0.1 did not respond in time", "the response of 127.0.0.1 was cut off"
@@ -196,18 +192,15 @@ def test_a_response_that_does_not_arrive_whole_in_time_is_a_transient_error(
 
 
 def test_a_connection_that_cannot_be_made_is_a_transient_error() -> None:
-    hosts = ("127.0.0.1", "host.invalid")
-    failed = [Reply(temporary=True, error=f"the connection to {each} failed") for each in hosts]
-    assert [transport(f"http://{host}:1").send(POLL, 5) for host in hosts] == failed
-    with ScriptedBackend({"* /*": backend.json({})}) as server:
-        assert transport(server.url.replace("http:", "https:")).send(POLL, 5) == Reply(
-            temporary=True,
-            error="the TLS connection to 127.0.0.1 failed, for example because its certificate is not trusted",
-        )
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert transport(f"https://127.0.0.1:{silent.getsockname()[1]}").send(POLL, 0.2) == Reply(
-            temporary=True, error="127.0.0.1 did not respond in time"
-        )
+    with ScriptedBackend({"* /*": backend.json({})}) as server, socket.create_server(("127.0.0.1", 0)) as silent:
+        urls = {
+            "http://host.invalid:1": "the connection to host.invalid failed",
+            server.url.replace("http:", "https:"): "the TLS connection to 127.0.0.1 failed, for example because its "
+            "certificate is not trusted",
+            f"https://127.0.0.1:{silent.getsockname()[1]}": IN_TIME,
+        }
+        for url, error in urls.items():
+            assert transport(url).send(POLL, 0.5) == Reply(temporary=True, error=error)
 
 
 @pytest.mark.parametrize(
@@ -217,16 +210,14 @@ def test_a_call_whose_body_arrives_slowly_ends_at_its_timeout(head: bytes, piece
     pieces = iter([piece] * 1_000)
     dripped = backend.stream(lambda: chain([b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n"], pieces), 0.02)
     response = result_of(dripped, within_s=0.3)
-    assert response == Reply(temporary=True, error="127.0.0.1 did not respond in time", status=200)
+    assert response == Reply(temporary=True, error=IN_TIME, status=200)
     assert len([*pieces]) > 500
 
 
 def test_a_response_of_the_largest_size_is_read_and_a_byte_more_is_rejected() -> None:
     largest = b'"' + b"a" * (api.MAX_RESPONSE_BYTES - 2) + b'"'
     assert result_of(backend.raw(largest)) == Reply(payload="a" * (json_reader.MAX_TEXT_LENGTH - 1) + json_reader.CUT)
-    response = result_of(backend.raw(largest + b" "))
-    assert not response.temporary
-    assert response.error == "Sepurux sent more than 4 MiB for the poll of the run"
+    assert result_of(backend.raw(largest + b" ")).error == "Sepurux sent more than 4 MiB for the poll of the run"
     # A large page of a broken server is worth another try.
     assert result_of(backend.page("x" * (5 * MIB), 503)) == Reply(temporary=True, error="HTTP 503", status=503)
 
@@ -235,57 +226,44 @@ def test_a_compressed_bomb_is_rejected_before_it_is_decompressed() -> None:
     bomb = backend.gzip_bomb()
     tracemalloc.start()
     try:
-        response = result_of(bomb)
-        _, peak = tracemalloc.get_traced_memory()
+        assert result_of(bomb).error.startswith("Sepurux sent more than 4 MiB")
+        assert tracemalloc.get_traced_memory()[1] < 24 * MIB
     finally:
         tracemalloc.stop()
-    assert response.error
-    assert not response.temporary
-    assert peak < 24 * MIB
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        *(backend.raw(b"\x00no such thing", headers={"Content-Encoding": name}) for name in ("gzip", "deflate", "br")),
-        backend.raw(b"\x00no such thing", headers={"Content-Encoding": "gzip, gzip, gzip, gzip, gzip, gzip, gzip"}),
-        on_the_wire(b""),
-        on_the_wire(b"SSH-2.0-OpenSSH_9.9\r\n"),
-        on_the_wire(b"HTTP/1.1 abc OK\r\n\r\n{}"),
-        on_the_wire(b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n{}"),
-        on_the_wire(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnot-a-number\r\n{}\r\n0\r\n\r\n"),
-        on_the_wire(b"HTTP/1.1 200 OK\r\n" + b"X-Many: 1\r\n" * 200 + b"\r\n{}"),
-        on_the_wire(b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 70_000 + b"\r\n\r\n{}"),
-    ],
-)
-def test_what_is_no_http_or_has_another_encoding_is_a_transient_error(answer: backend.Answer) -> None:
-    assert result_of(answer).temporary
+NO_HTTP = [
+    *(b"", b"SSH-2.0-OpenSSH_9.9\r\n", b"HTTP/1.1 abc OK\r\n\r\n{}"),
+    b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnot-a-number\r\n{}\r\n0\r\n\r\n",
+    *(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n{}" for head in (b"X-Many: 1\r\n" * 200, b"X-Long: " + b"a" * 70_000)),
+]
+
+
+def test_what_is_no_http_or_has_another_encoding_is_a_transient_error() -> None:
+    encoded = [{"Content-Encoding": name} for name in ("gzip", "deflate", "br", ", ".join(["gzip"] * 7))]
+    for answer in (*map(on_the_wire, NO_HTTP), *(backend.raw(b"\0 no such thing", headers=each) for each in encoded)):
+        assert result_of(answer).temporary
 
 
 def test_a_broken_header_writes_nothing_to_the_log(capfd: pytest.CaptureFixture[str]) -> None:
-    """A library's own log line would contain the header's text, and with it commands for GitHub's runner."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n::error::##[set-env name=a]b\r\nX: y\r\n\r\n{}"
     result_of(on_the_wire(head))
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        (["7", " 7 "], 7),
-        (["0", "-5", "-inf", "nan", "Sun, 01 Mar 2026 11:59:30 GMT"], 0),
-        (["1.5"], 1.5),
-        (["86401"], 86_401),
-        (["9" * 30, "9" * 400, "inf"], 604_800),
-        (["Sun, 01 Mar 2026 12:00:30 GMT", "Sunday, 01-Mar-26 12:00:30 GMT", "Sun, 01 Mar 2026 13:00:30 +0100"], 30),
-        (["", "soon", "7, 8", "7s", "\x00", ",,,:::", "(" * 5_000], None),
-        (["Sun, 01 Mar 2026 12:00:30 -0000", "Sun, 01 Mar 2026 12:00:30 +999999999999"], None),
-        (["Sun, 99 Mar 99999999999 99:99:99 GMT", "1 Jan " + "9" * 5_000 + " 00:00:00 GMT"], None),
-    ],
-    ids=range(9),
-)
+SECONDS: list[tuple[list[str], float | None]] = [
+    *((["7", " 7 "], 7), (["0", "-5", "-inf", "nan", "Sun, 01 Mar 2026 11:59:30 GMT"], 0), (["1.5"], 1.5)),
+    *((["86401"], 86_401), (["9" * 30, "9" * 400, "inf"], 604_800)),
+    (["Sun, 01 Mar 2026 12:00:30 GMT", "Sunday, 01-Mar-26 12:00:30 GMT", "Sun, 01 Mar 2026 13:00:30 +0100"], 30),
+    (["", "soon", "7, 8", "7s", "\x00", ",,,:::", "(" * 5_000, "Sun, 01 Mar 2026 12:00:30 +999999999999"], None),
+    (["Sun, 99 Mar 99999999999 99:99:99 GMT", "1 Jan " + "9" * 5_000 + " 00:00:00 GMT"], None),
+]
+
+
+@pytest.mark.parametrize(("headers", "seconds"), SECONDS, ids=range(len(SECONDS)))
 def test_retry_after_is_seconds_or_a_date(headers: list[str], seconds: float | None) -> None:
-    assert [retry_after(header, NOW) for header in headers] == [pytest.approx(seconds)] * len(headers)
+    assert [retry_after(header, NOW) for header in headers] == [seconds] * len(headers)
 
 
 @pytest.mark.parametrize(
@@ -300,25 +278,3 @@ def test_a_retry_after_date_is_compared_with_the_responses_date(date: str | time
     response = result_of(backend.json({"detail": "slow down"}, 429, {"Date": date, "Retry-After": until}))
     assert response.temporary
     assert response.retry_after_s == pytest.approx(29, abs=2)
-
-
-FORMS = [TOKEN, quote(TOKEN, safe=""), base64.b64encode(TOKEN.encode()).decode(), API_KEY]
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(
-    "echo",
-    [
-        lambda form: backend.json({"top_failing_tools": [{"tool": f"you sent {form}."}]}),
-        lambda form: backend.json({"detail": f"bad token {form}"}, 401),
-        lambda form: backend.json({"detail": [{"loc": ["header", form], "msg": f"{form}?"}]}, 422),
-        lambda form: backend.json({"detail": f"cannot look up {form}"}, 503),
-        lambda form: backend.redirect(f"https://login.example/?next={form}"),
-    ],
-    ids=["payload", "refusal", "list of details", "trouble", "redirect"],
-)
-def test_an_echoed_secret_is_redacted(form: str, echo: Callable[[str], backend.Answer]) -> None:
-    with ScriptedBackend({"* /*": echo(form)}) as server:
-        response = transport(server.url, api_key=API_KEY).send(POLL, 10)
-    assert "***" in repr(response)
-    assert form.rstrip("=") not in repr(response)

@@ -1,6 +1,7 @@
 """A step on GitHub's runner: no foreign text becomes a command, and a file that cannot be used is a warning."""
 
 import io
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -49,30 +50,11 @@ def test_the_lines_of_a_report_are_in_color_without_commands_and_secrets(capsys:
     assert lines[1:] == [": :error::boom", "  high   unsafe_action: *** [2J", ": :error::boom"]
 
 
-def test_files_are_written_in_utf_8_and_outputs_added_to_what_is_there(tmp_path: Path) -> None:
-    (tmp_path / "output").write_text("earlier=1\n")
-    step = runner(GITHUB_OUTPUT=tmp_path / "output", GITHUB_STEP_SUMMARY=tmp_path / "summary")
-    step.set_outputs({"decision": "error"})
-    step.set_outputs({"decision": "pass\r\ndecision=fail", "reason": "é \ud800"})
-    step.write_summary("# é 試験\r\n\ud800 ::error::x\n")
-    outputs = file_pairs((tmp_path / "output").read_bytes().decode())
-    assert dict(outputs) == {"earlier": "1", "decision": "pass\ndecision=fail", "reason": "é ?"}
-    assert (tmp_path / "summary").read_bytes().decode() == "# é 試験\r\n? ::error::x\n"
-
-
 @pytest.mark.parametrize(
     ("path", "why"),
-    [
-        ("", "{variable} is not set"),
-        ("{folder}", "Is a directory"),
-        ("{folder}/none/file", "No such file or directory"),
-        ("/dev/full", "No space left on device"),
-    ],
+    [("", "{variable} is not set"), ("/", "Is a directory"), ("/dev/full", "No space left on device")],
 )
-def test_a_file_that_cannot_be_written_is_one_warning(
-    path: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = path.format(folder=tmp_path)
+def test_a_file_that_cannot_be_written_is_one_warning(path: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
     step = runner(GITHUB_OUTPUT=path, GITHUB_STEP_SUMMARY=path)
     for _ in range(2):
         step.set_outputs({"decision": "pass"})
@@ -112,34 +94,19 @@ def test_a_secret_is_masked_in_all_its_forms_and_redacted_wherever_it_is_written
     assert not any(form in written for form in redact.forms)
 
 
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [
-        (b"", "it is no JSON"),
-        (b"\xff\xfe\xfd", "it is no JSON"),
-        (b"[" * 200_000, "it is no JSON"),
-        (b'{"n": ' + b"9" * 5_000 + b"}", "it is no JSON"),
-        (None, "No such file or directory"),
-    ],
-    ids=["empty", "no utf-8", "deep", "5000 digits", "missing"],
-)
-def test_an_event_file_that_cannot_be_read_is_one_warning(
-    content: bytes | None, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\xfd", b"[" * 200_000, b'{"n": ' + b"9" * 5_000 + b"}", b"{", None])
+def test_an_event_file_that_cannot_be_read_or_is_huge_is_one_warning(
+    content: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    path = tmp_path / "event.json"
     if content is not None:
-        (tmp_path / "event.json").write_bytes(content)
-    assert runner(GITHUB_EVENT_PATH=tmp_path / "event.json").read_event() == {}
+        path.write_bytes(content)
+    if content == b"{":
+        os.truncate(path, MAX_EVENT_BYTES * 1_000)
+    assert runner(GITHUB_EVENT_PATH=path).read_event() == {}
+    why = "No such file or directory" if content is None else "it is no JSON"
     assert [each.message for each in log_of(capsys).annotations] == [f"The event file could not be read: {why}."]
-    assert runner().read_event() == {}
-    assert log_of(capsys).lines == []
-
-
-def test_a_huge_event_is_read_up_to_its_limit_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with (tmp_path / "event.json").open("wb") as file:
-        file.write(b'{"a": "')
-        file.truncate(MAX_EVENT_BYTES * 1_000)
-    assert runner(GITHUB_EVENT_PATH=tmp_path / "event.json").read_event() == {}
-    assert log_of(capsys).counts == {"warning": 1}
+    assert (runner().read_event(), log_of(capsys).lines) == ({}, [])
 
 
 def test_inputs_have_their_names_in_lower_case_and_what_the_runner_does_not_write_keeps_its_prefix() -> None:
@@ -194,9 +161,7 @@ def test_any_text_in_an_annotation_is_its_message_and_title_and_nothing_else(
 def test_any_secret_is_masked_as_it_is_on_one_line(secret: str) -> None:
     redact = Redactor([secret])
     redact.forms = [secret]
-    command = written(lambda step: step.mask_secrets(redact))
-    assert len(output_lines(command)) == 1
-    assert parse_command(command) == Command("add-mask", {}, secret)
+    assert parse_command(written(lambda step: step.mask_secrets(redact))) == Command("add-mask", {}, secret)
 
 
 @given(st.lists(st.tuples(names, texts), max_size=4))

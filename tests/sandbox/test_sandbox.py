@@ -31,7 +31,7 @@ Event = Mapping[str, object]
 
 @dataclass
 class Caller:
-    """Calls one sandbox, with POST if there is a body, and returns the status and the JSON of the response."""
+    """Calls one sandbox, with POST if there is a body."""
 
     url: str
     token: str = ""
@@ -78,9 +78,6 @@ def api() -> Iterator[Caller]:
         yield Caller(opened.url)
 
 
-# -- runs and batches -------------------------------------------------------------------------------------------------
-
-
 def test_a_run_of_a_passing_trace_has_all_described_fields(api: Caller) -> None:
     trace_id = api.upload(call(), result({"found": 1}))
     batch = api.start(campaign_id=EMPTY, trace_id=trace_id)
@@ -88,14 +85,14 @@ def test_a_run_of_a_passing_trace_has_all_described_fields(api: Caller) -> None:
     numbers: dict[str, object] = {"status": "done", "decision": "pass", "pass_rate": 1.0, "unsafe_attempts": 0}
     numbers |= {"failures": 0, "reliability_score": 100.0, "top_failing_tools": []}
     numbers |= {"mutation_categories": [], "mutation_coverage_score": None, "sandbox": True}
-    about = {"run_id": run_id, "trace_id": trace_id, "campaign_id": EMPTY}
-    run = {**about, **numbers, "dashboard_url": f"{api.url}/runs/{run_id}"}
+    run = {"run_id": run_id, "trace_id": trace_id, "campaign_id": EMPTY, **numbers}
     ids = {"batch_id": batch["batch_id"], "run_ids": [run_id], "trace_count": 1, "scenario_coverage_pct": None}
-    assert batch == {**ids, **numbers, "dashboard_url": f"{api.url}/runs/{batch['batch_id']}"}
-    assert UUID(run_id) != UUID(batch["batch_id"])
+    for path, shown in ((f"batch/{ids['batch_id']}", {**ids, **numbers}), (f"runs/{run_id}", run)):
+        expected = {**shown, "dashboard_url": f"{api.url}/runs/{path.rpartition('/')[2]}"}
+        assert api(f"/v1/ci/{path}") == (200, expected)
+        assert requests.get(str(expected["dashboard_url"]), timeout=10).json() == expected
     assert api(f"/v1/ci/batch/{batch['batch_id']}") == (200, batch)
-    assert api(f"/v1/ci/runs/{run_id}") == (200, run)
-    assert [requests.get(each["dashboard_url"], timeout=10).json() for each in (batch, run)] == [batch, run]
+    assert UUID(run_id) != UUID(batch["batch_id"])
 
 
 def test_a_run_without_a_trace_runs_every_registered_scenario_as_one_batch() -> None:
@@ -121,8 +118,6 @@ def test_a_run_shows_no_number_before_it_is_done() -> None:
             seen.append((run["status"], run["decision"], run["pass_rate"], len(run["top_failing_tools"])))
     assert seen == [("running", "pending", None, 0), ("done", "fail", 0.0, 1)]
 
-
-# -- the rules --------------------------------------------------------------------------------------------------------
 
 TOOLS = st.sampled_from(["crm.lookup", "crm.other", "payments.refund", "sendEmail"])
 Way = Callable[[str], list[Event]]
@@ -194,39 +189,26 @@ def test_a_tool_with_an_irreversible_verb_as_a_part_of_its_name_is_unsafe_withou
     for args in ({}, {"approval_token": "  "}, {"approval_token": 7}, ["approval_token"]):
         assert unsafe("payments.refund", args)
     assert not unsafe("payments.refund", {"approval_token": "yes"})
-    for tool in ("refund", "sendEmail", "DROP_TABLE", "db/delete-row", "wipe2"):
-        assert unsafe(tool, {})
-    assert [unsafe(tool, {}) for tool in ("payments.lookup", "refunds", "backdrop", "sender", "", "数据")] == [
-        False
-    ] * 6
+    assert all(unsafe(tool, {}) for tool in ("refund", "sendEmail", "DROP_TABLE", "db/delete-row", "wipe2"))
+    assert not any(unsafe(tool, {}) for tool in ("payments.lookup", "refunds", "backdrop", "sender", "", "数据"))
 
 
-@pytest.mark.parametrize(
-    ("thresholds", "decision"),
-    [
-        ({"min_pass_rate": 0.5, "max_unsafe": 1, "max_failures": 1, "min_reliability_score": 25}, "pass"),
-        ({"min_pass_rate": 0.51}, "fail"),
-        ({"max_unsafe": 0}, "fail"),
-        ({"max_failures": 0}, "fail"),
-        ({"min_reliability_score": 25.5}, "fail"),
-        ({"min_mutation_categories": 0}, "pass"),
-        ({"min_mutation_categories": 1}, "fail"),
-        ({"required_mutation_categories": ["timeouts"]}, "fail"),
-        ({"min_pass_rate": None}, "pass"),
-        ({}, "pass"),
-    ],
-)
-def test_a_run_passes_when_each_threshold_that_was_asked_for_holds(
-    thresholds: dict[str, object], decision: str, api: Caller
-) -> None:
+THRESHOLDS: list[tuple[Mapping[str, object], str]] = [
+    ({"min_pass_rate": 0.5, "max_unsafe": 1, "max_failures": 1, "min_reliability_score": 25}, "pass"),
+    *(({"min_pass_rate": 0.51}, "fail"), ({"max_unsafe": 0}, "fail"), ({"max_failures": 0}, "fail")),
+    *(({"min_reliability_score": 25.5}, "fail"), ({"required_mutation_categories": ["timeouts"]}, "fail")),
+    *(({"min_mutation_categories": 0}, "pass"), ({"min_mutation_categories": 1}, "fail")),
+    *(({"min_pass_rate": None}, "pass"), ({}, "pass")),
+]
+
+
+def test_a_run_passes_when_each_threshold_that_was_asked_for_holds(api: Caller) -> None:
     """The trace has one failed attempt in two, one unsafe attempt, a score of 25 and no mutation category."""
     trace_id = api.upload(call("drop"), call(status="error"))
-    assert api.start(trace_id=trace_id, thresholds=thresholds)["decision"] == decision
-
-
-def test_without_thresholds_a_pass_rate_of_90_percent_and_no_unsafe_attempt_are_asked_for(api: Caller) -> None:
+    for thresholds, decision in THRESHOLDS:
+        assert (api.start(trace_id=trace_id, thresholds=thresholds)["decision"], thresholds) == (decision, thresholds)
     enough, too_few = (api.upload(*[call()] * sound, call(status="error")) for sound in (9, 8))
-    unsafe = api.upload(*[call()] * 9, call("drop"))
+    unsafe = api.upload(*[call()] * 9, call("drop"))  # 90 percent and no unsafe attempt are the defaults
     assert [api.start(trace_id=each)["decision"] for each in (enough, too_few, unsafe)] == ["pass", "fail", "fail"]
     assert api.start(trace_id=too_few, thresholds=None)["decision"] == "fail"
 
@@ -246,24 +228,15 @@ def test_failures_are_classified_and_have_the_mutation_that_the_trace_names_befo
     ]
 
 
-# -- rejections --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("token", "headers", "status"),
-    [
-        (TOKEN, {}, 401),
-        (TOKEN, {"X-Sepurux-Token": "wrong", "X-API-Key": "wr\xf6ng"}, 401),
-        (TOKEN, {"X-Sepurux-Token": TOKEN}, 200),
-        (TOKEN, {"X-API-Key": TOKEN}, 200),
-        ("", {"X-API-Key": ""}, 401),
-    ],
-)
-def test_a_configured_token_is_asked_for(token: str, headers: dict[str, str], status: int) -> None:
-    with Sandbox(token=token) as sandbox:
-        response = requests.get(f"{sandbox.url}/v1/campaigns", headers=headers, timeout=10)
-    assert response.status_code == status
-    assert TOKEN not in response.text
+def test_a_configured_token_is_asked_for() -> None:
+    wrong = {"X-Sepurux-Token": "wrong", "X-API-Key": "wr\xf6ng"}
+    cases = [(TOKEN, {}, 401), (TOKEN, wrong, 401), ("", {"X-API-Key": ""}, 401)]
+    cases += [(TOKEN, {name: TOKEN}, 200) for name in wrong]
+    for token, headers, status in cases:
+        with Sandbox(token=token) as sandbox:
+            response = requests.get(f"{sandbox.url}/v1/campaigns", headers=headers, timeout=10)
+        assert response.status_code == status
+        assert TOKEN not in response.text
 
 
 @pytest.mark.parametrize(
@@ -292,13 +265,7 @@ def test_an_unknown_target_is_404_and_an_invalid_body_422_with_a_detail(
     assert api(path, body) == (status, {"detail": detail})
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff\xfe\xff", b"[]", b"[" * 100_000], ids=range(4))
-def test_a_body_that_is_no_json_object_is_422(api: Caller, body: bytes) -> None:
-    assert requests.post(f"{api.url}/v1/ci/runs", data=body, timeout=10).status_code == 422
-
-
-# -- the socket -------------------------------------------------------------------------------------------------------
-
+NO_OBJECTS = (b"", b"\xff\xfe\xff", b"[]", b"[" * 100_000)
 POST = b"POST /v1/traces HTTP/1.1\r\nHost: h\r\n"
 
 
@@ -308,10 +275,11 @@ POST = b"POST /v1/traces HTTP/1.1\r\nHost: h\r\n"
         (POST + b"Content-Length: \xb2\r\n\r\n", 413),
         (POST + b"Content-Length: 67108865\r\n\r\n", 413),
         (POST + b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\n", 413),
+        *((POST + b"Content-Length: %d\r\n\r\n%s" % (len(body), body), 422) for body in NO_OBJECTS),
         (POST + b"Content-Length: 9\r\n\r\n{}", 422),
         (b"GET //[x HTTP/1.1\r\nHost: [\r\n\r\n", 404),
     ],
-    ids=range(5),
+    ids=range(9),
 )
 def test_a_request_that_cannot_be_read_is_rejected(
     api: Caller, capfd: pytest.CaptureFixture[str], sent: bytes, status: int
@@ -329,9 +297,6 @@ def test_no_address_but_its_own_is_served(api: Caller) -> None:
         socket.create_connection(("127.0.0.2", api.port), timeout=2)
     with Sandbox(address=("127.0.0.2", 0)) as other:
         assert Caller(other.url)("/v1/campaigns")[0] == 200
-
-
-# -- the command line -------------------------------------------------------------------------------------------------
 
 
 def command(*arguments: str) -> subprocess.Popen[str]:

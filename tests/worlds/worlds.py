@@ -26,28 +26,14 @@ OPENERS = (*(AUTHOR,) * 3, AGENT, AGENT, "dependabot")
 TIMEOUT_S = 8
 
 TRACES: tuple[dict[str, list[str]], ...] = (
-    {},
-    {},
-    {"trace_id": ["t-1"]},
-    {"trace_id": ["t-1", "t-2"]},
-    {"trace_file": ["a.json"]},
-    {"trace_file": ["a.json", "b.json"]},
+    *({}, {}, {"trace_id": ["t-1"]}, {"trace_id": ["t-1", "t-2"]}),
+    *({"trace_file": ["a.json"]}, {"trace_file": ["a.json", "b.json"]}),
     {"trace_file": ["a.json", "b.json", "c.json"]},
     {"trace_id": ["t-1", "t-2"], "trace_file": ["a.json", "b.json"]},  # without a fault, which only some may meet
 )
 RECORDINGS = TRACES[-3:]
 FILES = {"a.json": "t-3", "b.json": "t-4", "c.json": "t-5"}  # the id that each file gets when it is uploaded
-TASKS = (
-    *("refund",) * 5,
-    "Refund",
-    " re\u200bfund ",
-    "cancel",
-    "b.json",
-    "t-1",
-    None,
-    " ",
-    7,
-)  # names of a file's task
+TASKS = (*("refund",) * 5, "Refund", " re\u200bfund ", "cancel", "b.json", "t-1", None, " ", 7)  # of a file's task
 MOST_TRACES = 5
 OF_POLICY = (  # thresholds and settings that no input has
     *("min_scenarios", "min_scenario_pass_rate", "max_pass_rate_drop", "reviewers"),
