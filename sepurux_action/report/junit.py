@@ -5,22 +5,15 @@ from typing import Literal
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.wording import joined, optional
+from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.evaluation.metrics import summary
 from sepurux_action.evaluation.runs import Decision
-from sepurux_action.report import sentences
-from sepurux_action.report.report import Report, groups
-from sepurux_action.report.view import COMMENT_LIMITS, View
+from sepurux_action.report.report import Report
 
 MAX_NAME_LENGTH = 500  # characters
 MAX_TEXT_LENGTH = 1_000  # characters; with both limits, a file stays far below the 30 MB that GitLab reads
 CaseState = Literal["passed", "failure", "error", "skipped"]  # all but `passed` are the name of an element
-_OF_GATE: Mapping[Decision, CaseState] = {
-    Decision.FAIL: "failure",
-    Decision.ERROR: "error",
-    Decision.PENDING: "error",
-    Decision.PASS: "passed",
-    Decision.SKIPPED: "skipped",
-}
+_OF_GATE: Mapping[str, CaseState] = {"fail": "failure", "pass": "passed", "skipped": "skipped"}  # others: error
 _COUNTED: Mapping[str, CaseState] = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 
 
@@ -38,34 +31,33 @@ def junit_xml(report: Report) -> bytes:
                 text = json_reader.shorten(json_reader.printable(said), MAX_TEXT_LENGTH)
                 ET.SubElement(element, state, message=text).text = text
     ET.indent(root, "")
-    written: bytes = ET.tostring(root, encoding="UTF-8", xml_declaration=True)
-    return written
+    return bytes(ET.tostring(root, encoding="UTF-8", xml_declaration=True))
 
 
 def _suites(report: Report) -> Iterator[tuple[str, list[tuple[str, CaseState, str]]]]:
     """Yield name and cases of each suite, each with name, state, and text: one for each gate, and one for the settings.
 
-    The case of a scenario is skipped unless it failed in a gate that failed, or is known to have passed. One that is
-    flaky is skipped.
+    A scenario is skipped unless it failed in a gate that failed, or is known to have passed and is not flaky.
     """
-    say = View(report=report, place="junit", limits=COMMENT_LIMITS)
-    for gate in report.gates:
-        approval = optional("The gate needs an approval.", gate.result.needs_approval)
-        text = joined(" ", gate.result.reason, say.worded(gate.result.hint), approval)
-        cases = [("gate", _OF_GATE[gate.result.decision], text)]
-        for scenario in gate.result.known_scenarios:
-            failures = (
-                f"{sentences.type_of_failure(say, gate, each, named=False)}: {each.description}"
-                for each in groups(scenario.failures)
-            )
+    worded = on_command_line if report.context.on_command_line else in_workflow
+    for result in (gate.result for gate in report.gates):
+        gate_failed = result.decision is Decision.FAIL
+        approval = optional("The gate needs an approval.", result.needs_approval)
+        text = joined(" ", result.reason, worded(result.hint), approval)
+        cases = [("gate", _OF_GATE.get(result.decision, "error"), text)]
+        for scenario in result.known_scenarios:
             state: CaseState = "skipped"
             no_failure = all(each.sepurux_decision == "pass" or not each.reported for each in scenario.recordings)
-            if gate.failed and scenario.failed:
+            if gate_failed and scenario.failed:
                 state = "failure"
-            elif gate.result.decision is Decision.PASS or (gate.failed and scenario.read and no_failure):
+            elif result.decision is Decision.PASS or (gate_failed and scenario.read and no_failure):
                 state = "skipped" if scenario.flaky else "passed"
+            failures = dict.fromkeys(
+                joined(": ", joined(", ", each.severity, each.type, each.mutation), each.description)
+                for each in scenario.failures
+            )
             cases.append((scenario.name, state, joined(". ", summary(scenario.numbers), "; ".join(failures))))
-        yield gate.name, cases
+        yield result.gate.name, cases
     if report.problems:
         named = ((each.where.replace("`", "") or "policy file", each) for each in report.problems)
         yield "settings", [(name, "error", str(each)) for name, each in named]
