@@ -11,7 +11,7 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import date
 from operator import attrgetter
-from typing import Annotated, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from sepurux_action.common import T, json_reader, wording
 from sepurux_action.common.secret import LIKE_A_SECRET, Redactor, Secret
@@ -344,12 +344,15 @@ def gate_plans(policy: Layer) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One value that differs between two policies; a text is '' where the descriptions say null."""
+    """One value that differs between two policies, '' where it is not set.
 
-    setting: Annotated[str, "Name of the setting; null for a gate as a whole, which one of the policies lacks."]
-    old: Annotated[str, "Text on the base branch; null without one."]
-    new: Annotated[str, "Text in the pull request; null without one."]
-    gate: Annotated[str, "Name of the gate; null for the top level."] = ""
+    `gate` is '' for the top level, and `setting` is '' for a gate as a whole, which one of the policies lacks.
+    """
+
+    setting: str
+    old: str
+    new: str
+    gate: str = ""
 
 
 def diff(old: Layer, new: Layer) -> tuple[Change, ...]:

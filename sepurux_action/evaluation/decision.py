@@ -6,7 +6,7 @@ Source: docs/reference.md#decisions.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Self
 
 from sepurux_action.common import json_reader, wording
 from sepurux_action.common.json_reader import Reading
@@ -54,21 +54,25 @@ class Reason(StrEnum):
 class Refusal:
     """An account whose approval does not count, and the reason."""
 
-    login: Annotated[str, "Login of the user."]
-    reason: Annotated[Reason, "Why the approval does not count."]
+    login: str
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalStatus:
-    """Who approved a failed soft gate of a pull request, or who can. Once approved, only `approved_by` is given."""
+    """Who approved a failed soft gate of a pull request, or who can. Once approved, only `approved_by` is given.
 
-    commit: Annotated[str, "The commit to approve: the head of the pull request, also for a merge group."] = ""
-    approved_by: Annotated[tuple[str, ...], "Logins of those who approved."] = ()
-    can_approve: Annotated[tuple[str, ...], "Logins of the listed reviewers who can approve."] = ()
-    anyone: Annotated[bool, "Whether everyone with write access but the author can approve: none are listed."] = False
-    cannot_approve: Annotated[tuple[Refusal, ...], "Who may not approve: of the listed, or who made the commit."] = ()
-    ignored: Annotated[tuple[Refusal, ...], "Approvals that do not count, and why."] = ()
-    unread: Annotated[bool, "Whether the reviews, or who can approve, could not be read."] = False
+    `commit` is the one to approve. `anyone`: no reviewers are listed, so everyone with write access but the author can
+    approve. Approvals that do not count are `ignored`. `unread`: the reviews, or who can approve.
+    """
+
+    commit: str = ""
+    approved_by: tuple[str, ...] = ()
+    can_approve: tuple[str, ...] = ()
+    anyone: bool = False
+    cannot_approve: tuple[Refusal, ...] = ()
+    ignored: tuple[Refusal, ...] = ()
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +114,11 @@ class GateDecision:
     @property
     def worst(self) -> Run:
         return worst_of(self.runs)
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        every = (each for run in self.runs for each in ([run.run_id] if run.run_id else run.run_ids))
+        return tuple(dict.fromkeys(every))
 
     @property
     def missed(self) -> tuple[Check, ...]:

@@ -7,8 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import IntEnum, StrEnum
-from typing import Annotated
+from enum import StrEnum, auto
 
 from sepurux_action.common import grouped, json_reader
 from sepurux_action.common.json_reader import Reading
@@ -29,23 +28,23 @@ SEVERITIES = {word: rank for rank, word in enumerate(("critical", "high", "mediu
 UNEXPLAINED_FAIL = "Sepurux decided `fail`, but no threshold that is set here explains why."
 
 
-class Rule(IntEnum):
+class Rule(StrEnum):
     """Which row of docs/reference.md#decisions applies, or what else decided. Those that need a number are a gate's."""
 
-    NOT_POLLED = 0
-    DECIDED_FAIL = 1
-    EVALUATION_FAILED = 2
-    UNKNOWN_WORD = 3
-    THRESHOLD_MISSED = 4
-    NUMBER_UNKNOWN = 5
-    DECIDED_PASS = 6
-    FINISHED_UNDECIDED = 7
-    PENDING = 8
-    CANCELED = 9
-    BASE_UNREAD = 10
-    RECORDED = 11  # an earlier run failed, of which only the commit status is left
-    RECORD_UNREAD = 12  # the commit's statuses are not known, so an earlier run may have failed
-    OUTAGE = 13  # Sepurux gave no response, or only HTTP 5xx, to the first call
+    NOT_POLLED = auto()
+    DECIDED_FAIL = auto()
+    EVALUATION_FAILED = auto()
+    UNKNOWN_WORD = auto()
+    THRESHOLD_MISSED = auto()
+    NUMBER_UNKNOWN = auto()
+    DECIDED_PASS = auto()
+    FINISHED_UNDECIDED = auto()
+    PENDING = auto()
+    CANCELED = auto()
+    BASE_UNREAD = auto()
+    RECORDED = auto()  # an earlier run failed, of which only the commit status is left
+    RECORD_UNREAD = auto()  # the commit's statuses are not known, so an earlier run may have failed
+    OUTAGE = auto()  # Sepurux gave no response, or only HTTP 5xx, to the first call
 
 
 # What to do about a decision that is not on the agent. `{rerun}` and names of options differ by where it is read.
@@ -82,12 +81,15 @@ FailureKind = tuple[str, str, str, str]  # `type`, `mutation`, `severity`, tool:
 
 @dataclass(frozen=True, slots=True)
 class OnBase:
-    """How often failures of the kind of one are here, and in the base's results with its scenario."""
+    """How often failures of the kind of one are here, and in the base's results with its scenario.
 
-    having: Annotated[int, "Number of results that have such failures; 0: they are new.", {"minimum": 0}]
-    results: Annotated[int, "Number of results of the base that have its scenario, at most five.", {"minimum": 1}]
-    here: Annotated[float, "Such failures for each recording here.", {"minimum": 0}]
-    most: Annotated[float, "The most for each recording in one of the results.", {"minimum": 0}]
+    Of these `results`, so many are `having` it, with at `most` so many for each recording; `here` is the same number.
+    """
+
+    having: int
+    results: int
+    here: float
+    most: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,9 +23,10 @@ from sepurux_action.github.statuses import Record, publish_results
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import write_files
 from sepurux_action.report.junit import junit_xml
+from sepurux_action.report.outputs import step_outputs, without_decision
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Context, Report, shortened
-from sepurux_action.report.report_json import json_text, step_outputs, without_decision
+from sepurux_action.report.report_json import json_text
 
 
 def publish(

@@ -210,7 +210,7 @@ def dispatched(scene: Scene) -> None:
     scene.policy("week-3-hard.yml")
     event = {"repository": scene.event()["repository"]}
     gate = scene.evaluate("scheduled.yml", SOUND, "workflow_dispatch", event).steps["reliability", GATE]
-    assert json.loads(gate.outputs["gates"])[0]["enforcement"] == "hard"
+    assert json.loads(gate.outputs["gates"])[0]["stage"] == "hard"
     assert scene.pull.comments == []
 
 
@@ -241,7 +241,7 @@ def uploaded_report(scene: Scene) -> None:
     event = {"repository": scene.event()["repository"]}
     run = scene.run(WORKFLOWS / "use-outputs.yml", "workflow_dispatch", event)
     assert run.jobs == {"reliability": "success"}, run.log
-    assert json.loads(run.steps["reliability", "gate"].outputs["gates"])[0]["enforcement"] == "observe"
+    assert json.loads(run.steps["reliability", "gate"].outputs["gates"])[0]["stage"] == "observe"
     assert "report.json' -> '" in run.steps["reliability", "1"].text
     assert (*scene.statuses(scene.repository.branches["main"].sha),) == ("Sepurux / outputs",)
     assert scene.pull.comments == []
@@ -307,7 +307,7 @@ def test_nothing_that_a_recording_does_to_its_job_reaches_the_gate(scene: Scene)
     run = scene.run(WORKFLOWS / "record-and-gate.yml")
     assert run.jobs == {"record": "success", "reliability": "failure"}, run.log
     gate = run.steps["reliability", GATE]
-    assert (gate.outputs["decision"], json.loads(gate.outputs["gates"])[0]["enforcement"]) == ("fail", "hard")
+    assert (gate.outputs["decision"], json.loads(gate.outputs["gates"])[0]["stage"]) == ("fail", "hard")
     assert "SEPURUX_" not in gate.text
     assert scene.statuses()["Sepurux / core-reliability"][0] == "failure"
 

@@ -30,9 +30,10 @@ from sepurux_action.evaluation.metrics import (
 )
 from sepurux_action.evaluation.published_result import format_description, parse_description
 from sepurux_action.evaluation.runs import Decision, Run, parse_run
+from sepurux_action.report.outputs import step_outputs
 from sepurux_action.report.rendering import render_summary
 from sepurux_action.report.report import Report, build_report
-from sepurux_action.report.report_json import json_text, step_outputs
+from sepurux_action.report.report_json import json_text
 from sepurux_action.report.thresholds import rows_of_checks
 from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, campaign_id
 from tests.builders import a_context, a_gate, a_past_result, a_result, a_run, some_results
@@ -119,7 +120,7 @@ def test_a_number_is_that_of_several_runs(case: Case) -> None:
 @by_metric("name")
 def test_a_number_is_in_report_json_in_outputs_and_in_the_sandbox(case: Case) -> None:
     bad = case.value(case.bad)
-    assert gate_in_json(case)["metrics"][case.metric.name] == bad
+    assert gate_in_json(case)["numbers"][case.metric.name] == bad
     body = {"campaign_id": campaign_id(CORE_CAMPAIGN), "thresholds": sent_limits(case.gate)}
     with Sandbox() as sandbox:
         response = requests.post(sandbox.url + "/v1/ci/runs", json=body, timeout=10)
@@ -135,7 +136,7 @@ def test_a_published_number_is_in_the_status_and_compared_with_the_base(case: Ca
     found = parse_description(format_description(summarize(case.result)))
     assert found is not None
     assert found.value(case.metric) == bad
-    assert gate_in_json(case)["baseline"][case.metric.name] == good
+    assert {each["numbers"][case.metric.name] for each in gate_in_json(case)["base_results"]} == {good}
     (gate,) = case.report.gates
     (row,) = rows_of_checks(gate.result, gate.base_results)
     assert row.base_cell == case.metric.write(good, case.limit)
@@ -143,7 +144,7 @@ def test_a_published_number_is_in_the_status_and_compared_with_the_base(case: Ca
 
 @by_metric("threshold")
 def test_a_threshold_is_in_the_report_and_in_the_command_that_repeats_the_evaluation(case: Case) -> None:
-    assert [row["metric"] for row in gate_in_json(case)["thresholds"]] == [case.metric.name]
+    assert [check["threshold"] for check in gate_in_json(case)["checks"]] == [case.metric.threshold]
     assert case.metric.label in render_summary(case.report)
     (gate,) = case.report.gates
     assert f"{flag(case.metric.threshold)} {wording.decimal(case.limit)}" in " ".join(gate.reproduction)

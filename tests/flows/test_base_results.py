@@ -97,8 +97,8 @@ def test_a_pull_request_says_what_is_new_what_main_did_instead_and_how_often_it_
         {"having": 0, "results": 3, "here": 1, "most": 0},
     )
     assert failure["steps"] == [line.strip() for line in steps]
-    bases = {each["name"]: each["base"] for each in gate["scenarios"]}
-    assert bases == {name: {"results": 3, "pass_rate": 1} for name in ("refund twice", "cancel an order")}
+    bases = {each["name"]: each["base_rates"] for each in gate["scenarios"]}
+    assert bases == {name: [1, 1, 1] for name in ("refund twice", "cancel an order")}
     assert len(results(scene)) == 3  # a pull request writes nothing
 
 
@@ -189,8 +189,8 @@ def test_a_command_line_compares_and_adds_results_in_a_folder(tmp_path: Path, sa
         return ended.returncode, json.loads(ended.stdout), ended.stderr
 
     def drop_of(shown: dict[str, Any]) -> str:
-        [row] = [row for row in shown["gates"][0]["thresholds"] if row["name"] == "max_pass_rate_drop"]
-        return str(row["state"])
+        [drop] = [each for each in shown["gates"][0]["checks"] if each["threshold"] == "max_pass_rate_drop"]
+        return str(drop["state"])
 
     drop = ("--max-pass-rate-drop", "5%", "--min-pass-rate", "10%")
     failing = recorded() | {"refund.json": a_trace("refund twice", PLAIN, failing="payments.status")}
@@ -214,7 +214,7 @@ def test_a_command_line_compares_and_adds_results_in_a_folder(tmp_path: Path, sa
         (["--write-baseline", "--max-unsafe", "x"], ["--max-unsafe", "--write-baseline"]),
     ):
         status, shown, _ = gate(recorded(), *flags)
-        assert (status, [each["setting"] for each in shown["problems"]]) == (2, wrong)
+        assert (status, [each["where"] for each in shown["problems"]]) == (2, wrong)
 
 
 # -- drops ------------------------------------------------------------------------------------------------------------
@@ -244,9 +244,9 @@ def test_a_result_below_every_result_on_main_blocks_at_one_further_request(scene
     assert len(scene.github.requests) == 7
     report = json.loads((scene.workspace / "report" / "report.json").read_text())
     [gate] = report["gates"]
-    [drop] = [row for row in gate["thresholds"] if row["name"] == "max_pass_rate_drop"]
-    assert (drop["value"], drop["limit"], drop["base"], drop["state"]) == (0.042, 0.03, 0.95, "missed")
-    assert [each["pass_rate"] for each in gate["baseline"]["results"]] == [0.94, 0.95, 0.95]
+    [drop] = [check for check in gate["checks"] if check["threshold"] == "max_pass_rate_drop"]
+    assert (drop["value"], drop["limit"], drop["state"]) == (0.042, 0.03, "missed")
+    assert [each["numbers"]["pass_rate"] for each in gate["base_results"]] == [0.94, 0.95, 0.95]
 
 
 def test_without_github_a_drop_cannot_be_compared(tmp_path: Path) -> None:

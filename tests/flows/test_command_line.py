@@ -57,7 +57,7 @@ class Ended(NamedTuple):
     @property
     def problems(self) -> list[str]:
         """Return the settings that `--format json` reports."""
-        return [problem["setting"] for problem in json.loads(self.out)["problems"]]
+        return [problem["where"] for problem in json.loads(self.out)["problems"]]
 
 
 Gate = Callable[..., Ended]
@@ -196,8 +196,8 @@ def test_a_flag_overrides_the_value_of_every_gate_in_the_policy_file(tmp_path: P
     with sound_backend() as sepurux:
         fixed = gate([*flags, "--max-unsafe", "1", "--enforcement", "soft"], sepurux.url)
     found = json.loads(fixed.out)["gates"]
-    limits = [row["limit"] for each in found for row in each["thresholds"] if row["name"] == "max_unsafe"]
-    assert (limits, [each["enforcement"] for each in found]) == ([1, 1], ["hard", "hard"])
+    limits = [check["limit"] for each in found for check in each["checks"] if check["threshold"] == "max_unsafe"]
+    assert (limits, [each["stage"] for each in found]) == ([1, 1], ["hard", "hard"])
     assert "flags override: enforcement, max_unsafe\n" in fixed.log
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from junitparser import JUnitXml
 
-from sepurux_action.report.report_json import OUTPUTS
+from sepurux_action.report.outputs import OUTPUTS
 from tests import backend
 from tests.backend import decided, sound_backend
 from tests.runner import RUNTIME_TOKEN, run_action
@@ -112,7 +112,7 @@ def test_no_variable_of_an_earlier_step_is_a_setting(scene: Scene) -> None:
 
 def report_in(folder: Path) -> dict[str, Any]:
     report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    assert report["schema"] == "sepurux-gate/report@2"
+    assert report["schema"] == "sepurux-gate/report@3"
     return report
 
 
@@ -142,7 +142,7 @@ def test_the_report_is_written_with_invalid_settings_too(scene: Scene) -> None:
     bad = scene.run(report_dir="build", timeout="2 weeks")
     assert bad.exit_code == 2
     report = report_in(scene.workspace / "build")
-    assert (report["decision"], [each["setting"] for each in report["problems"]]) == ("error", ["input timeout"])
+    assert (report["decision"], [each["where"] for each in report["problems"]]) == ("error", ["input `timeout`"])
 
 
 @pytest.mark.parametrize("name", ["report_dir", "baseline_dir"])
@@ -169,8 +169,8 @@ def test_a_secret_that_the_backend_echoes_is_redacted_everywhere(scene: Scene) -
     scene.sepurux.script("GET /v1/campaigns/*/failures", echo)
     result = scene.run(report_dir="build", api_key=key)
     report = report_in(scene.workspace / "build")
-    assert report["gates"][0]["tools"] == [{"tool": "tool ***", "count": 1}]
-    assert json.loads(result.outputs["gates"])[0]["tools"] == [{"tool": "tool ***", "count": 1}]
+    assert report["gates"][0]["failing_tools"] == {"tool ***": 1}
+    assert json.loads(result.outputs["gates"])[0]["failing_tools"] == {"tool ***": 1}
     assert f"::add-mask::{SECRET}" in result.raw_log
     assert scene.ours
     files = [path.read_text(encoding="utf-8") for path in (scene.workspace / "build").iterdir()]

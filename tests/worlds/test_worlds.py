@@ -36,7 +36,7 @@ def test_a_run_does_what_the_documents_say(first: int, tmp_path: Path) -> None:
 
 def differences(wanted: Expected, seen: Observed) -> list[str]:
     outputs = seen.outputs
-    stages = "".join({gate["enforcement"] for gate in json.loads(outputs["gates"])})
+    stages = "".join({gate["stage"] for gate in json.loads(outputs["gates"])})
     pairs: list[tuple[str, object, object]] = [
         ("exit status", wanted.exit_status, seen.exit_status),
         ("decision", wanted.decision, outputs["decision"]),
