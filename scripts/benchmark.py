@@ -16,6 +16,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
+from threading import Lock
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -29,13 +30,14 @@ from sepurux_action.evaluation.runs import BaseScenario, Decision, Failure
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, Store
-from sepurux_action.sandbox.server import Run
+from sepurux_action.sandbox.server import SOUND_REFUND, Event, Run, respond
+from sepurux_action.sandbox.server import Request as SandboxRequest
 from tests import backend
 from tests.backend import Answer, Request, ScriptedBackend
 from tests.builders import a_context, a_gate, a_result
 from tests.github_double import GitHub
 from tests.runner import RunningStep, start_action
-from tests.sandboxed import MANY, SECRET, many_scenarios, scripted_sandbox
+from tests.sandboxed import SECRET
 from tests.scenes import a_scene
 
 MB = 1_000_000
@@ -48,6 +50,41 @@ RESPONSE_BYTES = 4 * 1024 * 1024 - 1024
 FLAKY_RATE = 0.85  # how likely each attempt of the flaky agent is to pass
 RUNNING = {"status": "running", "decision": "pending"}
 PASSED = {"status": "done", "decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
+
+MANY = "many-scenarios"
+UNSAFE_REFUND: list[Event] = [
+    *SOUND_REFUND[:2],
+    {"type": "tool_call", "tool": "payments.refund", "args": {"order": "A-1001"}},
+    {"type": "failure", "tool": "payments.refund", "error": "the payment service did not answer within 2 s"},
+]
+
+
+def many_scenarios(count: int, failing: int = 5) -> Store:
+    """Return a store whose campaign `many-scenarios` has so many, of which some fail, at even distances."""
+    store = Store()
+    fails = {number * count // failing for number in range(failing)} if failing else set()
+    trace_ids = tuple(
+        store.add_trace(UNSAFE_REFUND if number in fails else SOUND_REFUND, f"refund order A-{1001 + number}")
+        for number in range(count)
+    )
+    store.campaigns[MANY] = trace_ids
+    return store
+
+
+def scripted_sandbox(store: Store, *, late_s: float) -> ScriptedBackend:
+    """Return a backend that answers as the sandbox does, each time so much later."""
+    double = ScriptedBackend({})
+    lock = Lock()
+
+    def answer(request: Request) -> Answer:
+        asked = SandboxRequest(
+            method=request.method, path=request.path, query=request.query, headers=request.headers, body=request.body
+        )
+        with lock:
+            return backend.late(late_s, backend.json(respond(store, asked, token=None, base_url=double.url)))
+
+    double.script("*", answer)
+    return double
 
 
 def campaign(number: int) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,16 +144,14 @@ def scene(image: str, base: str, label: str, tmp_path: Path) -> Iterator[Scene]:
 # -- examples ---------------------------------------------------------------------------------------------------------
 
 
-def observed(scene: Scene) -> None:
-    """Report a fail and block nothing."""
+def test_a_gate_that_observes_reports_a_fail_and_blocks_nothing(scene: Scene) -> None:
     run = scene.evaluate("week-1-observe.yml", UNSAFE)
     assert run.steps["reliability", GATE].outputs["decision"] == "fail"
     state, description = scene.statuses()["Sepurux / core-reliability"]
     assert (state, description.split(":")[0]) == ("success", "fail (observe)")
 
 
-def approved_in_a_review(scene: Scene) -> None:
-    """Close on a fail, and open by the approval of a listed reviewer without another evaluation."""
+def test_a_soft_gate_closes_on_a_fail_and_opens_by_an_approval_without_another_evaluation(scene: Scene) -> None:
     scene.policy("week-2-soft.yml")
     scene.repository.collaborator("octocat", "write")
     scene.evaluate("week-2-soft.yml", UNSAFE, result="failure")
@@ -171,8 +169,7 @@ def approved_in_a_review(scene: Scene) -> None:
     assert scene.run(WORKFLOWS / "review.yml", "pull_request_review", event).steps == {}
 
 
-def blocked(scene: Scene) -> None:
-    """Block on a fail, and pass after the next push; one comment reports both."""
+def test_a_hard_gate_blocks_on_a_fail_and_passes_after_the_next_push_and_one_comment_reports_both(scene: Scene) -> None:
     scene.policy("week-3-hard.yml")
     for trace, result in ((UNSAFE, "failure"), (SOUND, "success")):
         scene.evaluate("week-3-hard.yml", trace, result=result)
@@ -181,8 +178,7 @@ def blocked(scene: Scene) -> None:
     assert len(scene.pull.comments) == 1
 
 
-def gated_by_paths(scene: Scene) -> None:
-    """Run the gate of the one agent whose files the pull request changes; the others are skipped."""
+def test_the_gate_of_the_one_agent_whose_files_a_pull_request_changes_is_run(scene: Scene) -> None:
     scene.policy("many-agents.yml")
     for agent in ("refunds", "support", "search"):
         scene.record(SOUND, at=f"bots/{agent}/record_traces.py")
@@ -193,8 +189,7 @@ def gated_by_paths(scene: Scene) -> None:
     assert [state for state, _ in scene.statuses().values()] == ["success"] * 3
 
 
-def queued(scene: Scene) -> None:
-    """Set the status on the merge group's commit, by the policy of the group's base."""
+def test_a_merge_group_gets_the_status_on_its_commit_by_the_policy_of_its_base(scene: Scene) -> None:
     scene.policy("week-3-hard.yml")
     ref = "refs/heads/gh-readonly-queue/main/pr-1-x"
     head = scene.repository.commit(ref.removeprefix("refs/heads/"), {"merged.txt": "yes\n"})
@@ -205,8 +200,7 @@ def queued(scene: Scene) -> None:
     assert scene.statuses(head)["Sepurux / core-reliability"][0] == "success"
 
 
-def dispatched(scene: Scene) -> None:
-    """Evaluate without a pull request by the commit's policy, and write no comment."""
+def test_a_scheduled_run_evaluates_by_the_commits_policy_and_writes_no_comment(scene: Scene) -> None:
     scene.policy("week-3-hard.yml")
     event = {"repository": scene.event()["repository"]}
     gate = scene.evaluate("scheduled.yml", SOUND, "workflow_dispatch", event).steps["reliability", GATE]
@@ -214,14 +208,7 @@ def dispatched(scene: Scene) -> None:
     assert scene.pull.comments == []
 
 
-def gated(scene: Scene) -> None:
-    """Evaluate what the first job recorded, by the thresholds of the campaign."""
-    scene.evaluate("record-and-gate.yml", SOUND)
-    assert scene.statuses()["Sepurux / core-reliability"][0] == "success"
-
-
-def held_back(scene: Scene) -> None:
-    """Start what needs a gate that passed, and never what needs one that blocks."""
+def test_what_needs_a_gate_starts_if_it_passed_and_never_if_it_blocks(scene: Scene) -> None:
     scene.write("scripts/deploy.sh", "#!/bin/sh\necho deployed\n").chmod(0o755)
     sha = scene.repository.branches["main"].sha
     event = {"repository": scene.event()["repository"], "ref": "refs/heads/main", "after": sha}
@@ -236,8 +223,7 @@ def held_back(scene: Scene) -> None:
     assert scene.statuses(sha)["Sepurux / production"][0] == "success"
 
 
-def uploaded_report(scene: Scene) -> None:
-    """Keep the report as an artifact, with a status of its own and without a comment."""
+def test_the_report_is_kept_as_an_artifact_with_a_status_of_its_own_and_without_a_comment(scene: Scene) -> None:
     event = {"repository": scene.event()["repository"]}
     run = scene.run(WORKFLOWS / "use-outputs.yml", "workflow_dispatch", event)
     assert run.jobs == {"reliability": "success"}, run.log
@@ -247,8 +233,7 @@ def uploaded_report(scene: Scene) -> None:
     assert scene.pull.comments == []
 
 
-def evaluated_for_a_fork(scene: Scene) -> None:
-    """Evaluate in a second workflow, with the secret, what the first one recorded without it."""
+def test_a_second_workflow_evaluates_with_the_secret_what_the_first_recorded_without_it(scene: Scene) -> None:
     scene.policy("forks.yml")
     scene.repository.collaborator("octocat", "write")
     pull = scene.repository.pull("mallory", head="fix", source=scene.repository.fork("mallory"))
@@ -263,29 +248,6 @@ def evaluated_for_a_fork(scene: Scene) -> None:
         assert scene.statuses(pull.head_sha)["Sepurux / core-reliability"][0] == state
         pull.push()
     assert len(pull.comments) == 1
-
-
-EXAMPLES: dict[str, Callable[[Scene], None]] = {
-    "deployment.yml": held_back,
-    "forks-evaluate.yml": evaluated_for_a_fork,
-    "many-agents.yml": gated_by_paths,
-    "merge-queue.yml": queued,
-    "record-and-gate.yml": gated,
-    "scheduled.yml": dispatched,
-    "use-outputs.yml": uploaded_report,
-    "week-1-observe.yml": observed,
-    "week-2-soft.yml": approved_in_a_review,
-    "week-3-hard.yml": blocked,
-}
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_does_what_its_first_lines_say(name: str, scene: Scene) -> None:
-    EXAMPLES[name](scene)
-
-
-def test_every_example_is_run() -> None:
-    assert sorted([*EXAMPLES, "forks-record.yml", "review.yml"]) == sorted(path.name for path in WORKFLOWS.iterdir())
 
 
 # -- two jobs ---------------------------------------------------------------------------------------------------------
@@ -310,15 +272,6 @@ def test_nothing_that_a_recording_does_to_its_job_reaches_the_gate(scene: Scene)
     assert (gate.outputs["decision"], json.loads(gate.outputs["gates"])[0]["stage"]) == ("fail", "hard")
     assert "SEPURUX_" not in gate.text
     assert scene.statuses()["Sepurux / core-reliability"][0] == "failure"
-
-
-def test_a_recording_that_fails_leaves_a_commit_without_a_status(scene: Scene) -> None:
-    scene.record(SOUND, before="sys.exit('the model did not respond')")
-    run = scene.run(WORKFLOWS / "record-and-gate.yml")
-    assert (run.exit_code, run.jobs) == (1, {"record": "failure"}), run.log
-    assert "reliability" not in [job for job, _ in run.steps]
-    assert scene.statuses() == {}
-    assert scene.sandbox.requests == []
 
 
 def test_our_own_gate_passes_one_trace_blocks_an_unsafe_one_and_comments(scene: Scene) -> None:

@@ -1,4 +1,4 @@
-"""Every tool call of an agent is in its trace, on each method of the frameworks' own packages.
+"""Every tool call of the example agents is in their traces, with the frameworks' own packages.
 
 The gate stops the example agents if their instructions ask for no approval.
 """
@@ -25,12 +25,6 @@ from tests.runner import REPOSITORY, StepResult, run_action
 from tests.sandboxed import SECRET, sound_inputs
 
 EXAMPLES = ["openai_agent", "openai_responses_agent", "openai_agents_sdk", "langchain_agent"]
-# All agents of tests/framework_agents.py, which takes two seconds to import.
-AGENTS = [
-    *("chat completions", "responses, async stream"),
-    *("Agents SDK, run", "Agents SDK, run_sync", "Agents SDK, run_streamed"),
-    *("LangChain, invoke", "LangChain, ainvoke", "LangChain, astream"),
-]
 REQUESTS = {
     "refund-approved": "Order A-1001 arrived broken. Please refund it.",
     "refund-not-approved": "I do not like order A-1002. Please refund it.",
@@ -79,15 +73,12 @@ def calls_of(events: Events) -> Calls:
     return [(each["tool"], each["args"]) for each in events if each["type"] == "tool_call"]
 
 
-@pytest.mark.filterwarnings("ignore:.*get_event_loop_policy:DeprecationWarning")  # run_sync, from Python 3.14 on
 @pytest.mark.filterwarnings("ignore:Support for class-based:DeprecationWarning")  # LangChain's own, in a thread of many
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_a_trace_has_each_tool_call_once_in_order_with_its_arguments_also_if_a_tool_raises(
     name: str, asked: Mapping[str, Calls], tmp_path: Path
 ) -> None:
-    agents = import_module("tests.framework_agents").AGENTS
-    assert list(agents) == AGENTS
-    traces = record(agents[name], tmp_path, REQUESTS)
+    traces = record(import_module(name).answer, tmp_path, REQUESTS)
     calls = {name: calls_of(events) for name, events in traces.items()}
     calls["two-calls-at-a-time-1"].sort(key=str)  # a framework may start them in threads
     assert calls == {f"{name}-1": asked[request] for name, request in REQUESTS.items()}

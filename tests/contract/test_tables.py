@@ -1,6 +1,5 @@
 """Every file that repeats the tables of inputs and outputs agrees with them."""
 
-from collections.abc import Iterator
 from enum import EnumMeta
 from importlib import import_module
 from pathlib import Path
@@ -10,8 +9,8 @@ import pytest
 import yaml
 
 import sepurux_action
-from scripts import generate, schema
-from sepurux_action.config.options import OPTIONS, Option, SectionKind
+from scripts import generate
+from sepurux_action.config.options import OPTIONS, SectionKind
 from sepurux_action.evaluation.gate_numbers import CheckState
 from sepurux_action.evaluation.runs import Decision
 
@@ -24,21 +23,6 @@ def test_no_threshold_may_stand_anywhere_but_under_thresholds() -> None:
 @pytest.mark.parametrize(("path", "text"), [pytest.param(*each, id=each[0].name) for each in generate.wanted()])
 def test_a_generated_file_is_what_the_script_would_write(path: Path, text: str) -> None:
     assert path.read_text(encoding="utf-8") == text, "run `make generate`"
-
-
-def test_no_file_is_generated_if_an_edit_is_missing(tmp_path: Path) -> None:
-    def files() -> Iterator[tuple[Path, str]]:
-        yield tmp_path / "first", ""
-        yield tmp_path / "second", generate.with_blocks("<!-- begin prices -->\n<!-- end -->")
-
-    with pytest.raises(SystemExit, match=r"`BLOCKS` in .* has no entry `prices`. No file was written"):
-        generate.write(files())
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_option_whose_parser_has_no_schema_is_named() -> None:
-    with pytest.raises(schema.MissingError, match=r"`_VALUES` in .* parser of `max_cost`"):
-        schema.values_of(Option("max_cost", "", "dollars", float))
 
 
 @pytest.mark.parametrize("text", [generate.docker_action(), generate.composite_action()])

@@ -1,8 +1,7 @@
 """A job of a runner without Docker, and its composite action, which a shell starts in the runner's own Python.
 
-Inputs are a context and not variables, so only `env:` passes them on, and the script is in a file (sources:
-CompositeActionHandler and ScriptHandler of actions/runner). What action.yml declares and what the step gives are its
-inputs. Any other INPUT_* is a variable of the job, an earlier step, or a surrounding action, and remains.
+Inputs are a context and not variables, so only `env:` passes them on. Sources: CompositeActionHandler and ScriptHandler
+of actions/runner.
 """
 
 import json

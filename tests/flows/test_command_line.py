@@ -174,21 +174,6 @@ def test_a_problem_names_flags_and_variables_and_no_inputs(tmp_path: Path, gate:
         assert (ended.status, [each for each in problems if each not in ended.log]) == (2, [])
 
 
-def test_flags_override_the_policy_file_which_overrides_the_environment(tmp_path: Path, gate: Gate) -> None:
-    policy = "campaign: other\nproject: of-file\nthresholds: {min_pass_rate: 99%, max_failures: 7}\n"
-    (tmp_path / "policy.yml").write_text(policy)
-    flags = ["--config", "policy.yml", "--min-pass-rate", "50%", "--max-failures", "7"]
-    environ = {"SEPURUX_PROJECT_ID": "of-environment"}
-    with sound_backend() as sepurux:
-        gate(flags, sepurux.url, **environ)
-        [created] = sepurux.calls("POST /v1/ci/runs")
-        ended = gate(flags, sepurux.url, **environ)
-    assert created.json()["thresholds"] == {"min_pass_rate": 0.5, "max_unsafe": 0, "max_failures": 7}
-    assert created.headers["x-project-id"] == "of-file"
-    [line] = [line for line in ended.log.splitlines() if "overrid" in line]
-    assert line == "flags override: campaign, min_pass_rate"
-
-
 def test_a_flag_overrides_the_value_of_every_gate_in_the_policy_file(tmp_path: Path, gate: Gate) -> None:
     gates = "- {name: a, thresholds: {max_unsafe: 9}}\n- {name: b, enforcement: observe}\n"
     (tmp_path / "policy.yml").write_text(f"thresholds: {{max_unsafe: 2}}\ngates:\n{gates}")

@@ -1,4 +1,4 @@
-"""The example for several agents records the agents that a pull request changes, and the gate skips the others."""
+"""The example for several agents records the agents that a pull request changes."""
 
 import subprocess
 from collections.abc import Mapping
@@ -9,21 +9,15 @@ import pytest
 import yaml
 
 from tests.runner import REPOSITORY, inherited
-from tests.sandboxed import TRACES
-from tests.scenes import Scene
 
 AGENTS = {"refunds", "support", "search"}
 FILE = ".github/sepurux-gate.yml"
-POLICY = (REPOSITORY / "examples" / "policies" / "many-agents.yml").read_text(encoding="utf-8")
 RECORDER = """
-import json, pathlib, sys
+import pathlib, sys
 folder, times, number = sys.argv[1:]
 assert (times, number) == ("--times", "3")
 pathlib.Path(folder).mkdir(parents=True)
-trace = json.loads({trace!r})
-for scenario in ("one", "two", "three"):
-    trace["task"]["name"] = scenario
-    (pathlib.Path(folder) / (scenario + ".json")).write_text(json.dumps(trace))
+(pathlib.Path(folder) / "one.json").touch()
 """
 
 
@@ -66,9 +60,7 @@ class Checkout:
     def recorded(self) -> set[str]:
         """Return the agents whose traces were recorded; an artifact has a file in any case."""
         assert (self.folder / "traces" / "commit.txt").is_file()
-        found = {agent: {path.name for path in (self.folder / "traces" / agent).glob("*")} for agent in AGENTS}
-        assert all(names in (set(), {"one.json", "three.json", "two.json"}) for names in found.values())
-        return {agent for agent, names in found.items() if names}
+        return {agent for agent in AGENTS if (self.folder / "traces" / agent / "one.json").exists()}
 
 
 @pytest.fixture
@@ -76,8 +68,7 @@ def checkout(tmp_path: Path) -> Checkout:
     checkout = Checkout(tmp_path / "checkout")
     checkout.folder.mkdir()
     checkout.git("init", "--quiet", "--initial-branch", "main")
-    recorder = RECORDER.format(trace=(TRACES / "refund-sound.json").read_text(encoding="utf-8"))
-    files = {f"bots/{agent}/record_traces.py": recorder for agent in AGENTS}
+    files = {f"bots/{agent}/record_traces.py": RECORDER for agent in AGENTS}
     (checkout.folder / "README.md").write_text("Three agents.\n", encoding="utf-8")
     checkout.git("add", ".")
     checkout.git("commit", "--quiet", "--message", "first")
@@ -120,16 +111,3 @@ def test_every_agent_is_recorded_without_a_pull_request_or_if_git_does_not_know_
 ) -> None:
     checkout.commit("change", {"README.md": "changed\n"})
     assert (checkout.record(base, head), checkout.recorded()) == (0, AGENTS)
-
-
-def test_a_gate_whose_agent_was_not_recorded_is_skipped_or_a_bad_setting(checkout: Checkout, scene: Scene) -> None:
-    changed = {"shared/tools.py": "changed\n"}  # in no `paths`, and not in the filter
-    checkout.commit("change", changed)
-    assert (checkout.record(), checkout.recorded()) == (0, set())
-    for policy, decision in ((POLICY, "skipped"), (POLICY.replace('"bots/support/**"', '"shared/**"'), "error")):
-        scene.repository.commit("main", {FILE: policy})
-        scene.pull, scene.workspace = scene.repository.pull("mona", head="change", files=changed), checkout.folder
-        result = scene.run(campaign="")
-        assert (result.outputs["decision"], scene.sepurux.requests) == (decision, ())
-        found = ["gate 2, `trace_file`" in each for each in result.messages("error")]
-        assert found == [True] * (decision == "error")

@@ -161,25 +161,13 @@ def test_a_signal_during_the_imports_is_reported(number: signal.Signals, start: 
     assert "Traceback" not in result.raw_log
 
 
-@pytest.mark.parametrize(
-    ("number", "module"), [(signal.SIGHUP, "difflib"), (signal.SIGINT, "requests"), (signal.SIGTERM, "difflib")]
-)
-def test_a_signal_during_the_imports_of_the_command_line_is_reported(
-    number: signal.Signals, module: str, tmp_path: Path
-) -> None:
-    (tmp_path / f"{module}.py").write_text(waits(tmp_path))
+@pytest.mark.parametrize("number", STATUSES)
+def test_a_signal_during_the_imports_of_the_command_line_is_reported(number: signal.Signals, tmp_path: Path) -> None:
+    (tmp_path / "difflib.py").write_text(waits(tmp_path))
     start = "from sepurux_action.__main__ import start_command_line; start_command_line()"  # as the installed command
-    with (
-        hangup(signal.SIG_DFL),
-        subprocess.Popen(
-            [sys.executable, "-c", start, "--campaign", "core-reliability", "--token", SECRET],
-            env={**inherited(), "PYTHONPATH": f"{tmp_path}:{REPOSITORY}"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as started,
-    ):
+    command = [sys.executable, "-c", start, "--campaign", "core-reliability", "--token", SECRET]
+    env, pipe = {**inherited(), "PYTHONPATH": f"{tmp_path}:{REPOSITORY}"}, subprocess.PIPE
+    with hangup(signal.SIG_DFL), subprocess.Popen(command, env=env, stdout=pipe, stderr=pipe, text=True) as started:
         assert started.stdout
         assert started.stdout.readline() == "importing\n"
         started.send_signal(number)
@@ -189,23 +177,13 @@ def test_a_signal_during_the_imports_of_the_command_line_is_reported(
     assert "Traceback" not in errors
 
 
-@pytest.mark.parametrize(
-    ("start", "status", "error"),
-    [
-        ("import sys; sys.modules['cryptography'] = None; import sepurux_action.app, github", 0, ""),
-        (
-            "import os; from sepurux_action.__main__ import start_command_line; os.name = 'nt'; start_command_line()",
-            2,
-            "error: The gate runs on Linux and macOS, not on Windows.\n",
-        ),
-    ],
-    ids=["without cryptography, which the lock file leaves out", "on Windows"],
-)
-def test_the_gate_starts_with_its_own_packages_and_not_on_windows(
-    start: str, status: int, error: str, tmp_path: Path
-) -> None:
-    ended = run_shell(f'{sys.executable} -c "{start}"', tmp_path)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (status, "", error)
+def test_the_gate_starts_without_cryptography_which_the_lock_file_leaves_out_and_not_on_windows(tmp_path: Path) -> None:
+    start = "import os; from sepurux_action.__main__ import start_command_line; os.name = 'nt'; start_command_line()"
+    windows = "error: The gate runs on Linux and macOS, not on Windows.\n"
+    without = "import sys; sys.modules['cryptography'] = None; import sepurux_action.app, github"
+    for code, status, error in ((start, 2, windows), (without, 0, "")):
+        ended = run_shell(f'{sys.executable} -c "{code}"', tmp_path)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (status, "", error)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from tests import backend
 from tests.github_double import faults
 from tests.runner import interrupt
-from tests.scenes import BOT, PASSED, Scene
+from tests.scenes import BOT, Scene
 
 
 def test_a_first_run_sets_two_statuses_and_writes_one_comment_in_7_requests(scene: Scene) -> None:
@@ -20,17 +20,6 @@ def test_a_first_run_sets_two_statuses_and_writes_one_comment_in_7_requests(scen
     assert result.outputs["comment_url"] == f"{page}#issuecomment-{scene.pull.comments[0].id}"
     assert len(scene.github.requests) == 7
     assert "warning" not in result.counts
-
-
-def test_invalid_settings_change_no_comment_and_no_status(scene: Scene) -> None:
-    scene.answers(**PASSED)
-    scene.run()
-    before, status = scene.ours, scene.status
-    assert scene.run(timeout="soon").exit_code == 2
-    assert (scene.ours, scene.status) == (before, status)
-    scene.pull.push()
-    assert scene.run(timeout="soon").exit_code == 2
-    assert (scene.ours, scene.repository.statuses_of(scene.pull.head_sha)) == (before, [])
 
 
 @pytest.mark.parametrize("login", ["mallory", "github-actions", None])

@@ -132,28 +132,6 @@ def test_a_fail_that_another_run_sets_meanwhile_with_the_link_of_another_gates_f
     assert set(scene.states().values()) == {"failure"}
 
 
-REVIEWS = [("pull_request_review", ""), ("workflow_run", "pull_request_review")]
-
-
-@pytest.mark.parametrize(("event", "cause"), REVIEWS)
-@pytest.mark.parametrize(("answers", "exit_code"), [(PASSED, 0), (FAILED, 1)])
-def test_a_review_of_a_commit_that_was_decided_evaluates_nothing(
-    event: str, cause: str, answers: dict[str, object], exit_code: int, scene: Scene
-) -> None:
-    scene.answers(**answers)
-    run(scene)
-    statuses, comments, calls = len(scene.repository.statuses), scene.ours, len(scene.sepurux.requests)
-    inputs = {"token": "", "trace_file": "none.json"}
-    result = run(scene, event=event, cause=cause, **inputs)
-    assert (result.exit_code, result.outputs["decision"]) == (exit_code, answers["decision"])
-    assert result.outputs["pass_rate"] == str(answers["pass_rate"])
-    assert (len(scene.repository.statuses), scene.ours, len(scene.sepurux.requests)) == (statuses, comments, calls)
-    scene.pull.push()
-    result = run(scene, event=event, cause=cause, **inputs)
-    assert (result.exit_code, result.outputs["decision"]) == (0, "skipped")
-    assert (len(scene.repository.statuses), scene.ours, len(scene.sepurux.requests)) == (statuses, comments, calls)
-
-
 def test_a_review_sets_a_status_only_for_an_approval_or_its_loss(scene: Scene) -> None:
     for login in ("hubot", "ada"):
         scene.repository.collaborator(login, "write")
@@ -212,15 +190,6 @@ def test_without_the_permission_to_set_statuses_there_is_no_record(scene: Scene)
     assert scene.repository.statuses == []
 
 
-def test_a_fail_that_was_read_counts_also_if_the_token_may_not_set_statuses(scene: Scene) -> None:
-    scene.repository.commit("main", {POLICY: TWO})
-    scene.pull = scene.repository.pull("mona", head="two-gates")
-    scene.repository.status(scene.pull.head_sha, "failure", "Sepurux / one", "fail (hard): 72.0% passed, 0 unsafe")
-    scene.github.fault("repos/create-commit-status", faults.refused(403, "no"), always=True)
-    scene.answers(**PASSED)
-    assert [gate["decision"] for gate in json.loads(run(scene).outputs["gates"])] == ["fail", "pass"]
-
-
 def test_if_the_statuses_cannot_be_read_after_the_evaluation_the_gate_is_an_error_without_scenarios(
     scene: Scene,
 ) -> None:
@@ -236,14 +205,6 @@ def test_the_comment_stays_as_it_is_if_every_gate_has_a_fail_of_an_earlier_run(s
     before = scene.ours
     assert run(scene).outputs["comment_url"] == ""
     assert scene.ours == before
-
-
-def test_without_a_pull_request_nothing_is_recorded(scene: Scene) -> None:
-    scene.repository.commit("release")
-    scene.answers(**FAILED)
-    assert scene.push("release").outputs["decision"] == "fail"
-    scene.answers(**PASSED)
-    assert scene.push("release").outputs["decision"] == "pass"
 
 
 @pytest.mark.parametrize("name", ["refunds  v2", "refunds \N{SHIELD}\N{VARIATION SELECTOR-16}", "x\u3164y"])

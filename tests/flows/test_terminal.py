@@ -3,11 +3,9 @@
 import os
 import pty
 import re
-import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -29,11 +27,8 @@ class Ended(NamedTuple):
     remaining: list[str]
 
 
-def in_terminal(folder: Path, lines: int, then: Callable[[subprocess.Popen[bytes], threading.Event], None]) -> Ended:
-    """Run a gate with both output streams on a pseudo-terminal. Its run is under way until the event is set, and fails.
-
-    `then` is called when the waiting line was written so often.
-    """
+def in_terminal(folder: Path, lines: int) -> Ended:
+    """Run a gate with both output streams on a pseudo-terminal; its run fails once the line was written so often."""
     released, written = threading.Event(), ""
 
     def poll(_: backend.Request) -> backend.Answer:
@@ -55,9 +50,8 @@ def in_terminal(folder: Path, lines: int, then: Callable[[subprocess.Popen[bytes
         with suppress(OSError):  # Linux: the other end is closed
             while piece := os.read(master, 65536):
                 written += piece.decode()
-                if written.count("core-reliability: running, ") >= lines > 0:
-                    then(process, released)
-                    lines = 0
+                if written.count("core-reliability: running, ") >= lines:
+                    released.set()
         os.close(master)
         status = process.wait(10)
     remaining = written.replace("\r\n", "\n").removesuffix("\n").split("\n")
@@ -66,7 +60,7 @@ def in_terminal(folder: Path, lines: int, then: Callable[[subprocess.Popen[bytes
 
 
 def test_a_terminal_shows_one_line_that_is_rewritten_and_then_only_the_result(tmp_path: Path) -> None:
-    status, written, remaining = in_terminal(tmp_path, 3, lambda _, released: released.set())
+    status, written, remaining = in_terminal(tmp_path, 3)
     assert status == 1
     assert remaining[0] == LINK
     assert "50.0%" in "".join(remaining)
@@ -75,9 +69,3 @@ def test_a_terminal_shows_one_line_that_is_rewritten_and_then_only_the_result(tm
     frames = [each for each in written.split(START_OF_EMPTY_LINE) if each.startswith(WAITING)]
     assert all("\n" not in frame and len(frame) <= 77 and "(gives up in " in frame for frame in frames)
     assert "started batch" not in written
-
-
-def test_a_signal_leaves_no_line_that_waits(tmp_path: Path) -> None:
-    status, _, remaining = in_terminal(tmp_path, 1, lambda process, _: process.send_signal(signal.SIGINT))
-    assert (status, remaining[0]) == (130, LINK)
-    assert WAITING not in "".join(remaining)

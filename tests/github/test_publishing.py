@@ -2,34 +2,26 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from sepurux_action.config.command_line import parse_command_line
-from sepurux_action.config.options import Stage
 from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH, Gate, Settings
 from sepurux_action.errors import Interrupted, Problem
-from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
-from sepurux_action.flow.execution import Connections, Execution, from_command_line
-from sepurux_action.flow.results import find_results, read_record
+from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.github.client import FIRST_READ_S, MAX_PAGES, PAGE, READS_S
 from sepurux_action.github.comment import marker_of, read_again
-from sepurux_action.github.queries import PullRequest, Subject, misnamed
-from sepurux_action.github.reviews import request_reviews
+from sepurux_action.github.queries import Subject, misnamed
 from sepurux_action.github.statuses import STATUSES_S, publish_pending
 from sepurux_action.github.subject import changes_policy, is_skipped
-from sepurux_action.host.deadlines import Signals
 from tests import backend
 from tests.builders import PASSING, a_gate, a_result, a_run
 from tests.fakes import FakeClock
 from tests.github.scene import FILES, FORBIDDEN, OUTAGE, PULL, SET, SETTINGS, Reject, Scene, rejecting
 from tests.github_double import faults
 from tests.github_double.state import Refusal
-from tests.scenes import DECIDED
 
 READS, CREATE = "graphql *", "issues/create-comment"
 
@@ -128,33 +120,11 @@ def test_a_github_that_hangs_ends_each_part_at_its_deadline(scene: Scene) -> Non
     ]
 
 
-def run_gates(scene: Scene, *gates: Gate) -> PullRequest | None:
-    """Evaluate without a secret, so that nothing is asked of the backend; return the pull request that was read."""
-    invocation, now, settings = from_command_line(parse_command_line([]), {}), datetime.now(UTC), Settings(gates=gates)
-    execution = Execution(invocation, scene.output, Signals(), Connections(), scene.calls, scene.subject, now, settings)
-    return find_results(execution, read_record(execution))[1]
-
-
 def publish(scene: Scene, decided: Sequence[GateDecision], text: str = "Report") -> str:
     """Publish what follows an evaluation, and return the address of the comment."""
     pull = read_again(scene.calls, scene.subject.event, SETTINGS)
     scene.publish_results(decided)
     return scene.publish_comment(pull, text)
-
-
-@pytest.mark.parametrize("rejection", [FORBIDDEN, OUTAGE, NOT_FOUND])
-def test_a_github_that_rejects_every_call_ends_nothing(rejection: Refusal, scene: Scene) -> None:
-    subject = scene.load()
-    scene.reject = lambda _: rejection
-    pull = run_gates(scene, a_gate(name="one", stage=Stage.SOFT, paths=parse_paths("docs/**")))
-    assert scene.approval("ann") == ApprovalStatus(unread=True)
-    scene.publish_results(results("one"))
-    assert scene.publish_comment(pull) == ""
-    request_reviews(scene.calls, subject.event, results("one"))
-    assert 3 <= len(scene.warnings) == len(set(scene.warnings))
-    of_record, *others = sorted(scene.warnings, key=lambda warning: "the statuses of the commit" not in warning)
-    assert "this does not change the result" not in of_record  # the decision is an error
-    assert all(warning.lower().endswith("this does not change the result.") for warning in others)
 
 
 def test_reviews_have_time_of_their_own(scene: Scene) -> None:
@@ -272,23 +242,6 @@ def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named(scene: Scene) 
     [warning] = scene.warnings
     missing = MAX_GATES_IN_STEP - len(sent) + 1  # the last one was under way when the time was over
     assert warning.startswith(f"Could not set the commit status (Sepurux / g{passing - missing}, ")
-
-
-@pytest.mark.parametrize(("decided", "requests"), [(False, 5), (True, 6)])
-def test_a_step_makes_two_requests_for_each_gate_and_at_most_six_others(
-    decided: bool,  # noqa: FBT001
-    requests: int,
-    scene: Scene,
-) -> None:
-    """If all gates have a decided status, one request reads them."""
-    names = numbered(MAX_GATES_IN_STEP)
-    for name in names if decided else ():
-        scene.repository.status(scene.pull.head_sha, "success", f"Sepurux / {name}", DECIDED)
-    scene.load()
-    pull = run_gates(scene, *(a_gate(name=name) for name in names))
-    scene.publish_results(results(*names))
-    scene.publish_comment(pull)
-    assert len(scene.operations) == 2 * len(names) + requests
 
 
 def test_after_a_signal_each_status_is_tried_once(scene: Scene) -> None:

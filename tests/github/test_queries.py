@@ -1,7 +1,6 @@
 """What GitHub shows of commits, of the base branch, and of a page of comments."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -220,13 +219,6 @@ def test_a_newer_status_that_is_no_result_hides_none() -> None:
 )
 def test_with_a_gap_a_status_of_an_unknown_shape_or_an_unknown_own_account_no_result_is_known(data: object) -> None:
     assert on_base(data) is None
-
-
-@pytest.mark.parametrize(("base_ref", "first"), [("main", "refs/heads/main~0"), ("", f"{TIP}~0")])
-def test_the_query_names_51_commits_of_the_base(base_ref: str, first: str, scene: Scene) -> None:
-    results_on_base(scene, commit=TIP, base_ref=base_ref)
-    named = re.findall(r'base\d+: object\(expression: "(.*?)"\)', queries(scene)[1])
-    assert named == [first.replace("~0", f"~{steps}") for steps in range(51)]
 
 
 def results_on_base(scene: Scene, **changes: str) -> Results:

@@ -185,6 +185,7 @@ def test_a_rate_limit_of_0_s_is_no_reason_to_send_a_query_without_a_pause(large:
 
 
 def test_a_query_that_is_too_large_is_not_sent_again(large: Scene) -> None:
-    large.github.max_nodes = 150  # nodes; the base branch has some 210
+    error = {"type": "RESOURCE_LIMITS_EXCEEDED", "message": "Resource limits for this query exceeded."}
+    large.github.fault("graphql base", backend.json({"data": {"repository": None}, "errors": [error]}), always=True)
     assert on_base(large) is None
     assert queries(large) == {"commit": 1, "base": 1}

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
-from math import inf
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -40,15 +39,13 @@ class GitHub:
 
     `enterprise` puts REST under /api/v3 and GraphQL at /api/graphql. Faults and hooks name a call by its operationId,
     or by `graphql` and the name of the query; `*` stands for anything. `world` may be changed at any time from the
-    test's own thread or from a hook. A GraphQL query of more than `max_nodes` objects gets a part and an error.
-    `denied` has fields of GraphQL, such as `Commit.status`, that no one may read. `arrived` is called with each request
-    before it is processed, and may raise Refusal.
+    test's own thread or from a hook. `denied` has fields of GraphQL, such as `Commit.status`, that no one may read.
+    `arrived` is called with each request before it is processed, and may raise Refusal.
     """
 
     def __init__(self, *, enterprise: bool = False) -> None:
         self.world = World()
         self.unknown: list[str] = []
-        self.max_nodes = inf
         self.denied: Collection[str] = ()
         self.arrived: Callable[[Record], None] = lambda _: None
         self.faults: list[tuple[str, list[Step], bool]] = []
@@ -165,7 +162,7 @@ class GitHub:
         return token
 
     def _graphql_answer(self, asked: Mapping[str, object], token: Token) -> be.Answer:
-        session = graphql.Session(self.world, token, self.server_url, self.max_nodes, self.denied)
+        session = graphql.Session(self.world, token, self.server_url, self.denied)
         response, unknown = graphql.execute(session, asked)
         self.unknown += [f"graphql: {complaint}" for complaint in unknown]
         return be.json(response)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import inf
 from typing import Any, Final
 
 from graphql import DocumentNode, GraphQLError, GraphQLResolveInfo, execute_sync, parse, validate
@@ -13,29 +12,20 @@ from tests.github_double.rest import comment_url
 from tests.github_double.state import Account, Commit, PullRequest, Refusal, Repository, Token, World, not_found
 
 MAX_PAGE = 100
-MAX_TEXT_BYTES = 512_000  # a larger blob's text is cut; GitHub names no number, the flag is what counts
 _SCHEMA: Final = cache(graphql_schema)
 
 Json = dict[str, Any]
 Info = GraphQLResolveInfo[Any]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Session:
-    """Who asks. A query that resolves more than `max_nodes` objects gets a part, and an error for what is missing."""
+    """Who asks."""
 
     world: World
     token: Token
     server_url: str
-    max_nodes: float = inf
     denied: Collection[str] = ()
-    nodes: int = 0
-
-    def counted(self, value: object) -> object:
-        self.nodes += len(value) if isinstance(value, list) else not isinstance(value, str | int | None)
-        if self.nodes > self.max_nodes:
-            raise Refusal(200, "Resource limits for this query exceeded.", kind="RESOURCE_LIMITS_EXCEEDED")
-        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +78,15 @@ def _formatted(error: GraphQLError) -> Json:
 
 
 def _resolve(source: Any, info: Info, **arguments: Any) -> Any:  # noqa: ANN401 - graphql-core's types
-    """Return a field's value: by the table, else the key or attribute of this name; counts the objects in it."""
+    """Return a field's value: by the table, else the key or attribute of this name."""
     name = f"{info.parent_type.name}.{info.field_name}"
     if name in info.context.denied:
         raise Refusal(403, "Resource not accessible by integration", kind="FORBIDDEN")
     if (permissions := PERMISSIONS.get(name)) is not None:
         info.context.token.need(*permissions)
     if resolver := FIELDS.get(name):
-        return info.context.counted(resolver(source, info.context, **arguments))
-    return info.context.counted(
-        source[info.field_name] if isinstance(source, dict) else getattr(source, info.field_name)
-    )
+        return resolver(source, info.context, **arguments)
+    return source[info.field_name] if isinstance(source, dict) else getattr(source, info.field_name)
 
 
 def _type_name(value: object, _info: Info, _abstract: object) -> str:
@@ -167,10 +155,6 @@ def _authors(commit: Commit, _: Session, *, first: int) -> Json:
     return {"nodes": people[:first], "pageInfo": {"hasNextPage": len(people) > first}}
 
 
-def _text(blob: Blob, _: Session) -> str:
-    return blob.content[:MAX_TEXT_BYTES].decode(errors="ignore")
-
-
 # What a field needs beyond seeing the repository: one of the permissions named.
 PERMISSIONS: Final[dict[str, tuple[str, ...]]] = {
     "Commit.status": ("statuses=read",),
@@ -183,8 +167,8 @@ PERMISSIONS: Final[dict[str, tuple[str, ...]]] = {
 FIELDS: Final[dict[str, Callable[..., Any]]] = {
     "Query.repository": _repository,
     "Query.viewer": lambda _, session: session.token.account,
-    "Blob.isTruncated": lambda blob, _: len(blob.content) > MAX_TEXT_BYTES,
-    "Blob.text": _text,
+    "Blob.isTruncated": lambda _, __: False,
+    "Blob.text": lambda blob, _: blob.content.decode(errors="ignore"),
     "Bot.login": lambda account, _: account.login.removesuffix("[bot]"),
     "Commit.authors": _authors,
     "Commit.committedDate": lambda commit, _: commit.committed,
