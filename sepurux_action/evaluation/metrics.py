@@ -16,6 +16,7 @@ RATE_DIGITS = 10  # after the point of a fraction, which rounds the error of flo
 SCORE_DIGITS = 8  # after the point of a number of 0 to 100
 MAX_NAME_LENGTH = 300  # characters of a tool or a mutation category: a response may hold 4 MiB of them
 NOT_KNOWN = "–"
+_NO_READING = Reading()
 # By whether less is better, and whether the limit is met.
 _RELATIONS = {(True, True): "within the allowed", (True, False): "more than the allowed"}
 _RELATIONS |= {(False, True): "at least the required", (False, False): "below the required"}
@@ -69,7 +70,7 @@ class Metric:
         return self.read_value(json_reader.at(response, self.field or self.name))
 
     def reading(self, numbers: "Numbers") -> Reading:
-        return numbers.get(self.name, Reading())
+        return numbers.get(self.name, _NO_READING)
 
     def combine(self, values: Sequence[float]) -> float:
         """Return the number of several runs, not rounded."""

@@ -133,7 +133,7 @@ class _Evaluation:
                 self._log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
                 self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT), Rule.NOT_POLLED)
         self.complete = True
-        self.run = run = replace(self.run, elapsed_s=self.run.elapsed_s or self._engine.elapsed())
+        self.run = run = replace(self.run, elapsed_s=self.run.elapsed_s or round(self._engine.elapsed(), 3))
         self._engine.show_progress()
         # Of several runs, say why: the report, at the end of the log, does not say it of each.
         waited, why = f" after {wording.duration(run.elapsed_s)}", run.reason if self.label else ""
@@ -284,7 +284,7 @@ class _Evaluation:
         The last poll that succeeded has `shown` a decision; `error` is that of the last poll, None if it succeeded.
         """
         elapsed_s, timeout_s = self._engine.elapsed(), self.gate.timeout_s
-        self.run = replace(self.run, elapsed_s=min(elapsed_s, timeout_s))  # a report shows what the reason says
+        self.run = replace(self.run, elapsed_s=round(min(elapsed_s, timeout_s), 3))  # the same as in the reason
         waited = wording.duration(self.run.elapsed_s)
         failed = joined(", and ", error.error, asked_to_wait(error)) if error else ""
         if shown is None or (error and timeout_s - elapsed_s >= MIN_POLL_WAIT_S):

@@ -17,8 +17,7 @@ from sepurux_action.evaluation.runs import Decision, Failure, OnBase, Run, Step
 from sepurux_action.report.report import GateFacts, Note, Report
 
 SCHEMA = "sepurux-gate/report@3"
-Values = Mapping[str, Reading | float | None]
-UNKNOWN: Values = {metric.name: None for metric in METRICS}
+Values = Mapping[str, Reading | float | None]  # of every metric, by its name
 
 # The fields of each object and what they mean: an attribute, or one of `COMPUTED`. The last part of a path is its name.
 FIELDS: Mapping[type, Mapping[str, str]] = {
@@ -170,7 +169,8 @@ def conclusion(report: Report) -> Literal["success", "failure"]:
 
 
 def numbers(record: GateDecision | Scenario | Run | Result) -> Values:
-    return {**UNKNOWN, **record.numbers}
+    known = record.numbers
+    return {metric.name: known.get(metric.name) for metric in METRICS}
 
 
 def hint(record: GateDecision | Run) -> str:
