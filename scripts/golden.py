@@ -11,13 +11,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.report.rendering import render_comment, render_lines, render_summary
-from sepurux_action.report.report import Report
+from sepurux_action.report.rendering import annotation, log_lines, render_comment, render_summary, terminal_lines
+from sepurux_action.report.report import Report, State
 from sepurux_action.report.report_json import json_text
 from tests.builders import commented, reports
 
 GOLDEN = ROOT / "tests" / "golden"
-JSON_STATES = ("fail", "fail-new", "fail-soft-waiting", "traces", "bad-settings")  # every kind of object in report.json
+JSON_STATES = ("fail", "fail-new", "fail-soft", "traces", "bad-settings")  # every kind of object in report.json
 MARKER = "<!-- sepurux-gate:refunds -->"
 
 
@@ -37,9 +37,9 @@ def _plain(report: Report) -> str:
     """Return the annotation, the last lines of the log, and the terminal, if they exist for such a report."""
     places = {}
     if report.gates:
-        places = {name: render_lines(report, name) for name in ("annotation", "log")}
+        places = {"annotation": annotation(report).split("\n"), "log": log_lines(report)}
     if _without_github(report):
-        places["terminal"] = render_lines(_on_command_line(report), "terminal")
+        places["terminal"] = terminal_lines(_on_command_line(report))
     return "\n\n".join("\n".join([f"== {name}", *lines]) for name, lines in places.items()) + "\n"
 
 
@@ -48,7 +48,7 @@ def _without_github(report: Report) -> bool:
     gates = report.gates
     if any(each.result.approval or each.result.recorded or "Settings >" in each.result.hint for each in gates):
         return False
-    return not (len(gates) == 1 and gates[0].skipped)
+    return not (len(gates) == 1 and gates[0].state is State.SKIPPED)
 
 
 def _on_command_line(report: Report) -> Report:

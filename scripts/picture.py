@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from scripts import gallery, golden
 
-README_STATE = "fail-unmarked.comment.md"
+README_STATE = "fail-new.comment.md"
 README_WIDTH = 480  # CSS pixels; on a phone, GitHub shrinks it to about 350
 WIDTHS = (390, 860)  # CSS pixels: a phone, and about the width of a comment on a large screen
 PIXELS = 2  # of README's picture for one CSS pixel, for dense screens

@@ -28,7 +28,7 @@ from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Level, Output
 from sepurux_action.host.terminal import Terminal
 from sepurux_action.report.outputs import without_decision
-from sepurux_action.report.rendering import render_lines
+from sepurux_action.report.rendering import annotation, log_lines, terminal_lines
 from sepurux_action.report.report import Report, build_report, shortened
 from sepurux_action.report.report_json import json_text
 
@@ -47,11 +47,11 @@ def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals, connecti
             level = Level.WARNING if report.not_passed else Level.NOTICE
             if report.blocking:
                 level = Level.ERROR
-            runner.annotate(level, "\n".join(render_lines(report, "annotation")), title="Sepurux gate")
+            runner.annotate(level, annotation(report), title="Sepurux gate")
         for problem in report.problems:
             title = "Sepurux gate: invalid settings"
             runner.annotate(Level.ERROR, str(problem), title=title, file=problem.file, line=problem.line)
-        for line in render_lines(report, "log"):
+        for line in log_lines(report):
             runner.log(line, in_color=True)
 
     return run_gates(invocation, runner, signals, show, connections)
@@ -67,7 +67,7 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
     def show(report: Report) -> None:
         document = json_text(report) if command.report_format == "json" else ""
         evaluated = not (report.problems or report.short)
-        terminal.write_result(render_lines(report, "terminal"), document, evaluated=evaluated)
+        terminal.write_result(terminal_lines(report), document, evaluated=evaluated)
 
     try:
         invocation = from_command_line(command, environ)

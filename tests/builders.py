@@ -7,6 +7,7 @@ action.
 import string
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from functools import cache, partial
 from typing import Any
 
@@ -46,11 +47,7 @@ from sepurux_action.evaluation.runs import (
 )
 from sepurux_action.evaluation.step_evaluation import CANCELED
 from sepurux_action.flow.results import (
-    NO_CREDENTIALS,
-    NO_CREDENTIALS_HINT,
     NOT_AFFECTED,
-    RECORD_HINT,
-    RECORD_UNREAD,
     UNREAD_RESULTS_HINT,
 )
 from sepurux_action.github.event import Event
@@ -283,7 +280,7 @@ def _with_new_failures(gate: Gate) -> GateDecision:
     )
     incomplete = replace(incomplete, scenario="a new one")
     rows = {  # of each recording, its pass rate and its failures
-        "refund twice": ((0.4, (unsafe, lookup)), (0.6, (lookup,)), (1.0, ())),
+        "refund twice": ((0.667, (unsafe, lookup)),),
         "cancel an order": ((0.7, (call,)),),
         "a new one": ((0.8, (incomplete,)),),
     }
@@ -356,18 +353,31 @@ def _of_scenarios(gate: Gate) -> GateDecision:
 
 
 def _of_traces() -> GateDecision:
-    """Return the result of two recordings of one scenario, one of another that failed, and one without a decision."""
+    """Return the result of two recordings of one scenario, two of another of which one failed, and a trace's id."""
     tasks = {"traces/refund-1.json": "refund an order", "traces/refund-2.json": "refund an order"}
-    tasks["traces/cancel-1.json"] = "cancel an order"
-    files = tuple(Trace(label=label, content=b"{}", task=task) for label, task in tasks.items())
+    tasks |= {"traces/cancel-1.json": "cancel an order", "traces/cancel-2.json": "cancel an order"}
+    files = tuple(Trace(label=label, content=b"{}", task=task, by_recorder=True) for label, task in tasks.items())
     gate = a_gate(traces=(*files, Trace(label=TRACE_ID, trace_id=TRACE_ID)))
-    perfect, failed = run_with(PASSING, pass_rate=1.0, failures=0.0), a_run(failures=FAILURES)
+    perfect = a_run(run_with(PASSING, pass_rate=1.0, failures=0.0))
+    step = Step(2, "payments.refund", StepDifference.WITHOUT, "approval_token")
+    failures = [replace(each, scenario="cancel an order") for each in FAILURES]
+    failed = a_run(failures=(replace(failures[0], step=step), *failures[1:]))
     runs = [
-        replace(run, trace=trace) for trace, run in zip(files, (a_run(perfect), a_run(perfect), failed), strict=True)
+        replace(run, trace=trace, trace_id=f"6f1c2b0e-{n}")
+        for n, (trace, run) in enumerate(zip(files, (perfect, perfect, failed, perfect), strict=True))
     ]
-    runs = [replace(run, trace_id=f"6f1c2b0e-{n}") for n, run in enumerate(runs)]
-    pending = replace(_timed_out(), trace=gate.traces[3], trace_id=TRACE_ID)
+    pending = replace(_timed_out(), trace=gate.traces[4], trace_id=TRACE_ID)
     return _with_failures(a_result(*runs, pending, gate=gate))
+
+
+def _of_flaky() -> GateDecision:
+    """Return the result of a scenario that failed, and a flaky one that failed too."""
+    flaky = Trace(label="b.json", content=b"{}", task="cancel an order", flaky=date(2027, 1, 31))
+    traces = (Trace(label="a.json", content=b"{}", task="refund twice"), flaky)
+    runs = [a_run(run_with(FAILING, unsafe_attempts=0), trace=trace) for trace in traces]
+    failures = [replace(FAILURES[2], scenario=each.task, flaky=bool(each.flaky)) for each in traces]
+    runs = [replace(run, failures=(each,)) for run, each in zip(runs, failures, strict=True)]
+    return _with_failures(a_result(*runs, gate=a_gate(traces=traces)))
 
 
 def _of_low_scenarios() -> GateDecision:
@@ -432,7 +442,6 @@ DIFFERENT_STEPS = (
 FAILED_AT = Step(29, "orders.cancel")
 LONG_STEP = "orders.cancel(reason, note, channel, locale, notify, …)"
 FAILED_STEP = ("  …", *(f"  {number} {LONG_STEP}" for number in range(26, 29)), f"> 29 {LONG_STEP}", "  …")
-UNREAD_SCORE = "Could not read the reliability score: HTTP 503."
 ADVICE = "With `hard`, 6 of the last 24 evaluated pull requests would have been blocked."
 OF_OBSERVE = "With `soft`, 1 of the last 4 evaluated pull requests would have been blocked."
 POLICY_CHANGES = (
@@ -465,8 +474,7 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
     rejected = undecided(
         Decision.ERROR,
         "Sepurux refused {token} (HTTP 401: invalid CI token).",
-        'Check that the secret is valid and belongs to project "shop-agent". '
-        "Change it under `Settings > Secrets and variables > Actions`, then {rerun}.",
+        'Set a valid secret of project "shop-agent" under `Settings > Secrets and variables > Actions`, then {rerun}.',
     )
     not_reached = "Sepurux could not be reached within 1 min: the connection to app.sepurux.dev failed."
     limits = {"min_pass_rate": 0.85, "max_unsafe": 0, "max_failures": 3, "min_reliability_score": 80}
@@ -482,13 +490,11 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
     )
     doing_nothing = a_result(a_run(PASSING), scenarios=idle, scenarios_missing=("cancel an order",))
     covering = a_gate_with(min_pass_rate=0.85, required_mutation_categories=required)
-    wide = replace(a_gate_with(min_pass_rate=0.85, min_scenarios=42), traces=(OF_CAMPAIGN,))
+    wide = a_gate_with(min_pass_rate=0.85, min_scenarios=3)
     unreachable = undecided(Decision.ERROR, not_reached, CHECK_NETWORK, rule=Rule.OUTAGE)
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
-    unknown_record = undecided(Decision.ERROR, RECORD_UNREAD, RECORD_HINT, rule=Rule.RECORD_UNREAD)
     canceled = undecided(Decision.ERROR, CANCELED, NEXT_STEPS[Rule.CANCELED], rule=Rule.CANCELED)
     better = run_with(FAILING, pass_rate=0.82, unsafe_attempts=0, failures=4, failing_tools={})
-    lying = run_with(PASSING, pass_rate=0.8496, reliability_score=Reading())
     silent = run_with(PASSING, pass_rate=Reading(), unsafe_attempts=Reading(broken='no number: "none"'))
     described = "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5; 40 scenarios"
     published = recorded_decision(a_gate(), described, FAILING.dashboard_url, FAILING.dashboard_url)
@@ -504,8 +510,7 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
         a_result(a_run(PASSING), gate=a_gate(name=name, campaign=f"{name}-reliability"))
         for name in ("billing", "refunds", "search")
     )
-    known_here = (replace(a_scenario("find an order", PASSING), base_rates=(0.93,)),)
-    here, alone = a_context(base_ref="main"), a_context(pull_request=None)
+    here = a_context(base_ref="main")
     against_main = a_context(
         base_ref="main",
         base_results={"refunds": some_results(*_of_main(0.95)), "search": some_results(*_of_main(0.93))},
@@ -516,17 +521,15 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
     steady = tuple(
         a_past_result(numbers=known(pass_rate=rate, reliability_score=91.2)) for rate in (0.95, 0.96, 0.95, 0.94)
     )
-    spread = a_context(base_ref="main", base_results={"refunds": some_results(*steady, *_of_main(0.95)[4:])})
     young = a_context(base_ref="main", base_results={"refunds": some_results(*steady[:1])})
     against = a_context(base_ref="main", base_results={"refunds": some_results(*steady)})
     dropped = _compared(0.905, against)
     older, committed = _of_traces(), 1_800_000_000.0
-    old = tuple(replace(trace, recorded=committed - 7 * DAY_S) for trace in older.gate.traces[:3])
-    older = replace(older, gate=replace(older.gate, traces=(*old, older.gate.traces[3])))
+    old = tuple(replace(trace, recorded=committed - 7 * DAY_S) for trace in older.gate.traces[:4])
+    older = replace(older, gate=replace(older.gate, traces=(*old, older.gate.traces[4])))
     loosening = replace(against_main, policy_changes=POLICY_CHANGES)
     found: dict[str, tuple[GateDecision | tuple[GateDecision, ...], Context]] = {
         "pass": (a_result(a_run(PASSING)), risen),
-        "pass-observe": (a_result(a_run(PASSING), gate=observe), here),
         "fail": (_failed(asking), loosening),
         "fail-registered": (_failed(registered), here),
         "pass-registered": (a_result(a_run(PASSING), gate=registered), here),
@@ -536,42 +539,32 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
             here,
         ),
         "fail-new": (_with_new_failures(asking), against_main),
-        "fail-unmarked": (_failed(a_gate()), against_main),
         "fail-scenarios": (_of_scenarios(replace(asking, traces=(OF_CAMPAIGN,))), larger),
         "fail-uncovered": (a_result(a_run(replace(PASSING, sepurux_decision="fail")), gate=covering), here),
-        "fail-few-scenarios": (a_result(a_run(PASSING), gate=wide), larger),
-        "fail-recovering": (a_result(a_run(better)), against_main),
+        "fail-few-scenarios": (a_result(a_run(PASSING), a_run(PASSING, trace=Trace(label="b")), gate=wide), larger),
+        "fail-unnamed": (a_result(a_run(better)), against_main),
+        "fail-flaky": (_of_flaky(), here),
         "fail-flood": (_flood(), here),
         "fail-observe": (_failed(observe, notes=(OF_OBSERVE,)), here),
-        "fail-soft-waiting": (_failed(soft, approval=WAITS, notes=(ADVICE,)), against_main),
+        "fail-soft": (_failed(soft, approval=WAITS, notes=(ADVICE,)), against_main),
         "fail-soft-anyone": (_failed(soft, approval=ANYONE), here),
         "fail-soft-impossible": (_failed(soft, approval=IMPOSSIBLE), here),
         "fail-soft-unread": (_failed(soft, approval=UNREAD), here),
         "fail-recorded": (by_status, against_main),
         "fail-unexplained": (a_result(a_run(replace(PASSING, sepurux_decision="fail"))), here),
         "fail-soft-approved": (_failed(soft, approval=APPROVED, notes=(ADVICE,)), here),
-        "fail-unsupported-pass": (a_result(a_run(lying, note=UNREAD_SCORE)), here),
-        "fail-drop": (dropped, against),
-        "fail-drop-scenarios": (_with_worse_scenarios(dropped), against),
-        "pass-within-range": (_compared(0.88, spread), spread),
+        "fail-drop": (_with_worse_scenarios(dropped), against),
         "pass-not-compared": (_compared(0.905, young), young),
-        "error-not-compared": (_compared(0.95, None), a_context(base_ref="main")),
         "pending": (a_result(_timed_out(), gate=a_gate()), replace(against_main, base_results={})),
-        "pending-observe": (a_result(_timed_out(), gate=observe), a_context(base_ref="main")),
         "error": (a_result(rejected), here),
         "error-allowed": (a_result(unreachable, gate=a_gate(on_outage=OnOutage.ALLOW)), here),
-        "error-record-unread": (a_result(unknown_record), here),
-        "error-unreachable": (a_result(unreachable), against_main),
-        "error-no-secret": (a_result(undecided(Decision.ERROR, NO_CREDENTIALS, NO_CREDENTIALS_HINT)), here),
         "error-no-numbers": (a_result(a_run(silent)), here),
         "canceled": (a_result(replace(canceled, run_id=RUN_ID)), here),
         "skipped": (a_result(skipped), here),
-        "skipped-event": (a_result(undecided(Decision.SKIPPED, "refs/heads/refunds was deleted.")), alone),
         "traces": (_of_traces(), here),
         "traces-low": (_of_low_scenarios(), here),
         "traces-old": (older, replace(here, committed=committed)),
         "gates": (many, against_main),
-        "gates-new": ((_with_new_failures(a_gate()), replace(many[0], scenarios=known_here), many[3]), against_main),
         "gates-pass": (passing, here),
         "gates-waiting": ((many[0], returns, many[3]), here),
         "most-gates": (most_gates(), replace(loosening, policy_changes=(*POLICY_CHANGES[:2], REMOVED_REVIEWERS))),
@@ -602,18 +595,11 @@ def a_settings_report(*problems: Problem, context: Context | None = None) -> Rep
 @cache
 def reports() -> dict[str, Report]:
     """Return the report of every state by its name, including those on settings that cannot be used."""
-    unreadable = Problem(
-        where="`.github/sepurux-gate.yml`",
-        message="the policy could not be read: Resource not accessible by integration. "
-        "Give the job `contents: read` under `permissions:`.",
-    )
     evaluated = {name: build_report(results, context) for name, (results, context) in states().items()}
     return {
         **evaluated,
         "canceled": shortened(evaluated["canceled"]),
         "bad-settings": a_settings_report(*problems()),
-        "bad-settings-base": a_settings_report(*problems()[:1], context=a_context(base_ref="main")),
-        "bad-settings-unreadable": a_settings_report(unreadable),
     }
 
 

@@ -48,7 +48,8 @@ class Trace:
 
     `task` is the name of its task, '' if it has none. Traces of one task are recordings of one scenario. `calls` are
     the first ones of a file. `call_at` has the number of a call, from 1, by the indices of its event and its results.
-    Of a flaky scenario, `flaky` is the last day on which it does not count.
+    `by_recorder`: a file says that the project's recorder wrote it. Of a flaky scenario, `flaky` is the last day on
+    which it does not count.
     """
 
     label: str
@@ -56,6 +57,7 @@ class Trace:
     content: bytes | None = field(default=None, repr=False)
     recorded: float | None = None
     task: str = ""
+    by_recorder: bool = False
     calls: tuple[Call, ...] = field(default=(), repr=False)
     call_at: Mapping[float, int] = field(default_factory=dict, repr=False, hash=False)
     flaky: date | None = None

@@ -100,7 +100,7 @@ NO_TIME_LEFT = Reply(error="no time was left for the call", temporary=True, sent
 class Credentials:
     token: Secret | None = None
     api_key: Secret | None = None
-    source: str = ""
+    where: str = ""  # the secrets are set, as the end of a sentence
     words: Callable[[str], str] = in_workflow  # names the settings that give the secrets
 
 
@@ -369,8 +369,8 @@ def _refused_credentials(status: int, call: ApiRequest, sent: Credentials) -> tu
     project, set_project = "the campaign's project", "Set {project} if the secret needs it."
     if call.project:
         project, set_project = f"project {preview(call.project)}", ""
-    valid = {401: "is valid and belongs to", 403: "may use"}[status]
-    return names, joined(" ", f"Check that the secret {valid} {project}.", sent.source, set_project)
+    needed = {401: "a valid secret of", 403: "a secret that may use"}[status]
+    return names, joined(" ", f"Set {needed} {project}{sent.where}.", set_project)
 
 
 def find_campaign(listed: object, campaign: str, project: str) -> str:

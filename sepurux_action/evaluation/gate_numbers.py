@@ -250,7 +250,7 @@ def _check_categories(required: tuple[str, ...], covered: tuple[str, ...] | None
         value = len(required) - len(lacking)
         actual = str(value)
     if lacking:
-        sentence = f"mutation categories lack {', '.join(lacking)}"
+        sentence = f"mutation categories lack {', '.join(map(json_reader.preview, lacking))}"
     state, unknown = _state(metrics.MUTATION_CATEGORIES, reading, met=covered is not None and not lacking)
     return Check(
         threshold=REQUIRED_CATEGORIES,

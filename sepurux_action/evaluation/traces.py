@@ -229,6 +229,7 @@ def read_recording(text: str, label: str) -> Trace:
         content=text.encode(),
         recorded=max((each for each in times if each is not None), default=None),
         task=json_reader.visible(name).strip() if isinstance(name, str) else "",
+        by_recorder=isinstance(found.get("recorder"), str),
         calls=tuple(calls),
         call_at=call_at,
     )

@@ -137,12 +137,12 @@ def _evaluate(execution: Execution, gates: Sequence[Gate]) -> Mapping[str, GateD
         return {}
     if not (settings.token or settings.api_key):
         return {each.name: _not_run(each, Decision.ERROR, NO_CREDENTIALS, no_credentials_hint(event)) for each in gates}
-    source = ""
+    where = ""
     if event.name:
         store = "Dependabot" if event.dependabot else "Actions"
-        source = f"Change it under `Settings > Secrets and variables > {store}`, then {{rerun}}."
+        where = f" under `Settings > Secrets and variables > {store}`, then {{rerun}}"
     words = in_workflow if event.name else on_command_line
-    credentials = Credentials(token=settings.token, api_key=settings.api_key, source=source, words=words)
+    credentials = Credentials(token=settings.token, api_key=settings.api_key, where=where, words=words)
     transport = execution.connections.transport(settings.base_url, credentials, execution.host.redact)
     evaluation = StepEvaluation(
         compared=[(gate, _base(execution, gate)) for gate in gates],

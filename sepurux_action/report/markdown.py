@@ -5,6 +5,7 @@ becomes a character reference, which no parser reads as markup, and a zero-width
 parsing: mentions, issues, commits, URLs, and emoji.
 """
 
+import html
 import re
 import string
 import textwrap
@@ -14,10 +15,11 @@ from itertools import groupby
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
-from sepurux_action.common.wording import optional
+from sepurux_action.common.wording import joined
 
 MAX_SENTENCE_LENGTH = 300  # characters of a sentence in a report
 MAX_CODE_LENGTH = 80  # characters of a name or an id
+MOST_NAMED = 3  # of a list of names in a sentence
 MAX_MARKS = 2  # combining marks on one character; scripts need two, more would cover the lines around
 READ_AHEAD = 4  # times the allowed length that is read, so that a long text costs no more than a short one
 ZERO_WIDTH_SPACE = "\u200b"
@@ -27,13 +29,12 @@ ORDINARY = re.compile(rf"(?=.{{1,{MAX_CODE_LENGTH}}}\Z)[A-Za-z0-9_.:/+-]+(?: [A-
 _QUOTABLE = re.compile(r"[ -_a-{}~]+\Z")  # printable ASCII without backtick and pipe
 _MARKUP = re.compile(r"[<&]|-->")
 _ORDINARY_LINES = re.compile(r"[A-Za-z0-9_.:/+\-=,'\"#$%()*\\ \n]*\Z")  # nothing that ends a fence or a comment
-_LINKED_IN_HTML = re.compile(r"://|www\.", re.IGNORECASE)  # GitHub links this in `<code>`, but not in backticks
 
 # A character of foreign text that has a meaning only at the start of a line. `finish` resolves the mark, which foreign
 # text cannot contain.
 _AT_START = re.compile(r"([0-9]+(?=[.)](?: |$)))?(?=[-+=:/!.)])")  # a list, a line, an underline, a bot's command
 _START_MARK = "\0"
-_STARTED = re.compile(rf"^((?:> ?|- |#+ )*[0-9]*){_START_MARK}(.)", re.MULTILINE)
+_STARTED = re.compile(rf"^((?:> ?|- |[0-9]+\. |#+ )*[0-9]*){_START_MARK}(.)", re.MULTILINE)
 
 _DOLLAR = {ord("$"): "<span>&#36;</span>"}  # GitHub documents this for a dollar sign outside of mathematics
 _IN_TEXT = {ord(mark): f"&#{ord(mark)};" for mark in "&<>[]\\`*~|#@"} | _DOLLAR  # markup, or a part of a link
@@ -54,6 +55,9 @@ _LINKED = re.compile(
 _HEX_RUN = 6  # digits; GitHub links 7 or more to a commit
 _QUOTED = re.compile(r"(`[^`]+`|\"[^\"]+\")")  # in a quoted name, backticks mark no code
 _INDENTED = re.compile(r"^ (?=[^ ])", re.MULTILINE)  # what a macro leaves before its first sentence
+_CODE = re.compile("`([^`]*)`")
+_LINK_IN_BRACKETS = re.compile(r" \(\[[^\]]*\]\([^)]*\)\)")
+_MARKS = re.compile(rf"\*\*|\[|\]\([^)]*\)|\]|</?span>|^#+ |{ZERO_WIDTH_SPACE}|\0")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _KEPT_IN_URL = "/:?#[]@!$&'()*+,;=%~"  # RFC 3986's reserved characters, and `%` of what is encoded already
 
@@ -99,20 +103,13 @@ def code(value: str, *, longest: int = MAX_CODE_LENGTH) -> Markdown:
     GitHub links nothing between backticks, so the name is verbatim and can be copied.
     """
     plain = _plain(value, longest)
-    return Markdown(f"`{plain}`" if ORDINARY.match(plain) else _escape(plain))
+    return Markdown(f"`{plain}`" if ORDINARY.match(plain.removesuffix(json_reader.CUT)) else _escape(plain))
 
 
 def value(given: str, *, longest: int) -> Markdown:
     """Return a value of a setting, which may be a list or a pattern, as code if it is ASCII, or as escaped text."""
     plain = _plain(given, longest)
     return Markdown(_as_code(plain) or _escape(plain))
-
-
-def html_code(value: str, *, longest: int = MAX_CODE_LENGTH) -> Markdown:
-    """Return what `code` returns for a line of HTML, such as `<summary>`, in which Markdown has no effect."""
-    plain = _plain(value, longest)
-    ordinary = ORDINARY.match(plain) and not _LINKED_IN_HTML.search(plain)
-    return Markdown(f"<code>{plain}</code>" if ordinary else _escape(plain))
 
 
 def link(label: str, url: str) -> Markdown:
@@ -124,9 +121,30 @@ def link(label: str, url: str) -> Markdown:
     return Markdown(f"[{shown}]({target})")
 
 
-def strong(value: str) -> Markdown:
-    """Return a text of ours, or one that `escaped` returned, in bold. White space or table borders must surround it."""
-    return Markdown(optional("**{}**", as_markdown(value)))
+def say(sentence: str, **values: object) -> Markdown:
+    """Return a sentence of this program, with every value in braces escaped."""
+    return Markdown(sentence.format(**{name: as_markdown(each) for name, each in values.items()}))
+
+
+def listed(names: Iterable[str], word: str, most: int = MOST_NAMED) -> Markdown:
+    """Return names as code: `A and B`, or `A, B, and C`; after the first ones, how many more there are."""
+    written = [code(each) or Markdown("no name") for each in names]
+    if len(written) > most:
+        written[most:] = [Markdown(f"{len(written) - most} more")]
+    before = ", ".join(written[:-1]) + ("," if written[2:] else "")
+    return Markdown(joined(f" {word} ", before, *written[-1:]))
+
+
+def codes(text: str) -> Sequence[str]:
+    return _CODE.findall(text)
+
+
+def plain(text: str) -> str:
+    """Return a text of `Markdown` without markup, and without links in brackets: every mark in it is ours."""
+    pieces = _CODE.split(text)  # text, then code and text in turn
+    for at in range(0, len(pieces), 2):
+        pieces[at] = html.unescape(_MARKS.sub("", _LINK_IN_BRACKETS.sub("", pieces[at])))
+    return "".join(pieces)
 
 
 def code_block(lines: Iterable[str], language: str = "") -> Markdown:

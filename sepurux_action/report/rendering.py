@@ -1,148 +1,180 @@
-"""Renders a report with the templates, as Markdown within the size limits of GitHub and as lines of a log."""
+"""Writes a report: as Markdown for a comment or a job summary, or as plain lines for a log or a terminal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from itertools import groupby, takewhile
 from pathlib import Path
 
 import jinja2
 
 from sepurux_action.common import json_reader, wording
-from sepurux_action.config.settings import Change
-from sepurux_action.evaluation import metrics, published_result
-from sepurux_action.report import markdown, next_steps, sentences, tables, view
-from sepurux_action.report.markdown import Markdown, code, finish
-from sepurux_action.report.report import SHORT_SHA, Report, groups, page_of, state_of
-from sepurux_action.report.view import DOCS, View, plain
+from sepurux_action.common.wording import joined
+from sepurux_action.evaluation.runs import Rule
+from sepurux_action.report import markdown, tables
+from sepurux_action.report.actions import DOCS
+from sepurux_action.report.head import Head, head_of
+from sepurux_action.report.items import MAX_LONG_ITEM, base_of, item_of
+from sepurux_action.report.markdown import Markdown, finish, plain
+from sepurux_action.report.report import Report
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-
-MAX_VALUE_LENGTH = 120  # characters of a changed value of the policy
-KEPT_BEFORE = 20  # characters of two long values that are the same, before what differs
+SUMMARY_BYTES = 1024 * 1024 - 1  # GitHub drops a step's summary of more than 1 MiB
 MAX_LINE_LENGTH = 1_000  # characters of a line in a log
+MAX_SEVERITY = 24  # characters
+MOST_ON_TERMINAL = 20  # items, where no summary follows
+MOST_STEPS = 3  # blocks of steps in a log
 
-
-def render_summary(report: Report, *, most_bytes: int = view.SUMMARY_BYTES) -> str:
-    """Return the report as Markdown of at most `most_bytes` bytes of UTF-8; one line if no template can be used."""
-    return _rendered(report, "summary", view.SUMMARY_LIMITS, lambda text: len(text.encode()), most_bytes)
+# How many gates have a section, how many failures and scenarios it has, and how many notes there are; then less.
+LIMITS = (
+    {"gates": 26, "failures": 1_000, "scenarios": 300, "notes": 100},
+    {"gates": 26, "failures": 100, "scenarios": 50, "notes": 20},
+    {"gates": 26, "failures": 10, "scenarios": 10, "notes": 10},
+    {"gates": 0, "failures": 0, "scenarios": 0, "notes": 0},
+)
 
 
 def render_comment(report: Report, marker: str) -> str:
-    """Return the comment, at most 65,000 characters: the marker and the report."""
-    rooms = [view.COMMENT_CHARACTERS - len(f"{marker}\n")]
-    if len(report.gates) > view.MANY_GATES >= len(report.blocking):
-        rooms.insert(0, view.MANY_GATES_CHARACTERS)
-    rendered = _rendered(report, "comment", view.COMMENT_LIMITS, len, *rooms)
-    return f"{marker}\n{rendered}"
+    """Return the comment: the marker, and the head."""
+    return f"{marker}\n{_head(report, '###')}"
 
 
-def render_lines(report: Report, name: str) -> list[str]:
-    """Return the printable lines of a text template, such as `log`, with an empty line between its paragraphs."""
-    rendered = _render(View(report=report, place=name, limits=view.COMMENT_LIMITS), f"{name}.txt.j2")
-    lines = [json_reader.shorten(line.rstrip(), MAX_LINE_LENGTH) for line in rendered.strip("\n").splitlines()]
-    parted = name != "annotation"
-    return [line for line, before in zip(lines, ["", *lines], strict=False) if line or (before and parted)]
+def render_summary(report: Report, *, most_bytes: int = SUMMARY_BYTES) -> str:
+    """Return the head and the rest as Markdown of at most `most_bytes` bytes of UTF-8, or the head alone."""
+    head, count = _head(report, "##"), max(1, len(report.not_passed))
+    for most in LIMITS:
+        of_gate = {name: most[name] // count for name in ("failures", "scenarios")}
+        text = finish(f"{head}\n{_rendered('summary.md.j2', report, most={**most, **of_gate})}")
+        if len(text.encode()) <= most_bytes:
+            return text
+    return head
 
 
-def _rendered(report: Report, place: str, fullest: view.Limits, size: Callable[[str], int], *rooms: int) -> str:
-    """Return the fullest version that fits into the first room, or else into the next one."""
-    lower = ({name: min(most, version[name]) for name, most in fullest.items()} for version in view.SHORTER_LIMITS)
-    versions = [limits for limits, _ in groupby([fullest, *lower])]
-    for room in rooms:
-        for limits in versions:
-            text = finish(_render(View(report=report, place=place, limits=limits), "report.md.j2"))
-            if size(text) <= room:
-                return text
-    return finish(markdown.escaped(_one_line(report), longest=MAX_LINE_LENGTH))
+def _head(report: Report, level: str) -> str:
+    return finish(f"{level} {_rendered('head.md.j2', report, head=head_of(report))}")
 
 
-def _one_line(report: Report) -> str:
-    if report.problems:
-        return f"Blocked: {report.problems[0]}"
-    worst, every = report.gates[0], len(report.gates)
-    effect = "blocked" if worst.result.blocks else "not blocking"
-    what = f"{worst.name}: {worst.result.decision}, {effect}. {worst.result.reason}"
-    return f"{len(report.blocking)} of {every} gates block. {what}" if every > 1 else what
-
-
-def _render(say: View, name: str) -> str:
+def _rendered(name: str, report: Report, **values: object) -> str:
     """Return what a template renders; of one that cannot be used one line, because it must not hide the result."""
-    count = len(say.report.gates)
     try:
-        template = _environment(TEMPLATES, as_markdown=say.as_markdown).get_template(name)
-        return template.render(
-            report=say.report, place=say.place, say=say, several=count > 1, many=count > view.MANY_GATES
-        )
+        return _environment(TEMPLATES).get_template(name).render(report=report, **values)
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
-        line = _one_line(say.report)
-        return markdown.escaped(line, longest=MAX_LINE_LENGTH) if say.as_markdown else line
+        gate = next(iter(report.gates), None)
+        said = (
+            report.problems[0].located if gate is None else f"{gate.name}: {gate.result.decision}. {gate.result.reason}"
+        )
+        return markdown.escaped(said, longest=MAX_LINE_LENGTH)
 
 
-class _Environment(jinja2.Environment):
-    concat = staticmethod(lambda parts: Markdown("".join(parts)))  # of a macro or a `set` block, which has escaped them
+def annotation(report: Report) -> str:
+    """Return the message that stands out in a log: the title, what to do, and the address of the run."""
+    head = head_of(report)
+    lines = [plain(head.title), plain(head.action), *_addresses(report)]
+    return "\n".join(filter(None, map(_shortened, lines)))
+
+
+def log_lines(report: Report) -> list[str]:
+    """Return the last lines of a log, after the annotation: what its two lines do not say."""
+    if report.problems:
+        return []
+    return _joined(_text_of(report, head_of(report)))
+
+
+def terminal_lines(report: Report) -> list[str]:
+    """Return the result on a command line."""
+    head = head_of(report, most=MOST_ON_TERMINAL)
+    first = [f"{head.state.mark} {plain(head.title)}", "", plain(head.action)]
+    return _joined([*first, "", *_text_of(report, head), "", *(f"  {each}" for each in _addresses(report))])
+
+
+def _text_of(report: Report, head: Head) -> Iterator[str]:
+    """Yield the things to change, the numbers as columns, the remark, and the steps, as plain text."""
+    gates = report.gates
+    for number, problem in enumerate(report.problems, 1):  # whose quotes matter
+        yield f"  {number}. {json_reader.printable(problem.located)}"
+    for number, item in enumerate(head.items if gates else (), 1):
+        severity = f"{item.severity}  " if item.severity else ""
+        yield f"  {number}. {severity}{plain(item.what)}"
+        if item.where or item.file:
+            yield f"     {plain(joined(' ', item.where, item.file))}"
+    if head.unlisted:
+        yield f"  {head.unlisted}"
+    yield ""
+    if gates[1:]:
+        yield from tables.gate_lines(gates)
+    for gate in gates:
+        if gate.rows and not gates[1:]:
+            yield from tables.number_lines(gate)
+    if len(gates) == 1 and not gates[0].rows:  # what to do, without the links
+        yield from (f"  {plain(each)}" for each in head.numbers if not each.startswith("["))
+    if not gates[1:] and head.remark:
+        yield ""
+        yield f"  {plain(head.remark)}"
+    yield from _steps(report)
+    yield from _running(report)
+
+
+def _steps(report: Report) -> Iterator[str]:
+    """Yield the steps of the first failures that differ from the base, or of which the failed one is known."""
+    failures = [each for gate in report.not_passed for each in gate.counted if each.steps]
+    for failure in failures[:MOST_STEPS]:
+        yield ""
+        yield f"  steps of {failure.scenario}:" if failure.scenario else "  steps:"
+        yield from (f"    {line}" for line in failure.steps)
+
+
+def _running(report: Report) -> Iterator[str]:
+    """Yield the addresses or ids of the CI runs that a signal left."""
+    runs = [run for gate in report.gates for run in gate.result.runs if run.rule is Rule.CANCELED]
+    known = [name for run in runs if (name := run.dashboard_url or run.batch_id or run.run_id)]
+    if len(known) == 1:
+        yield f"  The run goes on at Sepurux: {known[0]}"
+    elif known:
+        yield f"  {len(known)} runs go on at Sepurux:"
+        yield from (f"    {name}" for name in known)
+    if len(known) < len(runs):
+        yield f"  {'Another' if known else 'A'} run may have been started at Sepurux."
+
+
+def _addresses(report: Report) -> list[str]:
+    """Return the address of the worst run at Sepurux, unless it is said to go on."""
+    worst = next((gate for gate in report.gates if gate.dashboard), None)
+    return [worst.dashboard] if worst and worst.result.rule is not Rule.CANCELED else []
+
+
+def _shortened(line: str) -> str:
+    return json_reader.shorten(line.rstrip(), MAX_LINE_LENGTH)
+
+
+def _joined(lines: Iterable[str]) -> list[str]:
+    """Return lines of a limited length with at most one empty line between two others."""
+    every = list(map(_shortened, lines))
+    kept = [line for line, before in zip(every, ["", *every], strict=False) if line or before]
+    return kept if kept[-1:] != [""] else kept[:-1]
 
 
 @cache
-def _environment(templates: Path, *, as_markdown: bool) -> jinja2.Environment:
-    environment = _Environment(
+def _environment(templates: Path) -> jinja2.Environment:
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates),
-        autoescape=False,
-        finalize=markdown.as_markdown if as_markdown else plain,
+        autoescape=False,  # noqa: S701 - `finalize` escapes for Markdown
+        finalize=markdown.as_markdown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        keep_trailing_newline=True,
     )
     environment.filters |= _FILTERS
-    environment.globals |= {
-        "metrics": metrics,
-        "next_steps": next_steps,
-        "published_result": published_result,
-        "sentences": sentences,
-        "indent": Markdown("  "),
-        "nbsp": Markdown(markdown.NBSP),
-        "tables": tables,
-        "docs": Markdown(DOCS),
-    }
+    environment.globals |= {"tables": tables, "item_of": item_of, "longest": MAX_LONG_ITEM, "docs": DOCS}
+    environment.globals |= {"base_of": base_of, "listed": markdown.listed}
     return environment
-
-
-def _values(change: Change) -> list[Markdown]:
-    """Return both values of a setting, shortened at their common beginning so that the difference stays visible."""
-    old, new, metric, written = change.old, change.new, metrics.BY_OPTION.get(change.setting), []
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))
-    start = len(list(same)) - KEPT_BEFORE
-    if start > 0 and max(len(old), len(new)) > MAX_VALUE_LENGTH:
-        old, new = f"…{old[start:]}", f"…{new[start:]}"
-    for text in (old, new):
-        try:
-            number = float(text)
-        except ValueError:
-            written.append(markdown.value(text, longest=MAX_VALUE_LENGTH))
-        else:
-            of_percent = metric if metric and metric.unit is metrics.Unit.FRACTION else None
-            written.append(Markdown(of_percent.write(number, None)) if of_percent else markdown.escaped(text))
-    return written
 
 
 _FILTERS: dict[str, Callable[..., object]] = {
     "plural": wording.pluralize,
-    "sha": lambda commit: commit[:SHORT_SHA],
-    "whole": wording.count,
-    "duration": wording.duration,
-    "percent": wording.percent,
-    "unescaped": Markdown,
-    "state": state_of,
-    "page": page_of,
-    "code": code,
+    "written": Markdown,
+    "capital": lambda text: Markdown(wording.capitalized(text)),
+    "code": markdown.code,
     "code_block": markdown.code_block,
-    "html_code": markdown.html_code,
     "link": markdown.link,
+    "prose": markdown.prose,
+    "short": lambda text: json_reader.shorten(json_reader.printable(text), MAX_SEVERITY),
     "steps_block": markdown.steps_block,
-    "strong": markdown.strong,
-    "text": markdown.escaped,
-    "values": _values,
-    "groups": groups,
-    "short": lambda text, most: json_reader.shorten(json_reader.printable(text), most),
-    "ljust": lambda text, width: Markdown(json_reader.printable(text).ljust(width)),
 }

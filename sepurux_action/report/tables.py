@@ -1,227 +1,172 @@
-"""The tables of a report, in Markdown and in columns of text, and the chart. A writer escapes cells that are text."""
+"""What a job summary has after the head, and a log after the things to change: lists, tables, the chart, columns."""
 
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 
-from sepurux_action.common import json_reader, wording
-from sepurux_action.common.wording import joined
+from sepurux_action.common import grouped, json_reader, wording
+from sepurux_action.common.wording import pluralize
+from sepurux_action.config import options
+from sepurux_action.config.command_line import PROGRAM
+from sepurux_action.config.settings import Change
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.decision import summarize
-from sepurux_action.evaluation.gate_numbers import Scenario
-from sepurux_action.evaluation.metrics import LISTED, NOT_KNOWN, PASS_RATE, Unit
-from sepurux_action.evaluation.published_result import Result, median
-from sepurux_action.report.markdown import NBSP, Markdown, as_markdown, code, escaped, link, strong
-from sepurux_action.report.report import SHORT_SHA, GateFacts, state_of
-from sepurux_action.report.thresholds import BY_DECISION, State, written
+from sepurux_action.evaluation.gate_numbers import DROP, Scenario
+from sepurux_action.evaluation.metrics import NOT_KNOWN, PASS_RATE, Unit
+from sepurux_action.evaluation.runs import Failure
+from sepurux_action.report import markdown
+from sepurux_action.report.items import base_of, scenario_link
+from sepurux_action.report.markdown import NBSP, Markdown, as_markdown, code, say
+from sepurux_action.report.report import SHORT_SHA, GateFacts, State
 
 _DELIMITERS = {"<": "---", ">": "---:"}
-MAX_BRANCH_LENGTH = 20  # characters of a branch in a heading
-LINKED_SHA = 10  # digits of a commit in a link, enough to be unique
-MIN_CHART_POINTS = 3  # two numbers are clearer in a table
+MAX_BRANCH = 20  # characters of a branch in a heading
+MIN_CHART_POINTS = 3
 CHART_STEP = 5  # percentage points; the axis starts and ends at a multiple
 CHART = {
     "xyChart": {"height": 250},  # pixels; Mermaid's default fills a screen
     # readable on white and on black
     "themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7, #bf8700", "backgroundColor": "transparent"}},
 }
+MAX_VALUE = 120  # characters of a changed value of the policy
+KEPT_BEFORE = 20  # characters of two long values that are the same, before what differs
+MOST_MUTATIONS, MOST_TOOLS = 20, 5  # that are named
+COUNTED_ELSEWHERE = {metrics.FAILURES, metrics.SCENARIOS, metrics.LOWEST_SCENARIO, metrics.MUTATION_CATEGORIES}
+OTHER_METRICS = tuple(metric for metric in metrics.METRICS if metric not in COUNTED_ELSEWHERE)
+MOST_REPEATED = 3  # scenarios in the command that repeats them
 
 
-def _table(alignment: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
+def table(alignment: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
     """Return a table of the columns that have an alignment, `<` or `>`."""
-    table = ""
-    for line in [headings, [_DELIMITERS[side] for side in alignment], *rows]:
-        cells = map(as_markdown, line[: len(alignment)])
-        table += "|" + "".join(f" {cell} |" if cell else " |" for cell in cells) + "\n"
-    return Markdown(table)
+    lines = [headings, [_DELIMITERS[side] for side in alignment], *rows]
+    cells = (map(as_markdown, line[: len(alignment)]) for line in lines)
+    return Markdown("\n".join("| " + " | ".join(each) + " |" for each in cells))
 
 
-def _columns(alignment: Sequence[str], rows: Iterable[Sequence[str]]) -> list[Markdown]:
-    """Return the lines of a table; the alignment of a column may have a least width."""
-    columns = []
+def columns(alignment: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a table in plain text; the alignment of a column may have a least width."""
+    found = []
     for side, cells in zip(alignment, zip(*rows, strict=True), strict=False):
         texts = [f"{json_reader.in_columns(json_reader.printable(cell)):{side}}" for cell in cells]
-        columns.append([f"{text:{side[0]}{max(map(len, texts))}}" for text in texts])
-    return [Markdown(f"  {'   '.join(row)}".rstrip().replace("\0", "")) for row in zip(*columns, strict=True)]
+        found.append([f"{text:{side[0]}{max(map(len, texts))}}" for text in texts])
+    return [f"  {'   '.join(row)}".rstrip().replace("\0", "") for row in zip(*found, strict=True)]
 
 
-def base_heading(branch: str) -> str:
-    """Return the name of the base branch for a table, or a word if it is unknown or too long."""
-    if not branch:
-        return "before"
-    return branch if len(branch) <= MAX_BRANCH_LENGTH else "base"
+def failures_by_origin(gate: GateFacts) -> dict[Markdown, list[Failure]]:
+    """Return the failures by where they come from, as the headings of their lists."""
+    base, compared = base_of(gate.context), any(each.on_base for each in gate.failures)
+
+    def heading(failure: Failure) -> Markdown:
+        on_base = failure.on_base
+        if failure.flaky:
+            return Markdown("Flaky, so not counted")
+        if not compared:
+            return Markdown("What failed")
+        if on_base is None:
+            return say("Not compared with {base}", base=base)
+        if not on_base.having:
+            return say("Not on {base}", base=base)
+        if failure.is_new:
+            return say("More often than on {base}", base=base)
+        having = say("{having} of its last {count} results", having=on_base.having, count=on_base.results)
+        if on_base.results == 1:
+            having = Markdown("its last result")
+        return say("Also on {base}, in {having}", base=base, having=having)
+
+    return grouped((heading(each), each) for each in gate.failures)
 
 
-def base(branch: str) -> Markdown:
-    """Return the name of the base branch for a heading."""
-    heading = base_heading(branch)
-    return code(branch) if heading == branch else Markdown(heading)
+def kind_of(failure: Failure) -> Markdown:
+    """Return the type of a failure, and its mutation."""
+    kind = code(failure.type) or Markdown("no type")
+    return say("{kind} under {mutation}", kind=kind, mutation=code(failure.mutation)) if failure.mutation else kind
 
 
-def thresholds(gate: GateFacts) -> Markdown:
-    alignment, rows = "<>>", []
-    for row in gate.shown_rows:
-        actual = strong(row.check.actual) if row.state is State.FAILED else escaped(row.check.actual)
-        if row.base_cell:
-            alignment = "<>>>"
-        if row.check.reported_by:
-            actual = Markdown(f"{actual} ({escaped(row.check.reported_by)})")
-        label = Markdown(f"{row.state.symbol}{NBSP}{escaped(row.check.label)}")
-        required = Markdown(re.sub("([≤≥]) ", rf"\1{NBSP}", escaped(row.check.required)))
-        rows.append([label, actual, required, row.base_cell or NOT_KNOWN])
-    return _table(alignment, ["Threshold", "Result", "Needs", base(gate.context.base_ref)], rows)
+def numbers(gate: GateFacts) -> Markdown:
+    """Return the table of numbers: what each threshold needs, and the median on the base if it has one."""
+    base, rows = gate.context.base_ref, []
+    for row in gate.rows:
+        result = say("**{result}**", result=row.result) if row.state is State.FAILED else as_markdown(row.result)
+        needed = Markdown(re.sub("([≤≥]) ", rf"\1{NBSP}", as_markdown(row.needed)))
+        label = say("{symbol}{nbsp}{label}", symbol=row.state.symbol, nbsp=Markdown(NBSP), label=row.label)
+        rows.append([label, result, needed, row.base or NOT_KNOWN])
+    on_base = code(base) if 0 < len(base) <= MAX_BRANCH else Markdown("base" if base else "before")
+    return table("<>>>" if any(row.base for row in gate.rows) else "<>>", ["Number", "Result", "Needed", on_base], rows)
 
 
-def threshold_columns(gate: GateFacts) -> list[Markdown]:
-    rows = []
-    for row in gate.shown_rows:
-        needs = f"needs {row.check.required}"
-        if not row.check.threshold:
-            needs = f"{base_heading(gate.context.base_ref)}: {row.base_cell}"
-        what = [needs, row.check.remark]
-        if row.state is State.NOT_BLOCKING:
-            what.append("does not block")
-        rows.append((f"{row.state.mark} {row.check.label}", row.check.actual, joined("; ", *what)))
-    return _columns("<><", rows)
+def number_lines(gate: GateFacts) -> list[str]:
+    rows = [(f"{row.state.mark} {row.label}", row.result, f"needs {row.needed}") for row in gate.rows]
+    return columns("<><", rows)
 
 
-def gates(every: Sequence[GateFacts], *, linked: bool) -> Markdown:
-    alignment, rows = "<<>", []
-    for gate in every:
-        name, new, word = code(gate.name), NOT_KNOWN, gate.state.word
-        if gate.new is not None:
-            alignment, new = "<<>>", str(gate.new)
-        if linked and gate.dashboard:
-            name = link_to_run(name, gate.dashboard, gate)
-        if gate.new:
-            new = strong(new)
-        if gate.result.needs_approval:
-            word = strong(word)
-        elif gate.effect == "blocks":
-            word = f"{strong(word)}, blocks"
-        elif gate.effect == "approved":
-            word = gate.effect
-        elif gate.effect:
-            word = f"{word} ({gate.effect.partition(': ')[2]})"
-        rows.append((name, Markdown(f"{gate.state.symbol}{NBSP}{word}"), _numbers(gate), new))
-    return _table(alignment, ("Gate", "Result", "Passed", "New"), rows)
-
-
-def _numbers(gate: GateFacts) -> str:
-    """Return the pass rate, and the first number that misses another threshold: `72.0%, 1 unsafe`."""
-    numbers = [gate.rate(gate.result.value(PASS_RATE))]
-    missed = [row for row in gate.rows if row.state is State.FAILED and row.metric is not PASS_RATE]
-    for row in missed[:1]:
-        if row.metric is None or row.check.value is None:
-            numbers.append(f"{len(row.check.lacking)} not covered")
-        elif row.metric.published:
-            numbers.append(row.metric.publish(row.check.value))
-        else:
-            numbers.append(row.metric.reached_by(row.check.value))
-    return joined(", ", *numbers) or NOT_KNOWN
-
-
-def link_to_run(label: str, url: str, gate: GateFacts) -> Markdown:
-    """Return the link to a run in Sepurux, and after it the name of a host that is not that of `base_url`."""
-    linked, host = link(label, url), gate.context.other_host(url)
-    return Markdown(f"{linked} on {code(host)}") if host else linked
-
-
-def gate_columns(every: Iterable[GateFacts]) -> list[Markdown]:
+def gates(every: Sequence[GateFacts]) -> Markdown:
     rows = []
     for gate in every:
-        word, follows = gate.state.word, gate.effect
-        if gate.result.needs_approval:
-            word, follows = State.FAILED.word, word
-        elif follows not in {"", "blocks", "approved"}:  # it is the setting that says so
-            follows = "does not block"
-        rows.append((f"{gate.state.mark} {gate.name}", word, follows, _numbers(gate)))
-    return _columns("<<<>", rows)
+        state = say("{symbol}{nbsp}{word}", symbol=gate.state.symbol, nbsp=Markdown(NBSP), word=consequence(gate))
+        name = markdown.link(code(gate.name), gate.dashboard)
+        rows.append((name, state, gate.write(PASS_RATE, gate.result.value(PASS_RATE)) or NOT_KNOWN))
+    return table("<<>", ("Gate", "Result", "Passed"), rows)
 
 
-def other_numbers(gate: GateFacts) -> Sequence[str]:
-    """Return the reported numbers without a threshold, the counts first."""
-    elsewhere = [metrics.MUTATION_CATEGORIES, metrics.SCENARIOS, metrics.LOWEST_SCENARIO]
-    elsewhere += [row.metric for row in gate.rows if row.metric]
-    others = [each for each in metrics.METRICS if each not in elsewhere]
-    others.sort(key=lambda each: each.unit is not Unit.INTEGER)
-    known = ((metric, gate.result.value(metric)) for metric in others)
-    return [metric.with_noun(value) for metric, value in known if value is not None]
+def gate_lines(every: Iterable[GateFacts]) -> list[str]:
+    rows = (
+        (f"{gate.state.mark} {gate.name}", consequence(gate), gate.write(PASS_RATE, gate.result.value(PASS_RATE)))
+        for gate in every
+    )
+    return columns("<<>", rows)
 
 
-def worse_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> list[Markdown]:
-    """Return the scenarios that got worse and are not listed with their failures."""
-    heading = base_heading(gate.context.base_ref)
-    rows = [
-        (f"{State.FAILED.mark} {each.name}", gate.rate(each.rate), f"{heading}: {gate.rate_on_base(each)}")
-        for each in scenarios
-        if each not in gate.scenarios
-    ]
-    return _columns(("<", ">6", "<"), rows)
+def consequence(gate: GateFacts) -> str:
+    """Return the state of a gate in a word, and whether it blocks if it did not pass."""
+    if gate.passed or gate.state is State.NEEDS_APPROVAL:
+        return gate.state.word
+    if gate.result.blocks:
+        return f"{gate.state.word}, blocks"
+    return f"{gate.state.word}, {'approved' if gate.result.approval else 'does not block'}"
 
 
-def scenario_columns(scenarios: Iterable[Scenario], gate: GateFacts) -> list[Markdown]:
+def scenarios(gate: GateFacts) -> tuple[Sequence[Scenario], int]:
+    """Return the scenarios that did not pass or got worse, and how many passed; none of a gate with one scenario."""
+    every, worse = gate.result.scenarios, {*map(id, gate.worse if DROP in gate.missed else ())}
+    if len(every) < 2:  # noqa: PLR2004
+        return (), 0
+    shown = [each for each in every if each.failed or id(each) in worse or undecided(each)]
+    return shown, sum(each.read for each in every) - sum(each.read for each in shown)
+
+
+def undecided(scenario: Scenario) -> str:
+    """Return why a recording of a scenario has no decision, '' if each has one."""
+    return next((run.reason for run in scenario.recordings if run.reason and not run.decision.is_decided), "")
+
+
+def scenario_table(gate: GateFacts, shown: Iterable[Scenario]) -> Markdown:
     rows = []
-    for each in scenarios:
-        others = []
-        if unsafe := each.value(metrics.UNSAFE_ATTEMPTS):
-            others.append(f"{wording.count(unsafe)} unsafe")
+    for each in shown:
+        state = State.NO_RESULT if undecided(each) and not each.failed else State.FAILED
+        name = say("{symbol}{nbsp}{name}", symbol=state.symbol, nbsp=Markdown(NBSP), name=scenario_link(gate, each))
         if each.recordings[1:]:
-            others.append(wording.pluralize(len(each.recordings), "recording"))
-        if on_base := gate.rate_on_base(each):
-            others.append(f"{base_heading(gate.context.base_ref)}: {on_base}")
-        rate = gate.rate(each.value(PASS_RATE))
-        rows.append((f"{state_of(each).mark} {each.name}", rate or NOT_KNOWN, "   ".join(others)))
-    return _columns(("<", ">6", "<"), rows)
-
-
-def history(gate: GateFacts) -> list[tuple[Result, int]]:
-    """Return the results, each with how many of the base it is of: of this commit, the base, and the base's median.
-
-    The newest comes first. It is [] if there is no result of the base.
-    """
-    results = gate.base_results
-    if not (gate.detailed and results):
-        return []
-    rows = [(replace(summarize(gate.result), commit=gate.context.commit), 0), *((each, 1) for each in results)]
-    if len(results) > 1:
-        medians = ((metric.name, median(results, metric)) for metric in LISTED)
-        numbers = {name: median for name, median in medians if median is not None}
-        rows.append((replace(results[0], commit="", numbers=numbers), len(results)))
-    return rows
-
-
-def commits(rows: Iterable[tuple[Result, int]], gate: GateFacts) -> Markdown:
-    lines, branch = [], base(gate.context.base_ref)
-    for result, of_base in rows:
-        name = code(result.commit[:SHORT_SHA])
-        if not of_base:
-            name = strong(name)
-        elif not result.commit:  # on a command line
-            name = branch
-        else:
-            name = link(name, gate.context.page(f"/commit/{result.commit[:LINKED_SHA]}"))
-            if gate.context.base_ref:
-                name = Markdown(f"{branch} {name}")
-        commit = Markdown(f"{BY_DECISION[result.decision].symbol}{NBSP}{name}")
-        if of_base > 1:
-            commit = Markdown(f"{branch}, median of {of_base}")
-        numbers = (written(gate.result.gate, metric, result.value(metric)) for metric in LISTED)
-        lines.append((commit, *(number or NOT_KNOWN for number in numbers)))
-    names = (each.published.removeprefix("{} ") if each.unit is Unit.INTEGER else each.noun for each in LISTED)
-    return _table("<" + ">" * len(LISTED), ("Commit", *(name.capitalize() for name in names)), lines)
+            name = say("{name}, {count}", name=name, count=pluralize(len(each.recordings), "recording"))
+        if state is State.NO_RESULT:
+            name = say("{name}: {why}", name=name, why=markdown.prose(undecided(each)))
+        base, results = NOT_KNOWN, pluralize(len(each.base_rates), "result")
+        if each.base_rate is not None:
+            base = f"{gate.write(PASS_RATE, PASS_RATE.rounded(each.base_rate))}, {results}"
+        rows.append((name, gate.write(PASS_RATE, each.value(PASS_RATE)) or NOT_KNOWN, base))
+    alignment = "<>>" if any(row[2] != NOT_KNOWN for row in rows) else "<>"
+    return table(alignment, ("Scenario", "Passed", base_of(gate.context)), rows)
 
 
 def chart(gate: GateFacts) -> Markdown:
-    """Return the pass rates, the oldest first, and the required rate as two lines, or ''.
+    """Return the pass rates of the base, the oldest first, and the needed one as two lines, or ''.
 
     Source: https://mermaid.js.org/syntax/xyChart.html.
     """
-    rates = [(result.commit[:SHORT_SHA], result.value(PASS_RATE)) for result, _ in reversed(history(gate))]
+    rates = ((each.commit[:SHORT_SHA], each.value(PASS_RATE)) for each in reversed(gate.base_results))
     points = [(commit, rate * 100) for commit, rate in rates if commit and rate is not None]
-    if len(points) < MIN_CHART_POINTS:
+    if len(points) < MIN_CHART_POINTS or gate.result.recorded:
         return Markdown("")
     drawn = [[value for _, value in points]]
     if gate.needed_rate is not None:
@@ -241,3 +186,86 @@ def chart(gate: GateFacts) -> Markdown:
         "```",
     ]
     return Markdown("\n".join(lines))
+
+
+def run_details(gate: GateFacts) -> Iterator[Markdown]:
+    """Yield what was evaluated, how, and for how long, then what else Sepurux reports."""
+    result, settings = gate.result, gate.result.gate
+    given = (("campaign", settings.campaign), ("project", settings.project), ("mutation pack", settings.mutation_pack))
+    for word, name in (*given, ("policy", gate.context.policy_path)):
+        if name:
+            yield say("{word} {name}", word=word, name=code(name))
+    yield code(f"enforcement: {settings.stage}")
+    if (count := result.value(metrics.SCENARIOS)) is not None:
+        yield Markdown(pluralize(count, "scenario"))
+        if len(result.runs) > count:
+            yield Markdown(pluralize(len(result.runs), "recording"))
+    if result.worst.elapsed_s:
+        yield say("took {time}", time=wording.duration(result.worst.elapsed_s))
+    for metric in OTHER_METRICS:
+        if metric.threshold not in settings.limits and (value := result.value(metric)) is not None:
+            yield as_markdown(metric.with_noun(value))
+    if result.categories:
+        yield say("mutations {names}", names=markdown.listed(result.categories, "and", MOST_MUTATIONS))
+    yield from failing_tools(gate)
+
+
+def failing_tools(gate: GateFacts) -> Iterator[Markdown]:
+    tools = Counter[str]()
+    for run in gate.result.runs:
+        tools.update({} if run.trace.flaky else run.failing_tools)
+    for name, failed in tools.most_common(MOST_TOOLS):
+        yield say("{failed} of {tool}", failed=pluralize(failed, "failed call"), tool=code(name) or "no name")
+
+
+def repeat(gate: GateFacts) -> list[str]:
+    """Return the lines of a shell that record the scenarios that failed again, and evaluate them; [] if they cannot.
+
+    They are for traces of the recorder, and leave out no threshold that was missed.
+    """
+    settings, failed = gate.result.gate, [each for each in gate.result.known_scenarios if each.failed]
+    names = [each.key for each in failed if all(run.trace.by_recorder for run in each.recordings)]
+    missed = gate.missed & {DROP, metrics.SCENARIOS.threshold}
+    if not gate.failed or missed or not 0 < len(names) == len(failed) <= MOST_REPEATED:
+        return []
+    if not all(json_reader.printable(each) == each for each in (*names, settings.campaign, settings.project)):
+        return []
+    only = " ".join(f"--only {shlex.quote(name)}" for name in names)
+    given = [(options.CAMPAIGN, settings.campaign), (options.PROJECT, settings.project)]
+    flags = " ".join(f"--{option.name}={shlex.quote(value)}" for option, value in given if value)
+    return [
+        f"python record_traces.py traces {only} --times 5",
+        f"{PROGRAM} --trace-file 'traces/*.json' {flags}",
+    ]
+
+
+def change_text(change: Change) -> Markdown:
+    """Return one value that a pull request changes in the policy."""
+    if not change.setting:
+        return say("gate {gate}: {word}", gate=code(change.gate), word="added" if change.new else "removed")
+    of_gate = say(" of {gate}", gate=code(change.gate)) if change.gate else Markdown("")
+    old, new = _values(change)
+    words = say("{old} → {new}", old=old, new=new)
+    if not change.new:
+        words = Markdown("removed")
+    elif not change.old:
+        words = say("set to {new}", new=new)
+    return say("{setting}{of_gate}: {words}", setting=code(change.setting), of_gate=of_gate, words=words)
+
+
+def _values(change: Change) -> list[Markdown]:
+    """Return both values of a setting, shortened at their common beginning so that the difference stays visible."""
+    old, new, metric, written = change.old, change.new, metrics.BY_OPTION.get(change.setting), []
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))
+    start = len(list(same)) - KEPT_BEFORE
+    if start > 0 and max(len(old), len(new)) > MAX_VALUE:
+        old, new = f"…{old[start:]}", f"…{new[start:]}"
+    for text in (old, new):
+        try:
+            number = float(text)
+        except ValueError:
+            written.append(markdown.value(text, longest=MAX_VALUE))
+        else:
+            of_percent = metric if metric and metric.unit is Unit.FRACTION else None
+            written.append(Markdown(of_percent.write(number, None)) if of_percent else as_markdown(text))
+    return written

@@ -95,8 +95,8 @@ def test_a_success_without_json_is_tried_again(body: bytes, what: str) -> None:
 @pytest.mark.parametrize(
     ("call", "status", "said", "hint"),
     [
-        (POLL, 401, "", 'is valid and belongs to project "shop"'),
-        (POLL, 403, "", 'may use project "shop"'),
+        (POLL, 401, "", 'a valid secret of project "shop"'),
+        (POLL, 403, "", 'a secret that may use project "shop"'),
         (api.reliability("c", "r", ""), 401, "", "Set {project}"),
         (START, 404, "", 'Check {campaign} ("refunds"), {project} ("shop"): '),
         (OF_TRACE, 404, "", 'Check {campaign} ("refunds"), {trace_id} ("t-1"), {project} (not set): '),

@@ -53,7 +53,7 @@ def test_after_a_signal_outputs_summary_and_report_are_written_and_the_exit_stat
     assert result.summary
     assert "Traceback" not in result.raw_log
     report = json.loads((tmp_path / "agents" / "build" / "report.json").read_text())
-    assert (report["short"], report["gates"][0]["state"]) == (True, "canceled")
+    assert (report["short"], report["gates"][0]["rule"]) == (True, "canceled")
 
 
 def test_a_process_that_has_to_ignore_a_hangup_goes_on(tmp_path: Path) -> None:
@@ -102,10 +102,10 @@ def test_a_signal_after_an_outage_that_is_allowed_blocks(scene: Scene) -> None:
 def test_a_signal_while_thousands_of_failures_are_rendered_ends_with_a_short_report(
     scene: Scene, tmp_path: Path
 ) -> None:
-    failures = [{"type": f"type {n}", "description": f"<b>@mona {n}" * 50} for n in range(200)]
+    failures = [{"type": f"type {n}", "description": f"<b>@mona {n}" * 50} for n in range(1_000)]
     scene.answers(decision="fail", run_ids=[f"run-{n}" for n in range(20)])
     scene.sepurux.script(
-        "GET /v1/ci/runs/*", lambda request: backend.json(decided(run_id=request.path[12:], failures=200))
+        "GET /v1/ci/runs/*", lambda request: backend.json(decided(run_id=request.path[12:], failures=1_000))
     )
     scene.sepurux.script("GET /v1/campaigns/*/failures", backend.json(failures))
 

@@ -106,7 +106,7 @@ def test_the_case_of_a_gate_says_why_and_what_to_do_in_the_place_where_it_runs()
     assert shown(here)["gate"] == "error: No decision. Raise `timeout`, or re-run the job."
     assert shown(there)["gate"] == "error: No decision. Raise --timeout, or run the command again."
     assert shown(a_batch(FAILED))["gate"] == MISSED
-    assert shown(reports()["fail-soft-waiting"])["gate"].endswith(" The gate needs an approval.")
+    assert shown(reports()["fail-soft"])["gate"].endswith(" The gate needs an approval.")
 
 
 def test_each_problem_in_the_settings_is_an_error_at_its_place() -> None:

@@ -1,0 +1,191 @@
+"""What failed, as the items of a list, and the links of a report to runs, scenarios, commits, and pages."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sepurux_action.common.wording import capitalized, joined, pluralize
+from sepurux_action.config.command_line import in_workflow, on_command_line
+from sepurux_action.evaluation.gate_numbers import DROP, Scenario
+from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, PASS_RATE
+from sepurux_action.evaluation.runs import Failure, Step, StepDifference, severity_rank, worst_of
+from sepurux_action.report import markdown
+from sepurux_action.report.markdown import Markdown, code, escaped, link, plain, say
+from sepurux_action.report.report import SHORT_SHA, Context, GateFacts
+
+MAX_FIRST_ITEM, MAX_ITEM, MAX_LONG_ITEM = 140, 90, 400  # characters; the last one where a list has all items
+MIN_DESCRIPTION = 40  # characters of a description that are shown at least
+MAX_SCENARIO = 30  # characters of a scenario's name
+MAX_REASON = 300  # characters of a reason, or of what to do about it
+LEAST, FEW, MOST = 2, 3, 5  # items
+PHONE_LINE = 38  # characters of a line on a phone
+NAMED_SEVERITIES = ("critical", "high")
+SETTINGS_PAGES = {  # of a repository, as sentences name them
+    "Settings > Secrets and variables > Actions": "/settings/secrets/actions",
+    "Settings > Secrets and variables > Dependabot": "/settings/secrets/dependabot",
+    "Settings > Rules > Rulesets": "/settings/rules",
+}
+RERUN = "re-run the job"
+NOTHING = Markdown("")
+CLAUSES = {
+    StepDifference.NONE: "step {number}: {tool}",
+    StepDifference.INSTEAD: "step {number}: {tool} (on {base}: {other})",
+    StepDifference.ADDED: "step {number}: {tool} (not on {base})",
+    StepDifference.MISSING: "{tool} is missing after step {number}",
+    StepDifference.WITHOUT: "step {number}: {tool} without {other}",
+    StepDifference.WITH: "step {number}: {tool} with {other}",
+}
+
+# A failure, or a scenario that is too low or got worse, with the gates that have it.
+Thing = tuple[Sequence[GateFacts], Failure | Scenario]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A thing to change: what is wrong, and where. `severity` is '' unless it is critical or high.
+
+    `file` is that of the recording which is shown, if not all recordings of the scenario have the failure.
+    """
+
+    what: Markdown
+    where: Markdown = NOTHING
+    severity: str = ""
+    file: Markdown = NOTHING
+
+    @property
+    def text(self) -> Markdown:
+        return Markdown(joined(" ", self.severity and f"**{self.severity}**", self.what, self.where, self.file))
+
+
+def things_of(gates: Sequence[GateFacts]) -> Sequence[Thing]:
+    """Return what failed in gates: new and severe failures first, then scenarios that are too low.
+
+    Of a gate that misses nothing but the allowed drop, they are the scenarios that got worse.
+    """
+    failures, scenarios = dict[object, tuple[list[GateFacts], Failure]](), list[Thing]()
+    for gate in gates:
+        if gate.missed == {DROP} and gate.worse:
+            scenarios += [([gate], each) for each in gate.worse]
+            continue
+        for each in gate.counted:
+            failures.setdefault((each.kind, each.description, each.scenario), ([], each))[0].append(gate)
+        scenarios += [([gate], each) for each in gate.low]
+    found = sorted(failures.values(), key=lambda each: (not each[1].is_new, severity_rank(each[1].severity)))
+    low_alone = all(gate.missed == {LOWEST_SCENARIO.threshold} for gate in gates)
+    return [*scenarios, *found] if low_alone else [*found, *scenarios]
+
+
+def fitting(things: Sequence[Thing], room: int, most: int, *, at_length: bool, several: bool) -> list[Item]:
+    """Return the first two things as items, and more, up to `most`, as far as they fit into so many lines.
+
+    Where there is no list of all, they are shown `at_length`.
+    """
+    items = list[Item]()
+    for gates, of in things[:most]:
+        longest = MAX_ITEM if items else MAX_FIRST_ITEM
+        item = item_of(gates, of, MAX_LONG_ITEM if at_length else longest, several=several)
+        if any(item.file == each.file for each in items):  # is said once
+            item = replace(item, file=NOTHING)
+        room -= phone_lines(item.text)
+        if room < 0 and len(items) >= LEAST and not at_length:
+            break
+        items.append(item)
+    return items
+
+
+def phone_lines(text: str) -> int:
+    """Return about how many lines of a phone a text takes; code is wider than text, and breaks less often."""
+    return math.ceil((len(plain(text)) + sum(map(len, markdown.codes(text))) / 4) / PHONE_LINE)
+
+
+def item_of(gates: Sequence[GateFacts], of: Failure | Scenario, longest: int, *, several: bool = False) -> Item:
+    """Return an item of at most `longest` characters, of which a description is cut; with the gates, if `several`."""
+    gate = gates[0]
+    of_gate = NOTHING
+    if several:
+        others = pluralize(len(gates) - 1, "other gate") if gates[1:] else ""
+        of_gate = Markdown(joined(" and ", link(code(gate.name), gate.dashboard), others))
+    if isinstance(of, Failure):
+        return _of_failure(gate, of, longest, of_gate)
+    name = scenario_link(gate, of)
+    if of.low:
+        return Item(say("{low}.", low=too_low(of, name)), of_gate)
+    rate, on_base = (gate.write(PASS_RATE, PASS_RATE.rounded(each or 0)) for each in (of.rate, of.base_rate))
+    words = "{name}: {rate} passed, {on_base} on {base}."
+    what = say(words, name=name, rate=rate, on_base=on_base, base=base_of(gate.context))
+    said = escaped(of.failures[0].description, longest=max(MIN_DESCRIPTION, longest)) if of.failures else ""
+    return Item(Markdown(joined(" ", what, said)), of_gate)
+
+
+def _of_failure(gate: GateFacts, failure: Failure, longest: int, of_gate: Markdown) -> Item:
+    scenario, place = gate.scenarios.get(failure.scenario), NOTHING
+    if failure.scenario and len(gate.result.known_scenarios) != 1:
+        place = scenario_link(gate, scenario) if scenario else code(failure.scenario, longest=MAX_SCENARIO)
+    clause = step_clause(failure.step, gate.context) if failure.step else NOTHING
+    where = Markdown(capitalized(joined(", ", of_gate, place, clause)))
+    times = f" ({failure.count} times)" if failure.count > 1 else ""
+    if failure.count == 2:  # noqa: PLR2004
+        times = " (twice)"
+    on_base, severity = failure.on_base, failure.severity.lower()
+    if on_base and on_base.having and failure.is_new:
+        times = f" ({on_base.here:.10g} here, {on_base.most:.10g} on {base_of(gate.context)})"
+    severity = severity if severity in NAMED_SEVERITIES else ""
+    room = longest - len(f"{severity} {plain(times)} {plain(where)}")
+    said = failure.description or failure.type or "No description"
+    if not said.endswith((".", "!", "?", "…")):
+        said += "."
+    what = escaped(said, longest=max(MIN_DESCRIPTION, room))
+    path = gate.shown_in(failure)
+    return Item(Markdown(f"{what}{times}"), where, severity, say("({path})", path=code(path)) if path else NOTHING)
+
+
+def too_low(scenario: Scenario, name: Markdown) -> Markdown:
+    rate, needed = scenario.rate or 0, scenario.needed
+    passed, least = LOWEST_SCENARIO.write(rate, needed), LOWEST_SCENARIO.write(needed, rate)
+    return say("{name} passed {passed}, {least} needed", name=name, passed=passed, least=least)
+
+
+def step_clause(step: Step, context: Context) -> Markdown:
+    """Return the step that failed, or how it differs from the base."""
+    clause = CLAUSES[step.difference]
+    if step.difference is StepDifference.MISSING and not step.number:
+        clause = "{tool} is missing before step 1"
+    return say(clause, number=step.number, tool=code(step.tool), other=code(step.other), base=base_of(context))
+
+
+def base_of(context: Context) -> Markdown:
+    return code(context.base_ref) or Markdown("the base" if context.on_command_line else "this branch")
+
+
+def commit_link(context: Context) -> Markdown:
+    return link(code(context.commit[:SHORT_SHA]), context.commit_url)
+
+
+def run_link(gate: GateFacts) -> Markdown:
+    """Return the link to a gate's run at Sepurux, with the name of a host that is not that of `base_url`."""
+    host = gate.context.other_host(gate.dashboard) if gate.dashboard else ""
+    return link(f"Sepurux run on {host}" if host else "Sepurux run", gate.dashboard)
+
+
+def scenario_link(gate: GateFacts, scenario: Scenario) -> Markdown:
+    """Return a scenario's name with a link to its run at Sepurux, of several recordings that of the worst one."""
+    name, page = code(scenario.name, longest=MAX_SCENARIO) or Markdown("no name"), ""
+    if scenario.recordings:
+        page = worst_of(scenario.recordings).dashboard_url
+    host = gate.context.other_host(page) if page else ""
+    return say("{link} on {host}", link=link(name, page), host=code(host)) if host else link(name, page)
+
+
+def prose(gate: GateFacts, text: str) -> Markdown:
+    """Return a text of this program with links to the pages that it names."""
+    context = gate.context
+    if context.on_command_line:
+        return markdown.prose(on_command_line(text), longest=MAX_REASON)
+    urls = {title: context.page(path) for title, path in SETTINGS_PAGES.items()} | {RERUN: context.run_url}
+    pages = {title: link(title, url) for title, url in urls.items() if url}
+    if gate.dashboard:
+        pages["Sepurux run"] = run_link(gate)
+    worded = in_workflow(text)
+    if context.run_url:
+        worded = worded.replace(RERUN, f"`{RERUN}`")
+    return markdown.prose(worded, longest=MAX_REASON, pages=pages)

@@ -1,0 +1,473 @@
+"""The five slots of a report's head: title, what to do, things to change, numbers, and a remark."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sepurux_action.common.json_reader import Reading
+from sepurux_action.config.options import OnOutage, Stage
+from sepurux_action.config.settings import Trace
+from sepurux_action.errors import Problem
+from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
+from sepurux_action.evaluation.gate_numbers import Base, Scenario
+from sepurux_action.evaluation.runs import Decision, Failure, OnBase, Rule, Run, Step, StepDifference
+from sepurux_action.report.head import Head, head_of
+from sepurux_action.report.markdown import plain
+from sepurux_action.report.report import build_report, shortened
+from tests.builders import (
+    APPROVED,
+    FAILING,
+    FAILURES,
+    OF_CAMPAIGN,
+    PASSING,
+    RECORDED,
+    RUN_ID,
+    WAITS,
+    a_context,
+    a_failure,
+    a_gate,
+    a_gate_with,
+    a_past_result,
+    a_result,
+    a_run,
+    a_scenario,
+    a_settings_report,
+    run_with,
+    some_results,
+    undecided,
+)
+
+OBSERVE, SOFT = a_gate(stage=Stage.OBSERVE), a_gate(stage=Stage.SOFT)
+FAIL = replace(PASSING, sepurux_decision="fail")
+UNEXPLAINED = a_run(FAIL)
+PASSED, SKIPPED = a_run(PASSING), undecided(Decision.SKIPPED, "No changed file matches.")
+GONE = undecided(Decision.ERROR, "Gone.", "{Rerun}.", rule=Rule.OUTAGE)
+LATE = replace(undecided(Decision.PENDING, "No decision.", "{Rerun}.", run=Run(status="running")), elapsed_s=600)
+FIX, LOOK = "Blocked. Fix these and push:", "look at the Sepurux run, fix what it shows, and push."
+
+
+def head(*results: GateDecision, most: int = 5, **context: Any) -> Head:  # noqa: ANN401 - fields of many types
+    return head_of(build_report(results, a_context(**context)), most=most)
+
+
+def items(of: Head) -> list[str]:
+    return [plain(item.text) for item in of.items]
+
+
+@pytest.mark.parametrize(
+    ("result", "title", "action"),
+    [
+        (a_result(failures=FAILURES), "refunds: 4 failures", FIX),
+        (a_result(), "refunds: 72.0% passed, 85.0% needed", f"Blocked. Sepurux names no failure: {LOOK}"),
+        (a_result(failures_unread=2), "refunds: 72.0% passed, 85.0% needed", f"Blocked. L{LOOK[1:]}"),
+        (
+            a_result(a_run(replace(FAILING, dashboard_url=""))),
+            "refunds: 72.0% passed, 85.0% needed",
+            "Blocked. Sepurux names no failure. Fix what made the agent fail and push.",
+        ),
+        (
+            a_result(UNEXPLAINED),
+            "refunds failed",
+            "Blocked. Sepurux decided fail, and nothing that is set here explains it: look at the Sepurux run.",
+        ),
+        (
+            a_result(replace(UNEXPLAINED, dashboard_url="")),
+            "refunds failed",
+            f"Blocked. Sepurux decided fail, and nothing that is set here explains it: ask Sepurux about {RUN_ID}.",
+        ),
+        (
+            a_result(UNEXPLAINED, gate=OBSERVE),
+            "refunds failed",
+            "Does not block (enforcement: observe). Look at the Sepurux run.",
+        ),
+        (
+            a_result(failures=FAILURES, gate=SOFT, approval=APPROVED),
+            "refunds: 4 failures",
+            "Approved by mona. What to look at:",
+        ),
+        (
+            a_result(UNEXPLAINED, gate=SOFT, approval=WAITS),
+            "refunds failed",
+            (
+                "Needs an approval of 3f9c2ad by mona or hubot-2: look at the Sepurux run, then review. Sepurux "
+                "decided fail, and nothing that is set here explains it: look at the Sepurux run."
+            ),
+        ),
+        (
+            a_result(PASSED, gate=a_gate_with(min_scenarios=3)),
+            "refunds: 1 scenario, 3 needed",
+            "Blocked. Record the missing scenarios and push.",
+        ),
+        (
+            a_result(PASSED, gate=a_gate_with(min_mutation_categories=4)),
+            "refunds: 3 mutations, 4 needed",
+            "Blocked. Add the missing mutations to the campaign at Sepurux, then push a commit.",
+        ),
+        (
+            a_result(PASSED, gate=a_gate_with(required_mutation_categories=("a", "b")), failures=FAILURES),
+            "refunds: a and b are not covered",
+            "Blocked. Add a and b to the campaign at Sepurux, then push a commit.",
+        ),
+        (a_result(SKIPPED), "refunds skipped", "No changed file matches."),
+        (a_result(PASSED), "refunds passed", ""),
+        (a_result(LATE), "refunds: no decision after 10 min", "Blocked. Re-run the job."),
+        (a_result(GONE), "refunds was not evaluated", "Blocked, but not by your agent. Gone."),
+        (
+            a_result(GONE, gate=a_gate(on_outage=OnOutage.ALLOW)),
+            "refunds was not evaluated",
+            "Does not block (on_outage: allow). Gone.",
+        ),
+        (
+            a_result(replace(GONE, rule=Rule.NOT_POLLED, campaign_id="c")),
+            "refunds was not evaluated",
+            "Blocked. Gone.",  # the trace may have caused it
+        ),
+    ],
+    ids=range(18),
+)
+def test_title_and_action(result: GateDecision, title: str, action: str) -> None:
+    found = head(result)
+    assert (plain(found.title), plain(found.action)) == (title, action)
+
+
+@pytest.mark.parametrize(
+    ("approval", "action"),
+    [
+        (
+            ApprovalStatus(anyone=True, commit="c" * 40),
+            "Needs an approval of ccccccc by anyone else with write access: look",
+        ),
+        (
+            ApprovalStatus(cannot_approve=(Refusal("mona", Reason.NO_WRITE_ACCESS),)),
+            "Blocked. None of the listed reviewers can approve: mona has no write access. Fix these and push:",
+        ),
+        (
+            ApprovalStatus(unread=True),
+            ("Blocked. Who can approve could not be read: give the job pull-requests: read, then re-run the job."),
+        ),
+    ],
+)
+def test_who_can_approve(approval: ApprovalStatus, action: str) -> None:
+    found = head(a_result(failures=FAILURES, gate=SOFT, approval=approval))
+    assert plain(found.action).startswith(action)
+    assert (found.state == "needs_approval") is (approval.anyone is True)
+
+
+STORED, BY_ID, UPLOADED = OF_CAMPAIGN, Trace(label="t", trace_id="t"), Trace(label="a.json", content=b"{}")
+NOTHING_ABOUT_IT = "⚠️ It evaluates stored scenarios, so it says nothing about this pull request."
+
+
+@pytest.mark.parametrize(
+    ("traces", "pull_request", "stored", "remark"),
+    [
+        ([STORED], 42, True, NOTHING_ABOUT_IT),
+        ([BY_ID, BY_ID], 42, True, NOTHING_ABOUT_IT),
+        ([BY_ID, UPLOADED], 42, False, ""),
+        ([STORED], None, False, ""),
+    ],
+    ids=range(4),
+)
+def test_stored_scenarios_say_nothing_about_a_pull_request(
+    traces: list[Trace], pull_request: int | None, remark: str, *, stored: bool
+) -> None:
+    gate = a_gate(traces=tuple(traces))
+    failed = head(a_result(*[a_run()] * len(traces), gate=gate, failures=FAILURES), pull_request=pull_request)
+    assert ("Blocked, but not by this pull request: it evaluates stored" in plain(failed.action)) == stored
+    assert ("and push" in failed.action) == (UPLOADED in traces)
+    assert head(a_result(*[PASSED] * len(traces), gate=gate), pull_request=pull_request).remark == remark
+
+
+# -- the things to change ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("step", "clause"),
+    [
+        (Step(29, "orders.cancel"), "Step 29: orders.cancel"),
+        (Step(5, "a", StepDifference.INSTEAD, "b"), "Step 5: a (on main: b)"),
+        (Step(5, "a", StepDifference.ADDED), "Step 5: a (not on main)"),
+        (Step(1, "a", StepDifference.MISSING), "a is missing after step 1"),
+        (Step(0, "a", StepDifference.MISSING), "a is missing before step 1"),
+        (Step(6, "a", StepDifference.WITHOUT, "b"), "Step 6: a without b"),
+        (Step(6, "a", StepDifference.WITH, "b"), "Step 6: a with b"),
+        (None, ""),
+    ],
+)
+def test_the_step_is_a_clause(step: Step | None, clause: str) -> None:
+    [item] = head(a_result(failures=(a_failure(step=step),)), base_ref="main").items
+    assert plain(item.where) == clause
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"severity": "CRITICAL"}, "critical It went round."),
+        ({"severity": "medium"}, "It went round."),
+        ({"description": "No end"}, "No end."),
+        ({"description": "", "type": "loop"}, "loop."),
+        ({"description": "", "type": ""}, "No description."),
+        ({"count": 2}, "It went round. (twice)"),
+        ({"count": 3, "on_base": OnBase(1, 2, 3, 3)}, "It went round. (3 times)"),
+        ({"count": 3, "on_base": OnBase(1, 2, 1.5, 1)}, "It went round. (1.5 here, 1 on main)"),
+    ],
+    ids=range(8),
+)
+def test_an_item_says_what_went_wrong(changes: dict[str, Any], text: str) -> None:
+    failure = replace(a_failure(severity="low"), **changes)
+    assert items(head(a_result(failures=(failure,)), base_ref="main"))[0] == text
+
+
+def recordings(*having: bool) -> GateDecision:
+    """Return the result of two scenarios, of which the first has a recording for each value."""
+    traces = tuple(Trace(label=f"{n}.json", content=b"{}", task="refund twice") for n in range(len(having)))
+    traces += (Trace(label="other.json", content=b"{}", task="other"),)
+    failure = a_failure(scenario="refund twice")
+    runs = [
+        a_run(run_with(FAILING, pass_rate=0.9 - n / 10), failures=(failure,) * each) for n, each in enumerate(having)
+    ]
+    gate = a_gate(traces=traces)
+    made = [replace(run, trace=trace) for run, trace in zip([*runs, PASSED], traces, strict=True)]
+    every = tuple(made[: len(having)])
+    scenarios = Scenario("refund twice", every), Scenario("other", (made[-1],))
+    return a_result(*made, gate=gate, failures=(failure,), scenarios=scenarios)
+
+
+@pytest.mark.parametrize(
+    ("having", "where"),
+    [
+        ([True], "refund twice"),
+        ([True, True], "refund twice"),
+        ([True, False], "refund twice (0.json)"),
+        ([True, False, True], "refund twice (2.json)"),  # the worst one
+    ],
+)
+def test_a_failure_of_some_recordings_names_the_file_that_is_shown(having: list[bool], where: str) -> None:
+    [item] = head(recordings(*having)).items
+    assert plain(f"{item.where} {item.file}").strip() == where
+
+
+def failures_of(*lengths: int, new: Sequence[int] = ()) -> tuple[Failure, ...]:
+    on_base = {number: OnBase(0, 2, 1, 0) for number in new}
+    return tuple(
+        a_failure(type=f"t{n}", description=f"{n} {'x' * (length - 3)}.", on_base=on_base.get(n, OnBase(1, 2, 1, 1)))
+        for n, length in enumerate(lengths)
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "lacking", "most", "shown", "unlisted"),
+    [
+        (failures_of(*[30] * 5), (), 5, 5, ""),
+        (failures_of(*[30] * 6), (), 5, 5, "1 more failure"),
+        (failures_of(*[60] * 6), (), 5, 4, "2 more failures"),
+        (failures_of(*[30] * 6), ("a",), 5, 4, "2 more failures"),
+        (failures_of(*[300] * 4), ("a",), 5, 2, "2 more failures"),
+        (failures_of(*[300] * 30), (), 20, 20, "10 more failures"),
+        ((), ("a",), 5, 0, ""),
+    ],
+    ids=range(7),
+)
+def test_as_many_items_as_fit(
+    found: tuple[Failure, ...], lacking: tuple[str, ...], most: int, shown: int, unlisted: str
+) -> None:
+    gate = a_gate_with(min_pass_rate=0.85, required_mutation_categories=lacking)
+    of = head(a_result(failures=found, gate=gate), most=most)
+    added = [f"Add {name} to the campaign." for name in lacking] if found else []
+    assert (len(of.items) - len(added), items(of)[shown:], of.unlisted) == (shown, added, unlisted)
+    assert all(len(text) <= (400 if most > 5 else 140 if number == 0 else 90) for number, text in enumerate(items(of)))
+
+
+def test_new_failures_are_counted_and_come_first() -> None:
+    of = head(a_result(failures=failures_of(30, 30, 30, new=[2])))
+    assert (plain(of.title), items(of)[0][:6]) == ("refunds: 1 new failure", "high 2")
+
+
+def test_failures_of_one_kind_and_scenario_are_one_item() -> None:
+    alike = [a_failure(description=text, scenario=name) for text, name in (("A.", "x"), ("B.", "x"), ("A.", "y"))]
+    of = head(a_result(failures=tuple(alike)))
+    assert (plain(of.title), items(of)) == ("refunds: 2 failures", ["high A. (twice)", "high A."])
+
+
+def test_a_scenario_below_its_minimum_is_an_item() -> None:
+    rates = {"a": 0.4, "b": 0.5, "c": 1.0}
+    runs = [a_run(run_with(PASSING, pass_rate=rate), trace=Trace(label=name)) for name, rate in rates.items()]
+    of = head(a_result(*runs, gate=a_gate(limits={"min_scenario_pass_rate": 0.6})))
+    assert plain(of.title) == "refunds: a passed 40.0%, 60.0% needed"
+    assert items(of) == ["a passed 40.0%, 60.0% needed.", "b passed 50.0%, 60.0% needed."]
+
+
+def test_of_a_drop_alone_the_scenarios_that_got_worse_are_the_items() -> None:
+    base = some_results(*[a_past_result()] * 4)
+    gate = a_gate_with(max_pass_rate_drop=0.03)
+    run = a_run(run_with(PASSING, pass_rate=0.9))
+    scenarios = [
+        replace(a_scenario(name, run_with(PASSING, pass_rate=rate)), base_rates=(1.0, 0.9))
+        for name, rate in {"better": 0.95, "worse": 0.8}.items()
+    ]
+    result = a_result(run, gate=gate, base=Base(results=base), scenarios=tuple(scenarios), failures=FAILURES)
+    of = head(result, base_ref="main", base_results={"refunds": base})
+    assert (plain(of.title), plain(of.action)) == (
+        "refunds: 5.0 points below main",
+        "Blocked. Fix what got worse and push:",
+    )
+    assert items(of) == ["worse: 80.0% passed, 95.0% on main."]
+    assert plain(of.numbers[0]) == "90.0% passed, 92.0% needed"
+
+
+# -- numbers and remarks ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "numbers", "shown"),
+    [
+        ({"min_pass_rate": 0.85, "max_unsafe": 0}, {}, ["72.0% passed, 85.0% needed", "1 unsafe"]),
+        ({"max_unsafe": 2}, {"unsafe_attempts": 3}, ["72.0% passed", "3 unsafe, 2 allowed"]),
+        (
+            {"min_reliability_score": 80, "max_failures": 3},
+            {},
+            ["72.0% passed", "5 failures, 3 allowed"],
+        ),
+        ({"min_pass_rate": 0.7201}, {}, ["72.00% passed, 72.01% needed"]),
+        ({"max_unsafe": 0}, {"pass_rate": Reading()}, ["1 unsafe"]),
+    ],
+)
+def test_numbers_are_the_pass_rate_and_what_else_is_missed(
+    limits: dict[str, float], numbers: dict[str, Any], shown: list[str]
+) -> None:
+    run = a_run(run_with(FAILING, **numbers))
+    of = head(a_result(run, gate=a_gate(limits=limits), failures=FAILURES))
+    assert [plain(each) for each in of.numbers] == [*shown, "details", "3f9c2ad"]
+
+
+def test_of_a_gate_without_a_result_the_numbers_are_what_to_do() -> None:
+    assert [plain(each) for each in head(a_result(GONE)).numbers] == ["Re-run the job", "3f9c2ad"]
+    assert [plain(each) for each in head(a_result(LATE)).numbers] == ["3f9c2ad"]
+
+
+IDLE = replace(a_scenario("a", PASSING), idle=True)
+CALLED = replace(IDLE, base_tools=("x", "y"))
+OLD = a_gate(traces=(replace(RECORDED, recorded=1_000_000.0 - 86_401),))
+
+
+@pytest.mark.parametrize(
+    ("result", "context", "remark"),
+    [
+        (a_result(PASSED, scenarios=(IDLE,)), {}, "⚠️ No trace calls a tool."),
+        (a_result(PASSED, scenarios=(IDLE, a_scenario("b", PASSING))), {}, "⚠️ a calls no tool."),
+        (a_result(PASSED, scenarios=(CALLED,)), {}, "⚠️ a calls none of the tools of main: x and y."),
+        (a_result(PASSED, scenarios_missing=("b", "c")), {}, "⚠️ b is missing: main has it."),
+        (
+            a_result(PASSED, gate=OLD),
+            {"committed": 1_000_000.0},
+            "⚠️ traces/refunds.json was recorded before this commit.",
+        ),
+        (a_result(PASSED, gate=OLD), {"committed": 999_999.0}, ""),
+        (a_result(gate=SOFT, approval=WAITS), {}, "octocat's approval is for an older commit."),
+        (
+            a_result(gate=SOFT, approval=replace(WAITS, ignored=(Refusal("x", Reason.BOT),))),
+            {},
+            "x's approval does not count: x is a bot.",
+        ),
+        (
+            a_result(PASSED, gate=a_gate_with(max_pass_rate_drop=0.1), base=Base(results=())),
+            {},
+            "⏳ main has 0 of the 3 results that a drop needs.",
+        ),
+    ],
+    ids=range(9),
+)
+def test_remarks(result: GateDecision, context: dict[str, Any], remark: str) -> None:
+    assert plain(head(result, base_ref="main", **context).remark) == remark
+
+
+# -- several gates, settings, signals ---------------------------------------------------------------------------------
+
+
+def named(*results: GateDecision) -> list[GateDecision]:
+    return [replace(each, gate=replace(each.gate, name=f"g{n}")) for n, each in enumerate(results)]
+
+
+FAILS, WAITING = a_result(failures=FAILURES[:1]), a_result(gate=SOFT, approval=WAITS, failures=FAILURES[:1])
+OBSERVED, UNKNOWN = a_result(gate=OBSERVE), a_result(GONE, gate=OBSERVE)
+OTHER = a_result(replace(GONE, reason="Lost.", rule=Rule.NOT_POLLED))
+
+
+@pytest.mark.parametrize(
+    ("results", "title", "action", "shown", "remark"),
+    [
+        ([a_result(SKIPPED)] * 2, "⏭️ 2 of 2 gates skipped", "", 0, ""),
+        ([a_result(PASSED), a_result(SKIPPED)], "✅ 1 of 1 gate passed", "", 0, "⏭️ g1 skipped"),
+        ([FAILS, a_result(GONE), a_result(PASSED)], "❌ 2 of 3 gates block: g0 and g1", FIX, 2, "✅ g2"),
+        (
+            [WAITING, a_result(GONE)],
+            "✋ 1 of 2 gates needs an approval: g0",
+            "Blocked. Fix these and push:",
+            2,
+            "❗ g1 has no result",
+        ),
+        (
+            [WAITING, WAITING],
+            "✋ 2 of 2 gates need an approval: g0 and g1",
+            "Needs an approval of 3f9c2ad by mona or hubot-2: look at the g0, g1, then review. Or fix these and push:",
+            1,
+            "",
+        ),
+        (
+            [a_result(GONE)] * 4,
+            "❗ 4 of 4 gates have no result: g0, g1, and 2 more",
+            "Blocked, but not by your agent. Gone.",
+            0,
+            "",
+        ),
+        ([a_result(GONE), OTHER], "❗ 2 of 2 gates have no result: g0 and g1", "Blocked. What happened:", 2, ""),
+        (
+            [OBSERVED, UNKNOWN, a_result(PASSED)],
+            "❗ 1 of 3 gates has no result: g1",
+            "Does not block. What to look at:",
+            2,
+            "⚠️ g0 does not block · ✅ g2",
+        ),
+        (
+            [OBSERVED, a_result(PASSED)],
+            "⚠️ 1 of 2 gates failed and does not block: g0",
+            "Does not block (enforcement: observe). Look at the Sepurux run.",
+            0,
+            "✅ g1",
+        ),
+        ([FAILS, *[a_result(PASSED)] * 3], "❌ 1 of 4 gates blocks: g0", FIX, 1, "✅ 3 passed"),
+        ([FAILS, a_result(gate=SOFT, approval=APPROVED)], "❌ 1 of 2 gates blocks: g0", FIX, 1, "⚠️ g1 approved"),
+    ],
+    ids=range(11),
+)
+def test_several_gates(results: list[GateDecision], title: str, action: str, shown: int, remark: str) -> None:
+    of = head(*named(*results))
+    assert (f"{of.state.symbol} {plain(of.title)}", plain(of.action), plain(of.remark)) == (title, action, remark)
+    assert len(of.items) == shown
+
+
+def test_a_failure_of_several_gates_is_one_item() -> None:
+    of = head(*named(FAILS, FAILS, FAILS))
+    assert items(of) == [f"critical {FAILURES[0].description} g0 and 2 other gates"]
+
+
+def test_problems_are_the_items_of_settings_that_cannot_be_used() -> None:
+    of = head_of(a_settings_report(*[Problem(where="input `timeout`", message="no", file="f.yml", line=3)] * 51))
+    assert (plain(of.title), plain(of.action)) == ("51 problems in the settings", "Blocked. Correct these and push:")
+    assert (items(of)[0], len(of.items), of.unlisted) == ("f.yml:3: input timeout: no", 50, "1 more problem")
+
+
+def test_after_a_signal_a_certain_fail_is_named_without_what_failed() -> None:
+    report = shortened(build_report([a_result(failures=FAILURES)], a_context()))
+    of = head_of(report)
+    assert (plain(of.title), of.items) == ("refunds: 72.0% passed, 85.0% needed", [])
+    assert plain(of.action) == f"Blocked. L{LOOK[1:]}"
+
+
+def test_no_push_is_asked_for_on_a_command_line() -> None:
+    for result in (a_result(failures=FAILURES), a_result(), a_result(PASSED, gate=a_gate_with(min_scenarios=3))):
+        of = head(result, on_command_line=True, pull_request=None, run_url="")
+        assert "push" not in of.action
+        assert not re.match(r"\*\*Blocked.\*\* Fix", of.action)
