@@ -1,16 +1,12 @@
 """A secret is never printed by accident, and texts that quote one are redacted."""
 
-import base64
 import html
 import json
 import logging
 import sys
-from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sepurux_action.common.secret import LIKE_A_SECRET, MAX_DEPTH, Redactor, Secret
 from sepurux_action.config.settings import Settings
@@ -45,28 +41,8 @@ def test_no_way_of_formatting_shows_the_secret() -> None:
         ([SPECIAL], f"<a b='{html.escape(SPECIAL)}'>{html.escape(SPECIAL, quote=False)}</a>", "<a b='***'>***</a>"),
     ],
 )
-def test_a_secret_is_redacted_plain_percent_encoded_and_as_reports_escape_it(
-    secrets: list[str], text: str, redacted: str
-) -> None:
+def test_a_secret_is_redacted_in_each_form_of_it(secrets: list[str], text: str, redacted: str) -> None:
     assert Redactor(secrets)(text) == redacted
-
-
-@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
-@given(
-    secret=st.sampled_from([TEXT, SPECIAL]),
-    before=st.text("xyz -", max_size=8),
-    after=st.text("xyz -", max_size=8),
-)
-def test_of_a_secret_in_base64_at_most_one_character_remains_at_each_end(
-    encode: Callable[[bytes], bytes], secret: str, before: str, after: str
-) -> None:
-    encoded = encode(f"{before}{secret}{after}".encode()).decode()
-    start, end = len(before) * 8 // 6, (len(before) + len(secret)) * 8 // 6
-    shown = Redactor([secret])(encoded)
-    left, right = shown.split("***")
-    assert encoded == f"{left}{encoded[len(left) : len(encoded) - len(right)]}{right}"
-    assert start <= len(left) <= start + 1
-    assert len(encoded) - end - 1 <= len(right) <= len(encoded) - end
 
 
 def test_redaction_reaches_every_string_of_a_response_and_leaves_the_rest() -> None:

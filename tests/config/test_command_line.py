@@ -5,13 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from sepurux_action import __version__
-from sepurux_action.config.command_line import (
-    FLAGS,
-    CommandLine,
-    in_workflow,
-    on_command_line,
-    parse_command_line,
-)
+from sepurux_action.config.command_line import FLAGS, CommandLine, in_workflow, on_command_line, parse_command_line
 from sepurux_action.config.options import flag
 
 SECRET = "secret-of-no-one"
@@ -55,9 +49,7 @@ def test_the_last_flag_counts_and_those_of_a_list_are_added() -> None:
         (["--min_pass_rate", SECRET], "--min_pass_rate is not known; did you mean --min-pass-rate?"),
     ],
 )
-def test_a_problem_is_named_without_a_value(
-    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_problem_shows_no_value(arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, text = ended(arguments, capsys)
     assert (status, out, text.splitlines()[0]) == (2, "", f"sepurux-gate: {expected}")
     assert SECRET not in text

@@ -14,10 +14,7 @@ def test_only_credentials_are_secret_and_not_accepted_in_the_file() -> None:
 @pytest.mark.parametrize(
     ("option", "values"),
     [
-        (
-            options.MIN_PASS_RATE,
-            {"0.85": 0.85, "85%": 0.85, "85 %": 0.85, "99.95%": 0.9995, "0%": 0.0, "100%": 1.0, ".5": 0.5},
-        ),
+        (options.MIN_PASS_RATE, {"0.85": 0.85, "85 %": 0.85, "99.95%": 0.9995, "0%": 0.0, "100%": 1.0, ".5": 0.5}),
         (options.MIN_RELIABILITY_SCORE, {"0": 0.0, "1": 1.0, "99.5": 99.5, "100": 100.0}),
         (options.MAX_PASS_RATE_DROP, {"3%": 0.03}),
         (options.MAX_UNSAFE, {"0": 0}),
@@ -33,7 +30,7 @@ def test_only_credentials_are_secret_and_not_accepted_in_the_file() -> None:
         (options.BASE_URL, {"https://sepurux.example/api/backend/": "https://sepurux.example/api/backend"}),
         (
             options.BASE_URL,
-            {f"{each}/": each for each in ("http://localhost:8000", "HTTP://127.0.0.1", "http://[::1]:8/a")},
+            {f"{each}/": each for each in ("http://localhost:8", "HTTP://127.0.0.1", "http://[::1]:8/a")},
         ),
     ],
 )
@@ -67,10 +64,7 @@ javascript:alert(1)
         (options.TIMEOUT, ["30m1h", "1h1h", "1.5h", "9" * 20, "9" * 20 + "h", "1h30", "10m30", "1 0", "1 0m", "5 5"]),
         (options.ENFORCEMENT, ["", "strict", "hard soft", "none", "true"]),
         (options.ON_OUTAGE, ["", "deny", "blocked"]),
-        (
-            options.FLAKY,
-            ["refund", "refund: soon", ": 2027-01-31", "refund: 2027-02-30", "refund: 2027-1-31", "a:2027-01-31"],
-        ),
+        (options.FLAKY, ["refund", "a: soon", ": 2027-01-31", "a: 2027-02-30", "a: 2027-1-31", "a:2027-01-31"]),
         (options.TRACE_ID, [",", " , \n ,", "a\x1bb", ",".join(map(str, range(101)))]),
         (options.REQUIRED_MUTATION_CATEGORIES, [",,"]),
         (options.REVIEWERS, ["octo cat", "-octocat", "a" * 40, ", ,", ",".join(f"u{n}" for n in range(101))]),

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common.secret import MIN_REDACTED_LENGTH
-from sepurux_action.config import options
 from sepurux_action.config.options import INPUTS, OPTIONS, OnOutage, Stage, environment_layer, flag_layer, input_layer
 from sepurux_action.config.policy import read_policy
 from sepurux_action.config.settings import REGISTERED, Gate, Settings, Trace, read_settings
@@ -54,19 +53,10 @@ def test_a_campaign_alone_is_enough_and_everything_else_has_its_default() -> Non
         ({"min_reliability": "0"}, {"min_pass_rate": 0.5, "max_unsafe": 3, "min_reliability_score": 0}),
     ],
 )
-def test_a_flag_in_any_spelling_beats_the_policy_file_and_that_beats_the_default(
-    flags: Mapping[str, str], limits: Mapping[str, float]
-) -> None:
+def test_a_flag_beats_the_policy_file_and_that_a_default(flags: Mapping[str, str], limits: Mapping[str, float]) -> None:
     read_file = read_policy(b"thresholds: {max_unsafe: 3, min_pass_rate: 50%}", "p.yml")
     assert read_settings([flag_layer({**LEAST, **flags})], find, read_file).gates[0].limits == limits
     assert read({"min_reliability": "0"}).gates[0].limits == {"max_unsafe": 0, "min_reliability_score": 0}
-
-
-def test_the_policy_file_beats_the_environment_which_is_not_read_then() -> None:
-    layers = [flag_layer(LEAST), environment_layer({"SEPURUX_PROJECT_ID": "two\nlines"})]
-    assert read_settings(layers, find, read_policy(b"project: shop", "p.yml")).gates[0].project == "shop"
-    [problem] = read_settings(layers, find).problems
-    assert problem.where == "environment variable SEPURUX_PROJECT_ID"
 
 
 @pytest.mark.parametrize("empty", ["", " ", "\n\t "])
@@ -125,38 +115,13 @@ def test_the_input_name_selects_a_gate_of_the_policy_file_and_another_name_is_a_
 
 
 def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:
-    inputs = {
-        "zzz": "1",
-        "timeout": "ten minutes",
-        "trace_file": "!",
-        "trace_id": "a/b",
-        "campaign": "",
-        "project": "a",
-    }
-    inputs |= {"min_reliability": "0.8", "base_url": "http://x.example", "project_id": "b", "max_unsafe": "many"}
+    inputs = {"zzz": "1", "trace_file": "!", "trace_id": "a/b", "campaign": "", "project": "a", "project_id": "b"}
     found = problems(inputs, {"SEPURUX_API_KEY": "käy"})
     assert [each.partition(":")[0] for each in found] == [
-        *("environment variable SEPURUX_API_KEY", "input `base_url`", "input `project`", "input `campaign`"),
-        *("input `trace_id`", "input `trace_file`", "input `max_unsafe`", "input `min_reliability`"),
-        *("input `timeout`", "input `zzz`"),
+        *("environment variable SEPURUX_API_KEY", "input `project`", "input `campaign`"),
+        *("input `trace_id`", "input `trace_file`", "input `zzz`"),
     ]
-    assert [each.partition(": ")[2] for each in found[2:7]] == [
-        '`project` ("a") and `project_id` ("b") are the same setting, but differ; set one of them',
-        "it is required, but not set; accepted: a campaign's name or UUID",
-        f'"a/b" is not accepted (an ID has {ID}, at most 200 characters); accepted: {options.TRACE_ID.accepts}',
-        '"bad!.json" was not found',
-        '"many" is not accepted; accepted: a whole number from 0 to 999,999,999',
-    ]
-
-
-@pytest.mark.parametrize(
-    "secret", [f"{TOKEN}\n{TOKEN}2", f"{TOKEN}\u00e4", f"{TOKEN} x", f"{TOKEN}\udcff", "sk_live p"]
-)
-def test_a_secret_that_no_header_can_contain_is_rejected_and_not_shown(secret: str) -> None:
-    message = problems({"token": secret}, {"SEPURUX_API_KEY": secret})
-    assert [line.split(":")[0] for line in message] == ["input `token`", "environment variable SEPURUX_API_KEY"]
-    why = "the invisible character U+DCFF at position " if "\udcff" in secret else "an HTTP header cannot have"
-    assert all(why in line and "sk_live" not in line for line in message)
+    assert found[1].endswith('`project` ("a") and `project_id` ("b") are the same setting, but differ; set one of them')
 
 
 @pytest.mark.parametrize(
@@ -176,16 +141,12 @@ def test_traces_by_id_come_before_traces_from_files_and_each_once_in_their_order
 @pytest.mark.parametrize(
     ("top", "gate", "traces"),
     [
-        ("", "", ["t-1", "a"]),
-        ("trace_file: b", "", ["b"]),
-        ("trace_id: t-2", "", ["t-2"]),
-        ("trace_file: b", "trace_id: t-3", ["t-3"]),
-        ("trace_id: t-2", "trace_file: c", ["c"]),
+        *(("", "", ["t-1", "a"]), ("trace_file: b", "", ["b"]), ("trace_id: t-2", "", ["t-2"])),
+        *(("trace_file: b", "trace_id: t-3", ["t-3"]), ("trace_id: t-2", "trace_file: c", ["c"])),
     ],
 )
 def test_the_innermost_place_that_names_traces_names_all_of_them(top: str, gate: str, traces: list[str]) -> None:
-    inputs, policy = {"trace_id": "t-1", "trace_file": "a"}, f"{top}\ngates: [{{name: a, {gate}}}]"
-    made = read(inputs, policy=policy)
+    made = read({"trace_id": "t-1", "trace_file": "a"}, policy=f"{top}\ngates: [{{name: a, {gate}}}]")
     assert [trace.label for trace in made.gates[0].traces] == traces
     assert made.overridden == (("trace_file", "trace_id") if top else ())
 

@@ -85,19 +85,6 @@ def scored(*responses: Reply, poll: Reply = PASSED) -> Respond:
     return instead("/reliability", in_turn(*responses), backend(after(5, poll)))
 
 
-def by_run(part: str, *responses: Reply, **numbers: object) -> Respond:
-    """Return a backend of a batch that passes after 5 s. Calls with this part in their path get those of their runs."""
-    run_ids = [f"run-{n}" for n in range(len(responses))]
-    others = backend(after(5, Reply(payload={**NUMBERS, "run_ids": run_ids, **numbers})))
-
-    def respond(call: ApiRequest, time: float) -> Reply:
-        if part in call.path:
-            return responses[run_ids.index(dict(call.query).get("run_id") or call.path.rpartition("/")[2])]
-        return others(call, time)
-
-    return respond
-
-
 GATE = Gate(name="core", campaign="core", traces=(Trace(label="trace-1", trace_id="trace-1"),))
 KNOWN = Gate(name="core", campaign=CAMPAIGN, timeout_s=60)  # registered scenarios of a campaign that is not looked up
 
@@ -117,12 +104,7 @@ def evaluate(
     return [*StepEvaluation(evaluated, {"repo": "o/r"}, calls, **given).evaluate().values()]
 
 
-def runs_of(
-    calls: FakeEngine,
-    *gates: Gate,
-    output: FakeOutput | None = None,
-    with_passed: bool = False,
-) -> list[Run]:
+def runs_of(calls: FakeEngine, *gates: Gate, output: FakeOutput | None = None, with_passed: bool = False) -> list[Run]:
     decided = evaluate(calls, *gates, output=output, with_passed=with_passed)
     return [result for of_gate in decided for result in of_gate.runs]
 

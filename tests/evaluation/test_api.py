@@ -68,9 +68,7 @@ def test_an_id_stays_one_segment_of_the_address() -> None:
         ((300, 301, 302, 304, 308), "Sepurux redirected the poll of the run (HTTP {}) to h ::error::x", False),
     ],
 )
-def test_a_status_says_whether_a_call_succeeded_may_be_tried_again_or_is_rejected(
-    statuses: tuple[int, ...], error: str, *, temporary: bool
-) -> None:
+def test_a_status_is_success_temporary_or_rejected(statuses: tuple[int, ...], error: str, *, temporary: bool) -> None:
     for status in statuses:
         found = parsed(POLL, status, detail("no such run"), retry_after="7", location="h\r\n::error::x")
         wait = 7 if temporary else None

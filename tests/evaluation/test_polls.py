@@ -1,4 +1,4 @@
-"""When a run is polled and a call tried again, and how long (docs/architecture.md, Limits and polling)."""
+"""When a run is polled and a call tried again (docs/architecture.md, Limits and polling), and what the log shows."""
 
 from dataclasses import replace
 
@@ -9,15 +9,18 @@ from sepurux_action.evaluation.api import ApiRequest, Reply
 from sepurux_action.evaluation.engine import retry_wait
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.runs import Decision, Rule
+from sepurux_action.host.output import Level
 from tests.evaluation.step import (
     FAILED,
     GATE,
     HANGS,
     NUMBERS,
     PASSED,
+    RUNNING,
     Defective,
     Maybe,
     Poll,
+    Respond,
     after,
     at_first,
     evaluate,
@@ -163,9 +166,7 @@ def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own(
         (600, lambda _: HANGS, Decision.ERROR, [0, 31]),
     ],
 )
-def test_a_last_attempt_is_made_at_the_end_of_the_timeout_or_after_a_minute_without_a_response(
-    timeout_s: float, fault: Maybe, decision: Decision, times: list[int]
-) -> None:
+def test_a_last_attempt_is_made_in_time(timeout_s: float, fault: Maybe, decision: Decision, times: list[int]) -> None:
     calls = FakeEngine(instead("the list of campaigns", fault))
     [result] = runs_of(calls, replace(GATE, timeout_s=timeout_s))
     listed = [round(at - 1_000) for at, call in calls.calls if call.purpose == "the list of campaigns"]
@@ -224,3 +225,62 @@ def test_the_backoff_doubles_up_to_a_limit_with_full_jitter_and_retry_after_repl
     waits = {(1, 1): 1, (2, 1): 2, (4, 1): 8, (4, 0.25): 2, (4, 0): 0, (6, 1): 30, (10**9, 1): 30}
     assert {(failed, jitter): retry_wait(failed, http(503), jitter) for failed, jitter in waits} == waits
     assert [retry_wait(9, http(503, retry_after_s=after), 1) for after in (0, 0.5, 7)] == [1, 1, 7]
+
+
+# -- what the log, a terminal, and early outputs show -----------------------------------------------------------------
+
+
+def shown_by(respond: Respond, *gates: Gate) -> FakeOutput:
+    output = FakeOutput()
+    runs_of(FakeEngine(respond), *gates, output=output)
+    return output
+
+
+def test_what_a_run_waits_for_and_when_it_gives_up_is_shown_with_each_change() -> None:
+    assert shown_by(backend(after(1)), GATE, OTHER).waits[0][0] == "0 of 2 runs decided"
+    waits = shown_by(backend(in_turn(RUNNING, http(502), RUNNING, PASSED)), GATE).waits
+    shown = ("finding the campaign", "starting", "running", "done")
+    first, start, running, done = (f"core: {each}" for each in shown)
+    assert list(dict(waits)) == [first, start, running, f"HTTP 502; {running}", done, "reading what failed"]
+    assert all(540 < left_s <= 600 for what, left_s in waits if "running" in what)
+
+
+LINKED = Reply(payload={"dashboard_url": "https://h.example/"})
+UNSAFE = Reply(payload={**NUMBERS, "decision": "fail", "unsafe_attempts": 2})
+LOST = [Reply(temporary=True, error=reason) for reason in ("HTTP 500", "HTTP 500", "HTTP 503", "HTTP 503")]
+OTHER = replace(GATE, name="other")
+NOT_YET = "Sepurux has not decided yet (status `running`)"
+TWO = replace(GATE, traces=traces(2))
+SHORT = [replace(each, timeout_s=60) for each in (GATE, OTHER)]
+FAILING = instead("POST", at_first(*LOST), backend(in_turn(*LOST, RUNNING, *LOST[:2], PASSED)))
+RETRIED = [f"the CI run: {error}" for error in ("HTTP 500", "HTTP 503")]
+RETRIED += [f"poll failed: {error}" for error in ("HTTP 500", "HTTP 503", "HTTP 500")]
+BEATS = [f"waiting for 0, 1, 2, and 2 more: {time}, at most 9 min" for time in ("30 s elapsed", "1 min elapsed")]
+LATE = [f"[{name}] pending: No decision after 1 min." for name in ("core", "other")]
+RESULTS = [
+    "[0] fail after 0.4 s: 95.0% passed, 2 unsafe attempts",
+    "[1] pass after 0.4 s: 95.0% passed, 0 unsafe attempts",
+]
+
+
+@pytest.mark.parametrize(
+    ("respond", "gates", "part", "lines"),
+    [
+        (backend(in_turn(RUNNING, LINKED, LINKED, PASSED)), [TWO], "//", [f"[{n}] https://h.example/" for n in (0, 1)]),
+        (backend(after(25)), [TWO, OTHER], "not decided", [f"core: {NOT_YET}", f"other: {NOT_YET}"]),
+        (FAILING, [GATE], "HTTP", RETRIED),
+        (backend(after(70)), [replace(GATE, traces=traces(5))], "waiting for ", BEATS),
+        (backend(after(5_000)), SHORT, "pending", LATE),
+        (instead("GET /v1/ci/batch", in_turn(UNSAFE, PASSED)), [TWO], " after ", RESULTS),
+    ],
+)
+def test_the_log_says_once_what_happened(respond: Respond, gates: list[Gate], part: str, lines: list[str]) -> None:
+    logged = sorted(line for line in shown_by(respond, *gates).lines if part in line)
+    assert len(logged) == len(lines)
+    assert all(map(str.startswith, logged, sorted(lines)))
+
+
+def test_an_unknown_status_is_one_warning() -> None:
+    unknown = Reply(payload={"status": "resting", "decision": "pass"})
+    output = shown_by(backend(after(30, before=unknown)), GATE)
+    assert [(level, '"resting"' in text) for level, text in output.annotations] == [(Level.WARNING, True)]

@@ -101,14 +101,9 @@ def test_the_time_of_the_newest_event_is_known(content: str, recorded: float | N
     ],
     ids=range(8),
 )
-def test_the_name_of_the_task_is_known_without_white_space_at_the_ends_and_invisible_characters(
-    fields: str, task: str
-) -> None:
+def test_the_name_of_the_task_is_known_without_white_space_and_invisible_characters(fields: str, task: str) -> None:
     trace = read_recording(f"{{{fields.replace('CALL', json.dumps(CALL))}}}", "a.json")
     assert (trace.task, trace.scenario) == (task, ("task", task) if task else ("path", "a.json"))
-
-
-# -- steps --
 
 
 def a_call(tool: object, *arguments: str, **more: object) -> dict[str, object]:
@@ -165,26 +160,13 @@ RECORDING = read(*REFUND, a_call("a b"), a_result("payments.refund"), a_call("a 
 @pytest.mark.parametrize(
     ("tool", "index", "number"),
     [
-        ("payments.refund", 3, 2),
-        ("payments.refund", 4, 2),  # a result: its call
-        ("payments.refund", None, 2),
-        ("payments.refund", 1, 2),  # the event of another tool
-        ("payments.refund", 0, 2),  # the prompt
-        ("payments.refund", 99, 2),
-        ("payments.refund", 8, 3),
-        ("", 2, 1),
-        ("", 0, 0),
-        ("", None, 0),
-        ("mail", 1, 0),
-        ("a b", 7, 4),
-        ("a b", 10, 4),
-        ("a b", None, 0),  # its name stands for others too
-        ("…", None, 0),
+        # a call, a result, no event, and those that do not fit: of another tool, the prompt, and one that is not there
+        *(("payments.refund", index, 2) for index in (3, 4, None, 1, 0, 99)),
+        *(("payments.refund", 8, 3), ("", 2, 1), ("", 0, 0), ("", None, 0), ("mail", 1, 0)),
+        *(("a b", 7, 4), ("a b", 10, 4), ("a b", None, 0), ("…", None, 0)),  # a name that stands for others too
     ],
 )
-def test_the_failed_step_is_the_event_if_it_is_one_of_the_tool_else_the_first_call(
-    tool: str, index: int | None, number: int
-) -> None:
+def test_the_failed_step_is_the_event_if_it_fits_else_the_first_call(tool: str, index: int | None, number: int) -> None:
     assert failed_step(RECORDING, tool, index) == number
 
 
@@ -251,7 +233,7 @@ _, INSTEAD, ADDED, MISSING, WITHOUT, WITH = StepDifference
         (["refund token …"], ["refund order"], Step(1, "refund", WITHOUT, "token")),
     ],
 )
-def test_the_step_of_a_failure_is_the_first_difference_from_the_base_else_the_failed_step(
+def test_the_step_is_the_first_difference_or_the_failed_step(
     base: list[str], here: list[str], step: Step | None
 ) -> None:
     trace = Trace(label="a.json", calls=calls(*here))

@@ -1,4 +1,4 @@
-"""How a campaign is found, a trace uploaded, and a run started that belongs to one gate only."""
+"""How a run is started that belongs to one gate only, when Sepurux is down, and requests for the score."""
 
 import re
 from collections.abc import Mapping
@@ -6,20 +6,29 @@ from dataclasses import replace
 
 import pytest
 
-from sepurux_action.config.settings import Trace
+from sepurux_action.common.json_reader import Reading
+from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.errors import EvaluationError
-from sepurux_action.evaluation.api import Reply, find_campaign
-from sepurux_action.evaluation.runs import Decision
+from sepurux_action.evaluation.api import ApiRequest, Reply, find_campaign
+from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
+from sepurux_action.evaluation.runs import Decision, Rule
 from tests.evaluation.step import (
+    FAILED,
     GATE,
+    HANGS,
+    KNOWN,
     NUMBERS,
     Defective,
     Respond,
     after,
+    evaluate,
     http,
     in_turn,
     instead,
+    rejected,
     runs_of,
+    score,
+    scored,
     sound,
     until,
 )
@@ -72,19 +81,12 @@ def test_each_run_finds_its_campaign_within_its_own_timeout() -> None:
     assert short.elapsed_s <= 10
 
 
-@pytest.mark.parametrize(
-    ("response", "reason"),
-    [
-        (Reply(error="no (HTTP 401)", status=401), "No (HTTP 401)."),
-        (Reply(payload=[Defective(name="core")]), "Internal error (KeyError"),
-    ],
-)
-def test_a_useless_list_of_campaigns_is_requested_once(response: Reply, reason: str) -> None:
-    calls = FakeEngine(sound(campaigns=response))
-    results = runs_of(calls, GATE, replace(GATE, name="other"))
-    assert {result.decision for result in results} == {Decision.ERROR}
-    assert all(result.reason.startswith(reason) for result in results)
-    assert calls.paths() == ["GET /v1/campaigns"]
+def test_a_useless_list_of_campaigns_is_requested_once() -> None:
+    for response in (Reply(error="no (HTTP 401)", status=401), Reply(payload=[Defective(name="core")])):
+        calls = FakeEngine(sound(campaigns=response))
+        results = runs_of(calls, GATE, replace(GATE, name="other"))
+        assert {result.decision for result in results} == {Decision.ERROR}
+        assert calls.paths() == ["GET /v1/campaigns"]
 
 
 FIRST = replace(GATE, campaign=CAMPAIGN)
@@ -136,11 +138,100 @@ def test_a_run_that_a_batch_names_only_in_a_poll_is_not_accepted_for_another_gat
 
 @pytest.mark.parametrize("runs", [[SAME], [{"run_id": "r1"}, {"run_id": "r2"}]])
 @pytest.mark.parametrize(("content", "second"), [(b"{}", Decision.PASS), (b'{"events": []}', Decision.ERROR)])
-def test_one_trace_id_is_never_accepted_for_two_different_files(
-    runs: list[Mapping[str, object]], content: bytes, second: Decision
-) -> None:
+def test_two_files_never_share_one_trace_id(runs: list[Mapping[str, object]], content: bytes, second: Decision) -> None:
     """Else one of them would be evaluated twice, and the other one never."""
     gate = replace(FIRST, traces=(Trace(label="a.json", content=b"{}"), Trace(label="b.json", content=content)))
     results = runs_of(FakeEngine(started(*runs)), gate)
     assert [result.decision for result in results] == [Decision.PASS, second]
     assert ("the same trace `trace-1`" in results[1].reason) is (second is Decision.ERROR)
+
+
+REFUSED = Reply(temporary=True, error="refused")
+DOWN = (REFUSED, HANGS, http(500), http(599), http(503, retry_after_s=3_600))
+CUT_OFF = Reply(temporary=True, error="cut off", status=200)
+UP = (http(408), http(425), http(429, retry_after_s=3_600), http(600), CUT_OFF, rejected(400))
+
+
+@pytest.mark.parametrize("gate", [GATE, KNOWN], ids=["name", "uuid"])
+@pytest.mark.parametrize("response", [*DOWN, *UP])
+def test_only_a_first_call_without_a_response_or_with_server_errors_is_an_outage(response: Reply, gate: Gate) -> None:
+    calls = FakeEngine(sound(campaigns=response))
+    [result] = runs_of(calls, replace(gate, timeout_s=30))
+    assert (result.decision, result.rule is Rule.OUTAGE) == (Decision.ERROR, response in DOWN)
+    assert {*calls.paths()} == {"GET /v1/campaigns"}
+
+
+def test_one_other_response_shows_that_sepurux_is_up_also_one_for_another_project() -> None:
+    def respond(call: ApiRequest, time: float) -> Reply:
+        return http(503) if call.project == "other" else others(call, time)
+
+    others, limited = sound(), instead("the list of campaigns", in_turn(http(429), http(503)))
+    assert runs_of(FakeEngine(limited), replace(GATE, timeout_s=30))[0].rule is Rule.NOT_POLLED
+    result, other = runs_of(FakeEngine(respond), GATE, replace(GATE, name="other", project="other", timeout_s=30))
+    assert (result.decision, other.rule) == (Decision.PASS, Rule.NOT_POLLED)
+
+
+@pytest.mark.parametrize("response", [rejected(401), rejected(403), Reply(payload={})])
+def test_a_campaign_that_is_given_by_its_uuid_needs_no_list_of_campaigns(response: Reply) -> None:
+    named, known = (runs_of(FakeEngine(sound(campaigns=response)), gate)[0] for gate in (GATE, KNOWN))
+    assert (named.rule, known.decision) == (Rule.NOT_POLLED, Decision.PASS)
+
+
+def test_a_signal_during_the_first_call_is_no_outage() -> None:
+    [result] = runs_of(FakeEngine(sound(campaigns=HANGS), cancel_at=1_005), GATE)
+    assert result.rule is Rule.CANCELED
+
+
+SCORED = replace(KNOWN, limits={"min_reliability_score": 80})
+LOST = (http(503), http(429, retry_after_s=7), Reply(payload=[]))
+
+
+@pytest.mark.parametrize(("timeout_s", "until"), [(60, 60), (10, 35)])
+def test_a_score_is_asked_for_until_the_deadline_or_for_30_s(timeout_s: float, until: float) -> None:
+    [result] = evaluate(FakeEngine(scored(http(503))), replace(SCORED, timeout_s=timeout_s))
+    assert (result.decision, result.rule) == (Decision.ERROR, Rule.NUMBER_UNKNOWN)
+    assert until - 2 < result.runs[0].elapsed_s < until + 1
+
+
+@pytest.mark.parametrize(
+    ("responses", "shown"),
+    [
+        ([*LOST, score(90)], Reading(90)),
+        *(([rejected(status)], Reading()) for status in (401, 403, 404)),
+        *(([each], Reading()) for each in (score(None), Reply(payload={}))),
+        *(([rejected(status)], Reading(broken="could not be read: x")) for status in (302, 400, 413, 422)),
+        ([score("high")], Reading(broken='no number: "high"')),
+    ],
+)
+def test_a_score_is_asked_for_again_only_after_a_lost_response(responses: list[Reply], shown: Reading) -> None:
+    calls = FakeEngine(scored(*responses))
+    [result] = runs_of(calls, SCORED)
+    assert RELIABILITY_SCORE.reading(result.numbers) == shown
+    assert len(calls.paths("reliability")) == len(responses)
+
+
+@pytest.mark.parametrize(
+    ("gate", "runs", "decision", "requests"),
+    [(KNOWN, 1, Decision.PASS, 1), (KNOWN, 3, Decision.PASS, 0), (SCORED, 1_000, Decision.ERROR, 0)],
+)
+def test_a_score_that_is_not_needed_is_not_retried(gate: Gate, runs: int, decision: Decision, requests: int) -> None:
+    batch = Reply(payload={**NUMBERS, "run_ids": [f"run-{number}" for number in range(runs)]})
+    calls = FakeEngine(scored(http(503), poll=batch))
+    [result] = evaluate(calls, gate)
+    assert (result.decision, len(calls.paths("reliability"))) == (decision, requests)
+    assert bool(result.runs[0].note) is (requests == 1)
+
+
+@pytest.mark.parametrize(
+    ("poll", "response", "decision", "requests"),
+    [
+        (FAILED, http(503), Decision.FAIL, 1),
+        (FAILED, score(99), Decision.FAIL, 1),
+        (Reply(payload={"status": "failed"}), http(503), Decision.ERROR, 0),  # no number of it is shown
+        (Reply(payload={**NUMBERS, "reliability_score": 90}), http(503), Decision.PASS, 0),
+    ],
+)
+def test_a_useless_score_is_requested_once(poll: Reply, response: Reply, decision: Decision, requests: int) -> None:
+    calls = FakeEngine(scored(response, poll=poll))
+    assert runs_of(calls, SCORED)[0].decision is decision
+    assert len(calls.paths("reliability")) == requests

@@ -86,9 +86,7 @@ def test_an_absolute_path_or_glob_may_lead_into_workspace_and_temporary_folder(b
         *("{base}/../temp/x.json", "../*/x.json", "a/../../temp/x.json"),
     ],
 )
-def test_a_path_that_leads_outside_is_rejected_and_whether_the_file_exists_is_not_revealed(
-    base: Path, tmp_path: Path, pattern: str, allowed: str
-) -> None:
+def test_a_path_outside_is_rejected_and_reveals_nothing(base: Path, tmp_path: Path, pattern: str, allowed: str) -> None:
     write(tmp_path, "temp/x.json", "temp-2/x.json", "workspace/a/y.json")
     given, temp = pattern.format(base=base, temp=tmp_path / "temp"), tmp_path / allowed
     text = rejection(base, given, temp)
@@ -196,26 +194,22 @@ def test_odd_but_valid_json_is_left_for_the_backend(base: Path, value: str) -> N
     assert [trace.content for trace in TraceFolder(base).find("t.json")] == [content]
 
 
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [
-        (b"", "is not valid JSON: line 1, column 1: Expecting value"),
-        (b'{\n "a": 1,\n "b" 2}', "is not valid JSON: line 3, column 6: "),
-        (b'{"a": 1} {"b": 2}', "is not valid JSON: line 1, column 10: Extra data"),
-        (b'{"a": NaN}', "is not valid JSON: NaN is no JSON number"),
-        (b'{"a": [-Infinity]}', "is not valid JSON: -Infinity is no JSON number"),
-        (b'{"a": "\xff"}', "is not valid JSON: it is not UTF-8 text"),
-        (b"\xff\xfe{", "is not valid JSON: it is not UTF-8 text"),
-        (b'{"a":' * 200_000, "is not valid JSON: it is nested too deeply"),
-        (b"[{}]", "is not a JSON object, as a trace must be"),
-        (b"null", "is not a JSON object, as a trace must be"),
-    ],
-    ids=lambda value: repr(value[:24]),
-)
-def test_what_is_no_json_object_is_rejected_with_its_position(base: Path, content: bytes, why: str) -> None:
-    write(base, "t.json", content=content)
+NOT_JSON = [
+    *((b"", "line 1, column 1: Expecting value"), (b'{\n "a": 1,\n "b" 2}', "line 3, column 6: ")),
+    *((b'{"a": 1} {"b": 2}', "line 1, column 10: Extra data"), (b'{"a":' * 200_000, "it is nested too deeply")),
+    *((b'{"a": NaN}', "NaN is no JSON number"), (b'{"a": [-Infinity]}', "-Infinity is no JSON number")),
+    *((content, "it is not UTF-8 text") for content in (b'{"a": "\xff"}', b"\xff\xfe{")),
+]
+
+
+def test_what_is_no_json_object_is_rejected_with_its_position(base: Path) -> None:
     write(base, "a.json")
-    assert rejection(base, "*.json").startswith(f'"t.json" {why}')
+    for content, why in NOT_JSON:
+        write(base, "t.json", content=content)
+        assert rejection(base, "*.json").startswith(f'"t.json" is not valid JSON: {why}')
+    for content in (b"[{}]", b"null"):
+        write(base, "t.json", content=content)
+        assert rejection(base, "*.json").startswith('"t.json" is not a JSON object, as a trace must be')
 
 
 def test_a_file_that_several_gates_share_is_read_once(base: Path) -> None:

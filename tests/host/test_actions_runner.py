@@ -51,8 +51,7 @@ def test_the_lines_of_a_report_are_in_color_without_commands_and_secrets(capsys:
 
 
 @pytest.mark.parametrize(
-    ("path", "why"),
-    [("", "{variable} is not set"), ("/", "Is a directory"), ("/dev/full", "No space left on device")],
+    ("path", "why"), [("", "{variable} is not set"), ("/", "Is a directory"), ("/dev/full", "No space left on device")]
 )
 def test_a_file_that_cannot_be_written_is_one_warning(path: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
     step = runner(GITHUB_OUTPUT=path, GITHUB_STEP_SUMMARY=path)
@@ -77,9 +76,7 @@ def test_the_eleventh_annotation_of_a_level_is_a_line_of_the_log(capsys: pytest.
     assert later == ["warning: number 10", "warning: policy.yml:3: number 11"]
 
 
-def test_a_secret_is_masked_in_all_its_forms_and_redacted_wherever_it_is_written(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_secret_is_masked_and_redacted_in_all_its_forms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     step = runner(GITHUB_OUTPUT=tmp_path / "output", GITHUB_STEP_SUMMARY=tmp_path / "summary")
     redact = Redactor([SECRET])
     step.mask_secrets(redact)
@@ -95,9 +92,7 @@ def test_a_secret_is_masked_in_all_its_forms_and_redacted_wherever_it_is_written
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\xfd", b"[" * 200_000, b'{"n": ' + b"9" * 5_000 + b"}", b"{", None])
-def test_an_event_file_that_cannot_be_read_or_is_huge_is_one_warning(
-    content: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_bad_event_is_a_warning(content: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "event.json"
     if content is not None:
         path.write_bytes(content)
@@ -142,9 +137,7 @@ def test_any_text_in_the_log_is_one_line_and_no_command(text: str) -> None:
 
 @given(st.sampled_from(Level), texts | st.sampled_from(HOSTILE), texts)
 @example(Level.WARNING, "::error::boom", "x,file=a::b,line=1")
-def test_any_text_in_an_annotation_is_its_message_and_title_and_nothing_else(
-    level: Level, message: str, title: str
-) -> None:
+def test_any_text_in_an_annotation_is_only_its_message_and_title(level: Level, message: str, title: str) -> None:
     line = written(lambda step: step.annotate(level, message, title=title))
     assert len(output_lines(line)) == 1
     command = parse_command(line)

@@ -158,9 +158,6 @@ class InstantTimeouts(FakeClock):
         return work()
 
 
-# --- What GitHub gives the step --------------------------------------------------------------------------------------
-
-
 def _environment(world: World, folder: Path, github: "WorldGitHub") -> dict[str, str]:
     texts = {name: "\n".join(value) if isinstance(value, list) else str(value) for name, value in world.inputs.items()}
     texts |= {"token": SECRET if world.secret else "", "base_url": "http://127.0.0.1:1", "github_token": github.token}
@@ -243,9 +240,6 @@ def _policy_text(policy: Mapping[str, Any]) -> str:
     text: Json = {name: value for name, value in policy.items() if not name.startswith(THRESHOLDS)}
     text["thresholds"] = {name: value for name, value in policy.items() if name.startswith(THRESHOLDS)}
     return json.dumps({name: value for name, value in text.items() if value != {}})
-
-
-# --- The backend -----------------------------------------------------------------------------------------------------
 
 
 class Backend(requests.adapters.BaseAdapter):
@@ -372,9 +366,6 @@ def _respond(
     content = (text or json.dumps(payload)).encode()
     raw = urllib3.HTTPResponse(body=io.BytesIO(content), status=status, headers=headers, preload_content=False)
     return RESPONSES.build_response(request, raw)
-
-
-# --- GitHub ----------------------------------------------------------------------------------------------------------
 
 
 class WorldGitHub:

@@ -12,19 +12,7 @@ from fractions import Fraction
 from statistics import median_low
 from typing import Any
 
-from tests.worlds.worlds import (
-    ABSENT,
-    AGENT,
-    CONTEXT,
-    FILES,
-    MERGED,
-    PULL_EVENTS,
-    TODAY,
-    Published,
-    Pull,
-    Run,
-    World,
-)
+from tests.worlds.worlds import ABSENT, AGENT, CONTEXT, FILES, MERGED, PULL_EVENTS, TODAY, Published, Pull, Run, World
 
 NO_RESPONSE = {"500", "503", "reset", "refused"}  # or only server errors
 BASE_FAULTS = {"base", "limit"}  # the results of the base branch cannot be read
