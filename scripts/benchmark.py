@@ -81,7 +81,8 @@ def scripted_sandbox(store: Store, *, late_s: float) -> ScriptedBackend:
             method=request.method, path=request.path, query=request.query, headers=request.headers, body=request.body
         )
         with lock:
-            return backend.late(late_s, backend.json(respond(store, asked, token=None, base_url=double.url)))
+            answered = backend.json(respond(store, asked, token=None, base_url=double.url))
+        return Answer(lambda line: answered.perform(line) if line.pause(late_s) else None)
 
     double.script("*", answer)
     return double

@@ -145,10 +145,6 @@ def hang() -> Answer:
     return stream(lambda: [b""], None)
 
 
-def late(seconds: float, answer: Answer) -> Answer:
-    return Answer(lambda line: answer.perform(line) if line.pause(seconds) else None)
-
-
 def drip_headers(every_s: float) -> Answer:
     """Send headers one byte at a time, without end."""
     return stream(lambda: chain([b"HTTP/1.1 200 OK\r\n"], cycle(_bytes_of(b"X-Slow: yes\r\n"))), every_s)

@@ -115,8 +115,6 @@ def output_lines(text: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotation:
-    """An annotation as GitHub shows it; lines count from 1."""
-
     level: Level
     message: str
     title: str | None = None
@@ -130,11 +128,7 @@ class CommandError(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class StepLog:
-    """The log of one step, which reads one line after the other.
-
-    `masks` contains the secrets so far, `lines` the text that a user sees, `counts` the number of all annotations of a
-    level, also after the first ten, and `errors` what makes the step fail with any exit code.
-    """
+    """The log of one step. `counts` has all annotations of a level; `errors` make the step fail with any exit code."""
 
     workspace: Path
     masks: list[str] = field(default_factory=list)
@@ -312,8 +306,7 @@ class StepOptions(TypedDict, total=False):
 class RunningStep:
     """A running step; leaving it as a context manager ends it. `files` are its command files and its log.
 
-    `send_signal` reaches the step only, as Docker signals a container's first process. `wait` returns the exit status,
-    or None if the step is still running after so many seconds.
+    `wait` returns the exit status, or None if the step is still running after so many seconds.
     """
 
     result: StepResult

@@ -1,12 +1,8 @@
-"""Runs a step in a container of the image, in place of `entrypoint.py`.
+"""Runs a step in a container of the image, in place of `entrypoint.py`, with the `docker run` of GitHub's runner.
 
-The suite's runner starts this file where it would start `entrypoint.py`, and this process becomes the `docker run` of
-GitHub's runner: the same mounts, values passed by name, paths translated, no `--init`, no terminal (sources:
-ContainerActionHandler, DockerCommandManager and ContainerInfo of actions/runner). Different are the network, which is
-the host's because the backend of a test listens on loopback, and the engine's socket, which is not mounted.
-
-GATE_IMAGE and GATE_LABEL name the image and what its containers can be found by; GATE_OPTIONS holds further options of
-`docker run`.
+Sources: ContainerActionHandler, DockerCommandManager and ContainerInfo of actions/runner. Different are the network,
+which is the host's because the backend of a test listens on loopback, and the engine's socket, which is not mounted.
+GATE_IMAGE is the image, GATE_LABEL a label of its containers, GATE_OPTIONS has further options of `docker run`.
 """
 
 import os
@@ -35,7 +31,6 @@ def mounts(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def translated(value: str, folders: Mapping[str, str]) -> str:
-    """Return the value as the container gets it: changed only where it is one of the folders or begins in one."""
     for outside, inside in folders.items():
         if value == outside or value.startswith(f"{outside}/"):
             return inside + value.removeprefix(outside)
@@ -43,7 +38,6 @@ def translated(value: str, folders: Mapping[str, str]) -> str:
 
 
 def docker_run(environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """Return the command line and the environment in which it runs; values are in the second only."""
     folders = mounts(environment)
     runs = yaml.safe_load(ACTION_YML.read_text(encoding="utf-8"))["runs"]
     ours = {name: value for name, value in environment.items() if name.startswith(_OURS)}

@@ -95,13 +95,6 @@ def test_the_code_owners_own_what_decides_whether_the_gate_blocks(tmp_path: Path
     assert owned.splitlines() == deciding
 
 
-def test_the_configuration_of_pre_commit_names_the_hook_of_this_repository() -> None:
-    [repository] = yaml.safe_load(text_of(COPIED / ".pre-commit-config.yaml"))["repos"]
-    hooks = yaml.safe_load(text_of(ROOT / ".pre-commit-hooks.yaml"))
-    assert repository["repo"].endswith(f"/{ACTION.partition('@')[0]}")
-    assert repository["hooks"] == [{"id": hook["id"]} for hook in hooks]
-
-
 # -- policies ---------------------------------------------------------------------------------------------------------
 
 

@@ -1,17 +1,12 @@
 """The schema that editors check a policy file with says what the action says."""
 
-import re
-from dataclasses import replace
-
 import pytest
 import yaml
 from jsonschema import Draft7Validator
 
 from scripts import schema
 from sepurux_action.config import options
-from sepurux_action.config.options import input_layer
 from sepurux_action.config.policy import read_policy
-from sepurux_action.config.settings import Settings, Trace, read_settings
 from sepurux_action.errors import ConfigurationError
 
 # Every accepted way of writing a value, key by key; each line is a file of its own.
@@ -118,20 +113,6 @@ def action_accepts(text: str) -> bool:
     except ConfigurationError:
         return False
     return True
-
-
-def test_each_key_has_a_valid_line_here_that_changes_the_settings() -> None:
-    Draft7Validator.check_schema(schema.schema())
-
-    def settings(text: str) -> Settings:
-        layers, policy = [input_layer({"campaign": "c", "trace_id": "t"})], read_policy(text.encode(), "policy.yml")
-        found = read_settings(layers, lambda path: (Trace(label=path, content=b"{}"),), policy)
-        assert found.problems == ()
-        return replace(found, overridden=())
-
-    lines = [line for line in SOUND.strip().splitlines() if settings(line) != settings("version: 1")]
-    keys = {spelling for option in options.OPTIONS if option.allowed_in for spelling in option.names}
-    assert [key for key in keys if not any(re.search(rf"\b{key}:", line) for line in lines)] == []
 
 
 @pytest.mark.parametrize("text", SOUND.strip().splitlines())

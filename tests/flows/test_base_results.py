@@ -201,20 +201,14 @@ def test_a_command_line_compares_and_adds_results_in_a_folder(tmp_path: Path, sa
     status, shown, _ = gate(failing, *drop, "--baseline-dir", FOLDER)
     assert (status, drop_of(shown)) == (1, "missed")
     assert [each["on_base"]["having"] for each in shown["gates"][0]["failures"]] == [0]
-    worse = failing | {"cancel.json": a_trace("cancel an order", ("orders.cancel",), failing="orders.cancel")}
-    for _ in range(2):
-        assert gate(worse, *drop[2:], "--baseline-dir", FOLDER, "--write-baseline")[0] == 0
-    above = (*drop[:2], "--min-pass-rate", "50%", "--baseline-dir", FOLDER)
-    assert gate(failing, *above)[0] == 1  # results below the minimum do not count
-    (tmp_path / FOLDER / "baseline.json").write_text(write_results((), "another secret", ""))
-    status, _, log = gate(failing, *above)
-    assert (status, log.count("`baseline.json` was ignored: ")) == (0, 1)
     for flags, wrong in (
         (["--baseline-dir", "misspelled"], ["--baseline-dir"]),
         (["--write-baseline", "--max-unsafe", "x"], ["--max-unsafe", "--write-baseline"]),
     ):
         status, shown, _ = gate(recorded(), *flags)
         assert (status, [each["where"] for each in shown["problems"]]) == (2, wrong)
+    (tmp_path / FOLDER / "baseline.json").write_text(write_results((), "another secret", ""))
+    assert "`baseline.json` was ignored: " in gate(recorded(), "--baseline-dir", FOLDER)[2]
 
 
 # -- drops ------------------------------------------------------------------------------------------------------------

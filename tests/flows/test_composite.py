@@ -288,19 +288,6 @@ def test_a_wheel_of_the_locks_hash_is_installed_and_nothing_else(fresh: Job, tmp
     assert not trapped.exists()
 
 
-def test_an_environment_that_has_lost_its_python_is_made_again(fresh: Job, tmp_path: Path) -> None:
-    locked, _ = a_package(tmp_path, tmp_path / "trapped")
-    step = replace(fresh, action=a_copy(tmp_path, "import made_up\nprint('started')\n"))
-    (tmp_path / "requirements.txt").write_text(locked, encoding="utf-8")
-    found = {**NO_INDEX, "PIP_FIND_LINKS": str(tmp_path)}
-    assert step.run(env=found).raw_log == "started\n"
-    (environment,) = step.environments
-    for lost in ("bin", "bin/python"):
-        shutil.move(environment / lost, tmp_path / lost.replace("/", " of "))
-        result = step.run(env=found)
-        assert (result.exit_code, result.raw_log) == (0, "started\n"), result.log
-
-
 def test_no_file_beside_the_action_replaces_a_module_that_the_gate_imports(job: Job) -> None:
     for name in ("composite", "sepurux_action"):
         shutil.copytree(REPOSITORY / name, job.workspace / name, ignore=shutil.ignore_patterns("__pycache__"))

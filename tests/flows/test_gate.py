@@ -1,6 +1,7 @@
 """The whole gate as a step of a workflow, with a backend on loopback and the runner's files."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,7 @@ def test_hostile_text_of_the_backend_is_no_command_output_or_markup(tmp_path: Pa
     assert set(result.outputs) == set(OUTPUTS)
     assert "pass" not in result.masks
     assert "boo" not in [message.strip() for message in result.messages("error")]
-    assert "<script>" not in result.summary
-    assert "@octocat" not in result.summary
+    assert not re.search("<script>|@octocat", result.summary)
 
 
 def test_nothing_of_the_checkout_is_imported(tmp_path: Path) -> None:

@@ -39,15 +39,6 @@ def queries(scene: Scene) -> list[str]:
     return [json.loads(each.body)["query"] for each in scene.github.requests]
 
 
-@pytest.mark.parametrize(
-    ("base_ref", "base_sha", "commit"),
-    [("main", BEFORE, BEFORE), ("release/1", "", "refs/heads/release/1"), ("", "", TIP)],
-)
-def test_the_policy_file_that_applies_to_each_event(base_ref: str, base_sha: str, commit: str, scene: Scene) -> None:
-    scene.load(commit=TIP, base_ref=base_ref, base_sha=base_sha)
-    assert f'policyCommit: object(expression: "{commit}")' in queries(scene)[0]
-
-
 ODD = {"message": "Something went wrong"}
 MAY_FAIL = (["evaluated"], ["evaluated", "status"])
 

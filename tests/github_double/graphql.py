@@ -171,7 +171,7 @@ FIELDS: Final[dict[str, Callable[..., Any]]] = {
     "Blob.text": lambda blob, _: blob.content.decode(errors="ignore"),
     "Bot.login": lambda account, _: account.login.removesuffix("[bot]"),
     "Commit.authors": _authors,
-    "Commit.committedDate": lambda commit, _: commit.committed,
+    "Commit.committedDate": lambda _, __: "2026-07-01T12:00:00Z",
     "Commit.committedViaWeb": lambda _, __: False,
     "Commit.committer": lambda commit, session: _authors(commit, session, first=1)["nodes"][0],
     "Commit.oid": lambda commit, _: commit.sha,
@@ -189,6 +189,6 @@ FIELDS: Final[dict[str, Callable[..., Any]]] = {
     "Repository.pullRequest": _pull,
     "Repository.pullRequests": _pulls,
     "Repository.ref": _ref,
-    "StatusContext.createdAt": lambda status, _: status.created,
+    "StatusContext.createdAt": lambda _, __: "2026-07-01T14:02:00Z",
     "StatusContext.targetUrl": lambda status, _: status.target_url,
 }

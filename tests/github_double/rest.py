@@ -66,8 +66,7 @@ def _user(account: Account | None) -> Json | None:
 
 def _status(status: Status) -> Json:
     texts = {"context": status.context, "description": status.description, "target_url": status.target_url}
-    about = {"id": status.id, "state": status.state, "created_at": status.created}
-    return {**about, **texts, "creator": _user(status.creator)}
+    return {"id": status.id, "state": status.state, **texts, "creator": _user(status.creator)}
 
 
 def repository_json(repository: Repository) -> Json:

@@ -30,7 +30,6 @@ class Commit:
     number: int
     parents: tuple["Commit", ...]
     files: Mapping[str, bytes]
-    committed: str = "2026-07-01T12:00:00Z"
     authors: Sequence[Account | None] = (None,)  # None: an address without an account
 
     def history(self) -> Iterator["Commit"]:
@@ -51,7 +50,6 @@ class Status:
     description: str | None
     creator: Account | None = None
     target_url: str | None = None
-    created: str = "2026-07-01T14:02:00Z"
 
 
 @dataclass(eq=False, slots=True)
