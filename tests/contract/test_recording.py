@@ -99,9 +99,7 @@ def test_a_tool_records_each_call_then_its_result_or_its_error(tool: Callable[..
     assert events[8:] == [("tool_call", name, everything), ("tool_result", name, returned)]
 
 
-def test_a_method_under_another_name_records_its_arguments_as_they_were_without_the_frameworks_context(
-    tmp_path: Path,
-) -> None:
+def test_a_method_under_another_name_records_its_arguments_without_the_frameworks_context(tmp_path: Path) -> None:
     class Shop:
         def change(self, _context: object, orders: list[object]) -> None:
             orders.append("another")
@@ -123,9 +121,7 @@ def test_a_method_under_another_name_records_its_arguments_as_they_were_without_
 # -- the recordings ---------------------------------------------------------------------------------------------------
 
 
-def test_each_scenario_is_recorded_several_times_under_its_name(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_scenario_is_recorded_under_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options, tool = ["--times", "3", "--parallel", "1"], recorded(look_up)
     traces = record(tool, tmp_path, *options, scenarios={"one": "A-1", "two": "A-2"})
     names = ("one-1", "two-1", "one-2", "two-2", "one-3", "two-3")
@@ -164,9 +160,7 @@ def test_so_many_recordings_run_at_a_time_as_parallel_says(tmp_path: Path) -> No
     assert most == 3
 
 
-def test_a_recording_that_fails_is_named_and_leaves_no_trace_of_an_earlier_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_failed_recording_is_named_and_has_no_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scenarios = {"good": "A-1", "bad": "A-9"}
     record(lambda _: None, tmp_path, "--times", "2", scenarios=scenarios)
     (tmp_path / "good-by-hand.json").write_text("{}", encoding="utf-8")

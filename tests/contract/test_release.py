@@ -121,9 +121,7 @@ def test_another_branch_and_a_version_that_is_tagged_are_rejected(project: Proje
     assert "releases/v1 does not exist, although v1 has releases" in project.try_to("previous").stderr
 
 
-def test_the_release_commit_changes_the_image_and_nothing_else_and_its_notes_have_everything_to_pin(
-    project: Project,
-) -> None:
+def test_the_release_commit_changes_the_image_alone_and_its_notes_have_everything_to_pin(project: Project) -> None:
     head, manifest = project.git("rev-parse", "HEAD"), project.checkout / "action.yml"
     before = manifest.read_bytes()
     assert "not the digest of an image" in project.try_to("commit", f"{DIGEST}\nentrypoint: x", "").stderr
@@ -142,9 +140,7 @@ def test_the_release_commit_changes_the_image_and_nothing_else_and_its_notes_hav
     assert f"`ghcr.io/sepurux/gate-action@{DIGEST}`" in notes
 
 
-def test_each_of_three_releases_is_one_commit_that_contains_the_earlier_ones_and_the_tag_moves_forward_only(
-    project: Project,
-) -> None:
+def test_each_release_is_one_commit_that_contains_the_earlier_ones_and_the_tag_moves_on(project: Project) -> None:
     previous, versions = "", ("1.2.3", "1.2.4", "1.10.0")
     for version in versions:
         project.write(version)

@@ -74,9 +74,7 @@ lists = st.lists(events | st.builds(an_event, st.just(PROMPT)) | st.just({}), ma
 
 
 @given(lists)
-def test_the_gate_accepts_a_trace_that_fits_the_schema_and_whose_results_follow_their_calls(
-    found: list[dict[str, Any]],
-) -> None:
+def test_the_gate_accepts_a_trace_that_fits_and_whose_results_follow_a_call(found: list[dict[str, Any]]) -> None:
     trace = a_trace(*found)
     if FITS(trace):
         assert accepts(trace) is follows_its_call(found)

@@ -77,9 +77,7 @@ def notes(scene: Scene) -> list[str]:
     return [each["text"] for each in shown if "baseline.json" in each["text"]]
 
 
-def test_a_pull_request_says_what_is_new_what_main_did_instead_and_how_often_it_passed(
-    scene: Scene, sandbox: Sandbox
-) -> None:
+def test_a_pull_request_says_what_is_new_and_what_main_did_instead(scene: Scene, sandbox: Sandbox) -> None:
     for _ in range(3):
         assert on_main(scene, sandbox, recorded()).exit_code == 0
     before, github_before = len(sandbox.requests), len(scene.github.requests)
@@ -118,9 +116,7 @@ def test_what_main_has_too_is_not_new(scene: Scene, sandbox: Sandbox) -> None:
     assert failure["on_base"] == {"having": 3, "results": 3, "here": 2, "most": 1}
 
 
-def test_a_scenario_that_stops_calling_its_tools_or_is_missing_is_named_although_the_gate_passes(
-    scene: Scene, sandbox: Sandbox
-) -> None:
+def test_a_scenario_that_calls_no_tool_or_is_missing_is_named_in_a_pass(scene: Scene, sandbox: Sandbox) -> None:
     assert on_main(scene, sandbox, recorded()).exit_code == 0
     silent = json.loads(a_trace("refund twice", ())) | {"events": [{"type": "agent_output", "output": "Done."}]}
     result = on_pull_request(

@@ -86,9 +86,7 @@ def test_a_signal_reaches_the_gate_which_exits_with_its_status(job: Job) -> None
     assert result.outputs["decision"] == "error"
 
 
-def test_a_job_that_is_canceled_before_the_gate_has_started_sends_no_request(
-    job: Job, sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_a_job_that_is_canceled_at_its_start_sends_no_request(job: Job, sandbox: Sandbox, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tool(tools, "python3", f'#!/bin/sh\n>"{tools}/asked"\ncat "{tools}/go" >&2\nexec "{PYTHON}" "$@"\n')
     os.mkfifo(tools / "asked")

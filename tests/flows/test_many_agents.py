@@ -106,8 +106,6 @@ def test_an_agent_is_recorded_if_a_file_leaves_its_folder_or_the_base_has_the_sa
 
 
 @pytest.mark.parametrize(("base", "head"), [("", ""), ("0" * 40, "change"), ("main", "0" * 40)])
-def test_every_agent_is_recorded_without_a_pull_request_or_if_git_does_not_know_its_commits(
-    base: str, head: str, checkout: Checkout
-) -> None:
+def test_every_agent_is_recorded_if_the_commits_are_not_known(base: str, head: str, checkout: Checkout) -> None:
     checkout.commit("change", {"README.md": "changed\n"})
     assert (checkout.record(base, head), checkout.recorded()) == (0, AGENTS)

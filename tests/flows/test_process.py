@@ -99,9 +99,7 @@ def test_a_signal_after_an_outage_that_is_allowed_blocks(scene: Scene) -> None:
     assert scene.states() == {"Sepurux / one": "failure", "Sepurux / two": "failure"}
 
 
-def test_a_signal_while_thousands_of_failures_are_rendered_ends_with_a_short_report(
-    scene: Scene, tmp_path: Path
-) -> None:
+def test_a_signal_while_many_failures_are_rendered_ends_with_a_short_report(scene: Scene, tmp_path: Path) -> None:
     failures = [{"type": f"type {n}", "description": f"<b>@mona {n}" * 50} for n in range(1_000)]
     scene.answers(decision="fail", run_ids=[f"run-{n}" for n in range(20)])
     scene.sepurux.script(

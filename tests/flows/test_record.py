@@ -190,9 +190,7 @@ def test_without_the_permission_to_set_statuses_there_is_no_record(scene: Scene)
     assert scene.repository.statuses == []
 
 
-def test_if_the_statuses_cannot_be_read_after_the_evaluation_the_gate_is_an_error_without_scenarios(
-    scene: Scene,
-) -> None:
+def test_if_statuses_cannot_be_read_after_the_evaluation_the_gate_is_an_error_without_scenarios(scene: Scene) -> None:
     scene.github.fault("repos/list-commit-statuses-for-ref", faults.refused(403, "no"), always=True)
     scene.answers(**PASSED)
     assert run(scene, report_dir="reports").outputs["decision"] == "error"

@@ -21,9 +21,7 @@ def advice(scene: Scene, stage: Stage = Stage.HARD) -> list[str]:
 
 
 @pytest.mark.parametrize("stage", [Stage.HARD, Stage.SOFT])
-def test_a_gate_cannot_block_if_neither_a_ruleset_nor_the_protection_requires_its_status(
-    stage: Stage, scene: Scene
-) -> None:
+def test_a_gate_blocks_only_if_a_ruleset_or_the_protection_requires_its_status(stage: Stage, scene: Scene) -> None:
     assert advice(scene, stage) == [LACKS]
     scene.repository.protected["main"] = ["build"]
     scene.repository.require_statuses("main", "Sepurux / search", "lint")

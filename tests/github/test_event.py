@@ -180,9 +180,7 @@ NO_RUNS: list[Mapping[str, object]] = [
         ("push", push(), NO_NAME),
     ],
 )
-def test_an_event_without_what_decides_whose_policy_applies_is_a_bad_setting(
-    name: str, payload: object, problem: str
-) -> None:
+def test_an_event_that_says_no_base_or_commit_is_a_bad_setting(name: str, payload: object, problem: str) -> None:
     assert (
         event_of(name, payload, GITHUB_REF=MAIN if problem == NOT_A_RUN else "refs/heads/a\u200bb").problem == problem
     )

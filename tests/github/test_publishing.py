@@ -159,9 +159,7 @@ def changed_files(scene: Scene, files: object, **event: Any) -> Subject:  # noqa
         (YAML, [{"filename": "other.yaml"}], False),
     ],
 )
-def test_the_comparison_decides_whether_the_policy_is_changed(
-    read: Subject, files: object, scene: Scene, *, changes: bool
-) -> None:
+def test_the_comparison_says_if_a_policy_changes(read: Subject, files: object, scene: Scene, *, changes: bool) -> None:
     subject = replace(changed_files(scene, files), policy=read.policy, head_policy=read.head_policy)
     assert changes_policy(scene.calls, subject) is changes
 
