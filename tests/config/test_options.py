@@ -11,6 +11,9 @@ def test_only_credentials_are_secret_and_not_accepted_in_the_file() -> None:
     assert secret == dict.fromkeys(("token", "api_key", "github_token"), ())
 
 
+HUNDRED = tuple(f"u{number}" for number in range(100))
+
+
 @pytest.mark.parametrize(
     ("option", "values"),
     [
@@ -25,6 +28,7 @@ def test_only_credentials_are_secret_and_not_accepted_in_the_file() -> None:
         (options.REQUIRED_MUTATION_CATEGORIES, {"timeouts,\r\nauth ,": ("timeouts", "auth")}),
         (options.TRACE_FILE, {"traces/a,b.json\n\n  traces/*.json \n": ("traces/a,b.json", "traces/*.json")}),
         (options.REVIEWERS, {"@octocat, octo-dog\nOctoCat\n octo_corp,": ("octocat", "octo-dog", "octo_corp")}),
+        (options.REVIEWERS, {"\n".join(HUNDRED): HUNDRED}),
         (options.NAME, {"n" * 80: "n" * 80}),
         (options.CAMPAIGN, {"Rückgaben 日本": "Rückgaben 日本"}),
         (options.BASE_URL, {"https://sepurux.example/api/backend/": "https://sepurux.example/api/backend"}),

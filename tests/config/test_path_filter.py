@@ -81,8 +81,6 @@ def test_a_list_has_at_most_a_hundred_patterns_and_reports_all_problems() -> Non
 
 
 class CountingName(str):
-    """A name that counts how many of its characters are read."""
-
     __slots__ = ("read",)
 
     def __iter__(self) -> Iterator[str]:

@@ -243,12 +243,12 @@ def test_a_gate_that_comes_or_goes_is_a_row_beside_its_values() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("thresholds: {min_pass_rate: 0.9}", "thresholds: {min_pass_rate: 90%}"),
-        ("timeout: 600", "timeout: 10m"),
-        ("trace_id: [a, b]", "trace_id: a, b"),
-        ("campaign: a", "# why\nversion: 1\ncampaign_id: 'a'"),
-        ("gates: [{name: a}, {name: b}]", "gates: [{name: b}, {name: a}]"),
-        ("enforcement: soft", "enforcement: Soft"),
+        *(("thresholds: {min_pass_rate: 0.9}", "thresholds: {min_pass_rate: 90%}"), ("timeout: 600", "timeout: 10m")),
+        *(("trace_id: [a, b]", "trace_id: a, b"), ("campaign: a", "# why\nversion: 1\ncampaign_id: 'a'")),
+        *(
+            ("gates: [{name: a}, {name: b}]", "gates: [{name: b}, {name: a}]"),
+            ("enforcement: soft", "enforcement: Soft"),
+        ),
     ],
 )
 def test_another_way_of_writing_the_same_is_no_change(old: str, new: str) -> None:

@@ -30,7 +30,6 @@ class Defective(dict[str, object]):
 
 
 def http(status: int, retry_after_s: float | None = None) -> Reply:
-    """Return the result of a call that the backend responded to with an error that may pass."""
     return Reply(temporary=True, error=f"HTTP {status}", status=status, retry_after_s=retry_after_s)
 
 
@@ -48,7 +47,6 @@ def after(seconds: float, response: Reply = PASSED, before: Reply = RUNNING) -> 
 
 
 def in_turn(*responses: Reply) -> Poll:
-    """Return these responses one after the other, the last one again and again."""
     left = chain(responses, repeat(responses[-1]))
     return lambda _: next(left)
 
@@ -65,7 +63,6 @@ def at_first(*responses: Reply) -> Maybe:
 
 
 def sound(**others: Reply) -> Respond:
-    """Return a backend without faults, which decides at once."""
     return backend(after(0), **others)
 
 
@@ -110,5 +107,4 @@ def runs_of(calls: FakeEngine, *gates: Gate, output: FakeOutput | None = None, w
 
 
 def polls(calls: FakeEngine) -> list[tuple[float, str]]:
-    """Return the time since the start and the path of each poll."""
     return [(time - 1_000, call.path) for time, call in calls.calls if call.path.startswith("/v1/ci/batch/")]

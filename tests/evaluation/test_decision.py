@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -51,6 +52,7 @@ def test_a_number_that_some_runs_do_not_report_is_that_of_the_others_and_not_in_
 
 
 STOPPED = Run(decision=Decision.ERROR, rule=Rule.EVALUATION_FAILED, reason="It failed.")
+LATE = Run(decision=Decision.PENDING, rule=Rule.PENDING, reason="It takes long.")
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,31 @@ TODAY = date(2027, 1, 31)
 GATE = of_tasks("refund", "cancel", min_pass_rate=0.9, max_unsafe=0)
 GATE = replace(GATE, traces=(GATE.traces[0], replace(GATE.traces[1], flaky=TODAY)), flaky=(("cancel", TODAY),))
 SOUND = a_run(0.95)
+
+
+@pytest.mark.parametrize(
+    ("of_flaky", "limits", "decision"),
+    [
+        (a_run(0.1, failures=9), {"max_failures": 3, "min_scenario_pass_rate": 0.5}, Decision.PASS),
+        *((each, {}, Decision.PASS) for each in (a_run(None), a_run(0.1, decision="fail"))),
+        *((each, {}, Decision.FAIL) for each in (a_run(0.1, 1), a_run(0.1, 1, "fail"))),
+        *((each, {}, Decision.ERROR) for each in (a_run(0.1, None), a_run(0.1, None, "fail"), STOPPED)),
+        *((a_run(0.1, 1), {"max_unsafe": 1}, Decision.PASS), (a_run(0.1), {"min_scenarios": 2}, Decision.PASS)),
+        *(
+            (a_run(1.0), {name: limit}, Decision.FAIL)
+            for name, limit in (("min_scenarios", 3), ("min_pass_rate", 0.96))
+        ),
+        *((LATE, {}, Decision.PENDING), (a_run(categories=("auth",)), {"min_mutation_categories": 1}, Decision.ERROR)),
+    ],
+)
+def test_only_its_unsafe_attempts_and_place_count(
+    of_flaky: Run, limits: Mapping[str, float], decision: Decision
+) -> None:
+    assert decided(GATE, SOUND, of_flaky, **limits).decision is decision
+    for count in (1, 2):  # a gate of flaky scenarios alone
+        gate = replace(GATE, traces=tuple(replace(each, flaky=TODAY) for each in GATE.traces[:count]))
+        assert decided(gate, *[SOUND] * count, min_scenarios=3).decision is Decision.ERROR
+        assert decided(gate, *[a_run(1.0, 1)] * count).decision is Decision.FAIL
 
 
 def test_the_numbers_are_those_of_the_other_scenarios_and_so_are_the_links_and_failures() -> None:
@@ -134,18 +161,15 @@ def on_main(*rates: float | None, score: float | None = 91.2) -> Base:
 STATES = {
     # the rate now, the rates on main, whether the limit of 3 points is kept
     "no result": (0.5, (), CheckState.NOT_COMPARED),
-    "two results": (0.5, (0.95, 0.95), CheckState.NOT_COMPARED),
     "two of three results have the number": (0.5, (0.95, None, 0.95), CheckState.NOT_COMPARED),
     "three, below all": (0.9, (0.95, 0.94, 0.93), CheckState.MISSED),
     "three, the whole limit": (0.92, (0.95, 0.95, 0.95), CheckState.MET),
     "three, more than the limit": (0.91994, (0.95, 0.95, 0.95), CheckState.MISSED),
     "three, more only before it is rounded": (0.91996, (0.95, 0.95, 0.95), CheckState.MET),
     "three, as low as one of them": (0.9, (0.95, 0.95, 0.9), CheckState.WITHIN_RANGE),
-    "three, lower than one of them": (0.8999, (0.95, 0.95, 0.9), CheckState.MISSED),
     "four, the lower of the middle two": (0.9, (0.95, 0.93, 0.95, 0.91), CheckState.MET),
     "five, one of them unusually high": (0.93, (1.0, 0.95, 0.95, 0.95, 0.95), CheckState.MET),
     "five, one of them unusually low": (0.9, (0.5, 0.95, 0.95, 0.95, 0.95), CheckState.WITHIN_RANGE),
-    "better": (1.0, (0.95, 0.95, 0.95), CheckState.MET),
     "not reported, no one has it": (None, (None, None, None), CheckState.NOT_COMPARED),
     "not reported, two have it": (None, (0.95, 0.95, None), CheckState.NOT_COMPARED),
     "not reported, all have it": (None, (0.95, 0.95, 0.95), CheckState.NOT_REPORTED),

@@ -175,7 +175,6 @@ def test_a_last_attempt_is_made_in_time(timeout_s: float, fault: Maybe, decision
 
 
 def of_project(project: str, count: int, **changes: object) -> list[Gate]:
-    """Return gates of a project whose campaign is known by its UUID."""
     gate = replace(GATE, campaign=CAMPAIGN, project=project)
     return [replace(gate, name=f"{project} {n}", **changes) for n in range(count)]  # type: ignore[arg-type]
 

@@ -211,6 +211,20 @@ def test_a_score_is_asked_for_again_only_after_a_lost_response(responses: list[R
 
 
 @pytest.mark.parametrize(
+    ("responses", "shown"),
+    [
+        ([score(90), score(2), score(95)], Reading(62.33333333)),
+        ([score(90), score(None), score(95)], Reading(92.5, reported_by="2 of 3 runs")),
+        ([score(90), score(2), rejected(400)], Reading(broken="could not be read: x")),
+    ],
+)
+def test_the_score_of_each_run_of_a_batch_is_asked_for(responses: list[Reply], shown: Reading) -> None:
+    batch = Reply(payload={**NUMBERS, "run_ids": ["run-1", "run-2", "run-3"]})
+    [result] = evaluate(FakeEngine(scored(*responses, poll=batch)), SCORED)
+    assert RELIABILITY_SCORE.reading(result.numbers) == shown
+
+
+@pytest.mark.parametrize(
     ("gate", "runs", "decision", "requests"),
     [(KNOWN, 1, Decision.PASS, 1), (KNOWN, 3, Decision.PASS, 0), (SCORED, 1_000, Decision.ERROR, 0)],
 )

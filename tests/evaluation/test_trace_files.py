@@ -14,7 +14,6 @@ from tests.runner import TRACE
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
-    """Return an empty workspace, with a parent folder for other files."""
     folder = tmp_path / "workspace"
     folder.mkdir()
     return folder

@@ -33,7 +33,6 @@ def runner(**environ: str | Path) -> ActionsRunner:
 
 
 def written(write: Callable[[ActionsRunner], object]) -> str:
-    """Return the one line that a step writes to its log."""
     log = io.StringIO(newline="")
     write(ActionsRunner({}, log))
     return log.getvalue().removesuffix("\n")
