@@ -4,7 +4,7 @@ import signal
 import sys
 from pathlib import Path
 
-signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})  # until the gate handles them
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # until the gate handles them
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})  # until the gate handles them
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # until the gate handles them
 
 # Last, so that a file of the action's folder, which may be a checkout, replaces no module of Python or of a package.
 sys.path.append(str(Path(__file__).resolve().parent.parent))

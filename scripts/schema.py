@@ -19,7 +19,7 @@ Schema: TypeAlias = dict[str, object]
 
 PATH = ROOT / "docs" / "sepurux-gate.schema.json"
 ADDRESS = "https://raw.githubusercontent.com/sepurux/gate-action/main/docs/sepurux-gate.schema.json"
-_DURATION = r"^(?=\d)(\d{1,9}(\.\d{1,9})?[sS]?|(\d{1,9}[hH] ?)?(\d{1,9}[mM] ?)?(\d{1,9}[sS])?)$"
+_DURATION = r"^(?=\d)(\d{1,9}|(\d{1,9}[hH] ?)?(\d{1,9}[mM] ?)?(\d{1,9}[sS])?)$"
 _PERCENTAGE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
 
 _NO_EXPRESSION = r"^(?![\s\S]*\$\{\{)[\s\S]*"
@@ -36,7 +36,7 @@ _VALUES: Mapping[object, Schema] = {  # by their parser; `make generate` asks fo
     },
     parsers.parse_duration: {
         "anyOf": [
-            {"type": "number", "exclusiveMinimum": 0, "maximum": parsers.MAX_TIMEOUT_S},
+            {"type": "integer", "minimum": 1, "maximum": parsers.MAX_TIMEOUT_S},
             {"type": "string", "pattern": _DURATION},
         ]
     },

@@ -4,7 +4,7 @@ import os
 import signal
 
 if os.name != "nt":  # a signal during the imports arrives once the gate can report it
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
 
 import io
 import logging

@@ -8,7 +8,6 @@ Key = TypeVar("Key")
 
 
 def grouped(pairs: Iterable[tuple[Key, T]]) -> dict[Key, list[T]]:
-    """Return the second values of the pairs by the first one."""
     groups: dict[Key, list[T]] = {}
     for key, item in pairs:
         groups.setdefault(key, []).append(item)

@@ -11,7 +11,6 @@ from urllib.parse import quote
 from sepurux_action.common import json_reader
 
 REDACTED = "***"
-MAX_DEPTH = 100  # levels of JSON that are kept, which limits the recursion; responses have far fewer
 _UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 LIKE_A_SECRET = re.compile(rf"(?!{_UUID}\Z)(?=.*[0-9])(?=.*[A-Za-z])[\w.+=~-]{{20,}}\Z")
 _PERCENT = re.compile("%[0-9A-F]{2}")
@@ -59,8 +58,8 @@ class Redactor:
     def __call__(self, text: str) -> str:
         return self._found.sub(REDACTED, text) if self.forms else text
 
-    def redact_json(self, value: object, levels: int = MAX_DEPTH) -> object:
-        """Return a JSON value with every string redacted and cut, and None below `levels`. No report shows keys.
+    def redact_json(self, value: object) -> object:
+        """Return a JSON value with every string redacted and cut; raises RecursionError. No report shows keys.
 
         Lists and objects are changed in place, because a copy of a large response would need as much memory again.
         """
@@ -69,10 +68,8 @@ class Redactor:
             shown = json_reader.visible(" ".join(text.split()))  # joins a secret that invisible characters split
             redacted = self(shown)
             return json_reader.shorten(value if redacted == shown else redacted, json_reader.MAX_TEXT_LENGTH)
-        if isinstance(value, list | dict) and not levels:
-            return None
         if isinstance(value, list):
-            value[:] = (self.redact_json(item, levels - 1) for item in value)
+            value[:] = map(self.redact_json, value)
         elif isinstance(value, dict):
-            value.update((key, self.redact_json(item, levels - 1)) for key, item in value.items())
+            value.update((key, self.redact_json(item)) for key, item in value.items())
         return value

@@ -2,27 +2,20 @@
 
 import argparse
 import re
-import shlex
-import shutil
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, NoReturn
-from urllib.parse import urlsplit
 
 from sepurux_action import __version__
-from sepurux_action.common import json_reader, wording
 from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import options
 from sepurux_action.config.options import OPTIONS, Option, Stage, flag
 from sepurux_action.config.parsers import similar
-from sepurux_action.config.settings import POLICY_PATH, Gate
+from sepurux_action.config.settings import POLICY_PATH
 
 PROGRAM = "sepurux-gate"
 WRITE_BASELINE = "--write-baseline"
-WIDTH = 100  # columns of the help at most
-COMMAND_WIDTH = 78  # characters of a line of a command, without the backslash at its end
-HELP_COLUMN = 26  # where the text on a flag begins
 FLAGS = tuple(option for option in OPTIONS if option.placeholder)
 NAME_OF_FLAG = re.compile(r"--?[A-Za-z][A-Za-z_-]{0,40}")  # what an error quotes; anything else may be a secret
 
@@ -43,20 +36,12 @@ Example:
   export {options.API_KEY.environment}=...   # or {options.TOKEN.environment}
   {PROGRAM} --project my-agent --campaign refunds --trace-file refund.json
 
-The result goes to stdout. Progress, warnings, and problems in the settings go
-to stderr. With --format json, only that document goes to stdout.
-
 A flag overrides the policy file, and the file overrides environment variables.
 GITHUB_REPO and PR_NUMBER are the repository and the pull request that the run
 belongs to. NO_COLOR and FORCE_COLOR turn colors off and on.
 
-With --check, a line for each gate and the problems in policy files, as
-FILE:LINE: text, go to stdout. The exit status is 2 if there are problems. It
-needs no network and no secret, and takes no other flag.
-
 Exit status: 0 if nothing blocks, 1 if a fail blocks, 2 if a gate without a
-result blocks or a setting is wrong, 130 after Ctrl+C, 129 after SIGHUP, 143
-after SIGTERM.
+result blocks or a setting is wrong.
 """
 # What the help says in place of what is true only in a workflow.
 _HELP: dict[Option[object], str] = {
@@ -84,11 +69,10 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
         without_value = re.split("['\"]", str(error.message))[0].rstrip(": ")
         _reject(made, f"{error.argument_name}: {without_value}")
     if unknown:
-        quotes = "; put quotes around globs" if getattr(known, options.TRACE_FILE.name) else ""
         flags = [each for action in made._actions for each in action.option_strings]  # noqa: SLF001 - no public name
         named = [each for each in (each.partition("=")[0] for each in unknown) if NAME_OF_FLAG.fullmatch(each)]
         problems = [f"{each} is not known{optional('; did you mean {}?', similar(each, flags))}" for each in named]
-        _reject(made, *(problems or [f"an argument belongs to no flag{quotes}"]))
+        _reject(made, *(problems or ["an argument belongs to no flag; put quotes around globs"]))
     given = vars(known)
     own = {name: given.pop(name) for name in ("config", "report_format", "write_baseline", "check")}
     listed = {name: "\n".join(each) for name, each in given.items() if isinstance(each, list)}
@@ -100,16 +84,14 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
 
 
 def _parser() -> argparse.ArgumentParser:
-    width = min(shutil.get_terminal_size().columns - 2, WIDTH)
     made = argparse.ArgumentParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} --campaign NAME [options]\n       {PROGRAM} --check [FILE ...]",
         description="Evaluate an agent at Sepurux, and compare the result with thresholds.",
         epilog=EPILOG,
-        formatter_class=partial(_Formatter, max_help_position=HELP_COLUMN, width=width),
+        formatter_class=_Formatter,
         allow_abbrev=False,
         exit_on_error=False,
-        add_help=False,
     )
     add = made.add_argument
     for option in FLAGS:
@@ -126,7 +108,6 @@ def _parser() -> argparse.ArgumentParser:
     add(WRITE_BASELINE, action="store_true", help=f"Add the result to {flag(options.BASELINE_DIR.name)}.")
     add("--check", nargs="*", metavar="FILE", help=_CHECK_HELP)
     add("--version", action="version", version=f"%(prog)s {__version__}", help="Show the version.")
-    add("-h", "--help", action="help", help="Show everything about each flag.")
     return made
 
 
@@ -157,33 +138,3 @@ def _with(words: Mapping[str, str], sentence: str) -> str:
 
 in_workflow = partial(_with, _OF_WORKFLOW)
 on_command_line = partial(_with, _OF_COMMAND_LINE)
-
-
-def command_lines(gate: Gate, host: str) -> Iterator[str]:
-    """Yield the lines for a shell, with variables for the secret, and the base URL if `host` is not the vendor's."""
-    yield f"export {options.API_KEY.environment}=...   # or {options.TOKEN.environment}"
-    if host and host != urlsplit(options.BASE_URL.default).hostname:
-        yield f"export {options.BASE_URL.environment}=...   # the workflow's {options.BASE_URL.name}"
-    # What matters to an evaluation; no drop, because a command line has no base branch.
-    given: list[tuple[Option[object], str]] = [(options.CAMPAIGN, gate.campaign)]
-    try:
-        options.NAME.read(json_reader.printable(gate.campaign))
-    except ValueError:  # so it cannot be the gate's name too
-        given.append((options.NAME, gate.name))
-    ids = ",".join(trace.trace_id for trace in gate.traces if trace.content is None)
-    given += [(options.PROJECT, gate.project), (options.TRACE_ID, ids)]
-    given += [(options.TRACE_FILE, trace.label) for trace in gate.traces if trace.content is not None]
-    given.append((options.MUTATION_PACK, gate.mutation_pack))
-    limits = (each for each in options.LIMITS if each.name in gate.limits and each is not options.MAX_PASS_RATE_DROP)
-    given += [(each, wording.decimal(gate.limits[each.name])) for each in limits]
-    given.append((options.REQUIRED_MUTATION_CATEGORIES, ",".join(gate.required_mutation_categories)))
-    lines = [PROGRAM]
-    for option, text in given:
-        if not (value := json_reader.printable(text)):
-            continue
-        between = "=" if value.startswith("-") else " "  # a value that looks like a flag needs `=`
-        argument = f"{flag(option.name)}{between}{shlex.quote(value)}"
-        if len(f"{lines[-1]} {argument}") > COMMAND_WIDTH:
-            lines.append(" ")
-        lines[-1] += f" {argument}"
-    yield " \\\n".join(lines)

@@ -302,7 +302,6 @@ class Source(IntEnum):
     ENVIRONMENT = 4
 
     def label(self, spelling: str) -> str:
-        """Return what a problem in an option begins with."""
         if self is Source.FLAGS:
             return flag(spelling)
         if self is Source.ENVIRONMENT:

@@ -3,10 +3,8 @@
 Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet
 A pattern that can never match is a problem, because a gate that never runs looks like one that passes.
 
-Patterns are not translated to `re`, because a pull request chooses the names: `**a**b**c**d` as `.*a.*b.*c.*d` takes
-minutes for a name of 4,000 characters, and atomic groups would miss matches. Instead, a set of bits holds all positions
-up to which a pattern can match so far ("MatchStar" in Cameron and others, Bitwise Data Parallelism in Regular
-Expression Matching, 2014).
+A pull request chooses the names, and `re` may take minutes for one. So a set of bits holds all positions up to which a
+pattern can match so far ("MatchStar" in Cameron and others, Bitwise Data Parallelism in Regular Expression Matching).
 """
 
 import re

@@ -17,7 +17,6 @@ from sepurux_action.config.options import BY_NAME, OPTIONS, Given, Layer, Option
 from sepurux_action.config.settings import MAX_FILE_BYTES
 from sepurux_action.errors import ConfigurationError, Problem
 
-MAX_NESTING = 16  # levels of nesting; a policy has five
 MAX_PROBLEMS = 100  # of one file; then parsing ends, because each hint costs a search
 # Two statuses each, the comment, and requests for reviews, of the 80 writes a minute that GitHub accepts.
 MAX_GATES_IN_STEP = 26
@@ -83,8 +82,9 @@ def compose(raw: bytes) -> yaml.Node:
         message = wording.joined(", ", context, json_reader.printable(str(error.problem)))
         at = _line(error.problem_mark or error.context_mark)
         raise UnreadableError(f"this is not valid YAML: {message}", at) from None
-    except (yaml.YAMLError, ValueError, OverflowError):  # also those of Python for a number out of range
-        raise UnreadableError("this is not valid YAML: a number in it is out of range", loader.line + 1) from None
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):  # of Python
+        message = "this is not valid YAML: a number in it is out of range, or it is nested too deeply"
+        raise UnreadableError(message, loader.line + 1) from None
     return root or _EMPTY
 
 
@@ -93,22 +93,17 @@ class _Loader(yaml.SafeLoader):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self._level = 0
         self._keys: dict[tuple[yaml.MappingNode, str], yaml.Node] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: int | None) -> yaml.Node:
         """Return the next node; `index` is None for a key of the mapping `parent`."""
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
         at = _line(event.start_mark)
-        if self._level == MAX_NESTING:
-            raise UnreadableError(f"the file is nested deeper than {MAX_NESTING} levels", at)
         anchor = ("an alias", "*") if isinstance(event, yaml.AliasEvent) else ("an anchor", "&")
         for attribute, (name, sign) in {"anchor": anchor, "tag": ("a tag", "!")}.items():
             if getattr(event, attribute, None) is not None:
                 raise UnreadableError(f"{name} is not accepted; put a text that begins with `{sign}` in quotes", at)
-        self._level += 1
         node: yaml.Node = super().compose_node(parent, index)  # type: ignore[arg-type, assignment]  # wrong stubs
-        self._level -= 1
         if node.tag == _NULL:
             node.value = ""
         if index is None and isinstance(parent, yaml.MappingNode):
@@ -133,19 +128,15 @@ class _Parser:
         version, listed = nodes.get(VERSION_KEY, _EMPTY), nodes.get(GATES, _EMPTY)
         if version.value not in ("", VERSION):
             self._add(version, f"`{VERSION_KEY}`", f"{_described(version)} is not known; accepted: `{VERSION}`")
-        gates = list[Layer]()
-        if isinstance(listed, yaml.SequenceNode) and 0 < len(listed.value) <= MAX_GATES_IN_STEP:
-            for number, item in enumerate(listed.value, start=1):
-                if isinstance(item, yaml.MappingNode):
-                    gates.append(self._layer(item, SectionKind.GATE, f"gate {number}, "))
-                else:
-                    self._add(item, f"gate {number}", f"it is {_described(item)}; accepted: keys with values")
-        elif isinstance(listed, yaml.SequenceNode) and listed.value:
-            entries = len(listed.value)
-            self._add(listed, f"`{GATES}`", f"it has {entries} entries; accepted: at most {MAX_GATES_IN_STEP}")
-        elif not _is_empty(listed):
-            message = f"it is {_described(listed)}; accepted: a list with an entry for each gate"
-            self._add(listed, f"`{GATES}`", message)
+        gates, items = list[Layer](), listed.value if isinstance(listed, yaml.SequenceNode) else []
+        if not 0 < len(items) <= MAX_GATES_IN_STEP and not _is_empty(listed):
+            accepted = f"a list with an entry for each gate, at most {MAX_GATES_IN_STEP}"
+            self._add(listed, f"`{GATES}`", f"it is {_described(listed)}; accepted: {accepted}")
+        for number, item in enumerate(items[:MAX_GATES_IN_STEP], start=1):
+            if isinstance(item, yaml.MappingNode):
+                gates.append(self._layer(item, SectionKind.GATE, f"gate {number}, "))
+            else:
+                self._add(item, f"gate {number}", f"it is {_described(item)}; accepted: keys with values")
         for option in (options.PATHS, options.FLAKY):
             if gates and (given := top.given.get(option.name)):
                 self._add(given, given.where, "with `gates:`, it belongs in each gate")
@@ -176,7 +167,6 @@ class _Parser:
         return Layer(Source.POLICY, given, file=self._path, line=_line(node.start_mark), where=prefix)
 
     def _section(self, node: yaml.MappingNode, section: SectionKind, prefix: str) -> dict[str, Given]:
-        """Return what the keys of options give, and check all keys."""
         given, spellings = dict[str, Given](), dict[str, str]()
         for key, value in node.value:
             shown = json_reader.printable(key.value).replace("`", "'")

@@ -1,8 +1,7 @@
 """Turns inputs, environment variables, and the policy into Settings, with every problem in them.
 
 In a workflow, the policy overrides inputs, and environment variables do not count. On a command line, flags override
-the policy, and the policy overrides environment variables. Defaults come last.
-Source: https://github.com/sepurux/gate-action/blob/main/docs/configuration.md#where-a-value-comes-from
+the policy, and the policy overrides environment variables (docs/configuration.md#where-a-value-comes-from).
 """
 
 from collections import Counter
@@ -97,7 +96,6 @@ class Gate:
     skipped: bool = False
 
     def with_timeout(self, hint: str) -> str:
-        """Return a hint with the value of `timeout` for `{now}`."""
         return hint.replace("{now}", wording.duration(self.timeout_s))
 
     @property

@@ -12,7 +12,8 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -52,12 +53,11 @@ TRANSPORT_ERRORS = (
 CAMPAIGNS = "/v1/campaigns"
 UNUSABLE_RESPONSE = "Check that {base_url} is the API's address; if it is, ask Sepurux about this response."
 _MISSING_BUNDLE = re.compile(r"CA certificate bundle, invalid path: (.+)")  # in an error of requests
-_ABOUT_SCENARIOS = re.compile("scenario|eval.?set|trace_id(: field|) (is )?required", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRequest:
-    """One request. `path` is encoded; `purpose` completes "Sepurux refused ..."; `hint` returns what to do, or ''."""
+    """One request. `path` is encoded; `purpose` completes "Sepurux refused ..."; `hints` say by status what to do."""
 
     path: str
     purpose: str
@@ -66,7 +66,7 @@ class ApiRequest:
     body: bytes | None = field(default=None, repr=False)
     project: str = ""
     idempotency_key: str = ""
-    hint: Callable[[int, str], str] = field(default=lambda _status, _detail: "", repr=False, compare=False)
+    hints: Mapping[int, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,16 +104,8 @@ class Credentials:
     words: Callable[[str], str] = in_workflow  # names the settings that give the secrets
 
 
-def list_campaigns(project: str) -> ApiRequest:
-    return ApiRequest(path=CAMPAIGNS, purpose="the list of campaigns", project=project)
-
-
 def upload_trace(content: bytes, label: str, project: str, key: str) -> ApiRequest:
     shown = preview(label)
-    hints = {
-        413: f"Record a shorter trace than {shown}, or split it.",
-        422: f"Correct {shown} as Sepurux says here; Sepurux's SDK writes traces that are accepted.",
-    }
     return ApiRequest(
         method="POST",
         path="/v1/traces",
@@ -121,7 +113,10 @@ def upload_trace(content: bytes, label: str, project: str, key: str) -> ApiReque
         body=content,
         project=project,
         idempotency_key=key,
-        hint=lambda status, _detail: hints.get(status, ""),
+        hints={
+            413: f"Record a shorter trace than {shown}, or split it.",
+            422: f"Correct {shown} as Sepurux says here; Sepurux's SDK writes traces that are accepted.",
+        },
     )
 
 
@@ -129,17 +124,9 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
     """Return the call that starts a CI run: of the campaign's registered scenarios if `trace_id` is ''."""
     ids = {"trace_id": trace_id or None, "campaign_id": campaign_id, "mutation_pack_id": gate.mutation_pack or None}
     body = {**ids, "thresholds": sent_limits(gate), **metadata}
-    campaign, trace = preview(gate.campaign), trace_id and f"{{trace_id}} ({preview(trace_id)})"
+    trace = trace_id and f"{{trace_id}} ({preview(trace_id)})"
     project = preview(gate.project) if gate.project else "not set"
-    given = joined(", ", f"{{campaign}} ({campaign})", trace, f"{{project}} ({project})")
-
-    def hint(status: int, detail: str) -> str:
-        if status == 404:  # noqa: PLR2004 - HTTP
-            return f"Check {given}: one of them does not exist, or the secret may not see it."
-        if not trace_id and (not detail or _ABOUT_SCENARIOS.search(detail)):
-            return f"Register scenarios for campaign {campaign}, or set {{trace_file}}."
-        return ""
-
+    given = joined(", ", f"{{campaign}} ({preview(gate.campaign)})", trace, f"{{project}} ({project})")
     return ApiRequest(
         method="POST",
         path="/v1/ci/runs",
@@ -147,7 +134,7 @@ def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[st
         body=json.dumps({name: value for name, value in body.items() if value is not None}).encode(),
         project=gate.project,
         idempotency_key=key,
-        hint=hint,
+        hints={404: f"Check {given}: one of them does not exist, or the secret may not see it."},
     )
 
 
@@ -250,10 +237,8 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
         (requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError),
         "the TLS connection to {host} failed, for example because its certificate is not trusted{check}",
     ),
-    ((requests.ConnectTimeout,), "{host} did not accept a connection in time"),
     ((requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError), "{host} did not respond in time"),
     ((urllib3.exceptions.ProtocolError,), "the response of {host} was cut off"),
-    ((urllib3.exceptions.DecodeError,), "the response of {host} could not be decompressed"),
     ((requests.ConnectionError, ConnectionError), "the connection to {host} failed"),
 )
 
@@ -271,14 +256,10 @@ def failure_words(host: str, error: Exception) -> str:
 
 def retry_after(header: str, now: datetime) -> float | None:
     """Return the seconds that a Retry-After header asks for (a number or an HTTP date), or None; never negative."""
-    try:
-        seconds = float(header)
-    except ValueError:
-        when = _http_date(header)
-        if not when:
-            return None
-        seconds = (when - now).total_seconds()
-    return min(MAX_RETRY_AFTER_S, max(0.0, seconds))
+    with suppress(ValueError):
+        return min(MAX_RETRY_AFTER_S, max(0.0, float(header)))
+    when = _http_date(header)
+    return min(MAX_RETRY_AFTER_S, max(0.0, (when - now).total_seconds())) if when else None
 
 
 def _http_date(text: str) -> datetime | None:
@@ -299,16 +280,9 @@ def parse_response(
     status, headers = response.status_code, response.headers
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
         try:
-            return Reply(payload=redact.redact_json(_read_json(body, once=True)))
-        except ValueError as error:
+            return Reply(payload=redact.redact_json(_read_json(body)))
+        except (ValueError, RecursionError) as error:
             return Reply(error=f"{error} (HTTP {status})", status=status, temporary=True)
-    if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirection class
-        where = json_reader.shorten(redact(json_reader.printable(headers.get("Location", ""))), MAX_DETAIL_LENGTH)
-        return Reply(
-            error=f"Sepurux redirected {call.purpose} (HTTP {status}) to {where or 'no address'}",
-            status=status,
-            hint="Set {base_url} to the API's own address. The gate follows no redirect, which would get the secret.",
-        )
     detail = error_detail(body, redact)
     said = detail and f": {detail}"
     if status in {408, 425, 429} or status >= 500:  # noqa: PLR2004 - HTTP's server error class
@@ -322,12 +296,12 @@ def parse_response(
         hint = f"Check that {{base_url}} is the API's address; if it is, ask Sepurux about `{call.method} {call.path}`."
         if detail:
             hint = "Correct what Sepurux names here, in the settings of the gate or at Sepurux."
-        hint = call.hint(status, detail) or hint
+        hint = call.hints.get(status, hint)
     return Reply(error=f"Sepurux refused {refused} (HTTP {status}{said})", status=status, hint=hint)
 
 
-def _read_json(body: bytes | bytearray, *, once: bool = False) -> object:
-    """Return the JSON of a body, in which each name must be there `once`; raises ValueError that says what it has."""
+def _read_json(body: bytes | bytearray) -> object:
+    """Return the JSON of a body, in which each name must be there once; raises ValueError that says what it has."""
     if not body.strip():
         raise ValueError("an empty response")
     if body.count(b"{") + body.count(b"[") > MAX_OBJECTS:  # those in texts count too
@@ -335,7 +309,7 @@ def _read_json(body: bytes | bytearray, *, once: bool = False) -> object:
 
     def read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
         fields = dict(pairs)
-        if once and len(fields) != len(pairs):
+        if len(fields) != len(pairs):
             raise ValueError("a name is there twice")
         return fields
 
@@ -361,7 +335,6 @@ def error_detail(body: bytes | bytearray, redact: Callable[[str], str]) -> str:
 
 
 def _refused_credentials(status: int, call: ApiRequest, sent: Credentials) -> tuple[str, str]:
-    """Return the settings that give the secrets, and what to do if they are refused."""
     given = ((TOKEN, sent.token), (API_KEY, sent.api_key))
     names = sent.words(" and ".join(f"{{{option.name}}}" for option, secret in given if secret))
     if sent.token and not sent.api_key and call.path in {CAMPAIGNS, "/v1/traces"}:
@@ -382,21 +355,16 @@ def find_campaign(listed: object, campaign: str, project: str) -> str:
     ids = sorted({*named} - {""})
     if len(ids) == 1:
         return ids[0]
-
-    def listing(names: Sequence[str]) -> str:
-        shown = [*map(preview, names[:MAX_NAMES_LISTED])]
-        return ", ".join([*shown, "…"] if len(names) > MAX_NAMES_LISTED else shown)
-
     where = project and f" in project {preview(project)}"
     if ids:
-        hint = f"Set {{campaign}} to the UUID of one of them: {listing(ids)}."
+        hint = f"Set {{campaign}} to the UUID of one of them: {', '.join(map(preview, ids[:MAX_NAMES_LISTED]))}."
         raise EvaluationError(f"{len(ids)} campaigns are named {preview(campaign)}{where}", hint)
     names = sorted({json_reader.text(entry.get("name")) for entry in entries} - {""})
     hint = "Check {project} and the secret, which see no campaign, or create the campaign at Sepurux."
     if names:
-        hint = f"Set {{campaign}} to one of these, or {{project}} to another project: {listing(names)}."
-    if meant := similar(campaign, names):
-        hint = f"Did you mean {preview(meant)}? {hint}"
+        meant = similar(campaign, names)
+        nearest = ", ".join(map(preview, sorted(names, key=lambda name: name != meant)[:MAX_NAMES_LISTED]))
+        hint = f"Set {{campaign}} to one of these, or {{project}} to another project: {nearest}."
     raise EvaluationError(f"campaign {preview(campaign)} was not found{where}", hint)
 
 

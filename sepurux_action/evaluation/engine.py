@@ -65,7 +65,7 @@ class Engine:
         self._next_poll = self._held_until = 0.0
         self._held_by = NO_TIME_LEFT  # the result whose `Retry-After` holds all calls
         self._said = set[str]()
-        self._shared = dict[tuple[ApiRequest, float], tuple[threading.Event, list[Reply]]]()
+        self._shared = dict[tuple[ApiRequest, float], Future[Reply]]()
         self.last_error: Reply | None = None
         self.is_down, self.heard_s = True, 0.0
 
@@ -81,7 +81,6 @@ class Engine:
         return min(timeout_s, self.heard_s + SILENCE_S) - self.elapsed()
 
     def is_new(self, text: str) -> bool:
-        """Return whether this is the first time that the step says a text."""
         with self._lock:
             is_new = text not in self._said
             self._said.add(text)
@@ -97,17 +96,12 @@ class Engine:
         """
         if self._signals.received:
             raise Interrupted
+        threading.stack_size(STACK_BYTES)
         waiting, started, running = deque(work), list[Future[T]](), set[object]()
         next_beat = self.now() + HEARTBEAT_S
         while waiting or running:
             while waiting and len(running) < MAX_RUNS_AT_ONCE:
-                try:
-                    future = self._start_run(waiting[0])
-                except RuntimeError:  # the system allows no more threads until others have ended
-                    if not running:
-                        raise
-                    break
-                del waiting[0]
+                future = self.start(waiting.popleft())
                 started.append(future)
                 running.add(future)
                 future.add_done_callback(self._events.put)
@@ -124,13 +118,6 @@ class Engine:
                 next_beat += HEARTBEAT_S
                 beat()
         return [each.result() for each in started]
-
-    def _start_run(self, work: Callable[[], T]) -> Future[T]:
-        before = threading.stack_size(STACK_BYTES)
-        try:
-            return self.start(work)
-        finally:
-            threading.stack_size(before)
 
     def next_event(self, until: float) -> object:
         """Return what has ended; None at a time or after a signal."""
@@ -172,11 +159,7 @@ class Engine:
                 with self._lock:
                     left.clear()  # after an exception, the others end too
 
-        threads = list[Future[None]]()
-        try:
-            threads += (self.start(take) for _ in range(min(len(left), MAX_CALLS_AT_ONCE)))
-        except RuntimeError:  # the system allows no more threads
-            take()
+        threads = [self.start(take) for _ in range(min(len(left), MAX_CALLS_AT_ONCE))]
         for thread in threads:
             self._wait_for(thread)
             thread.result()
@@ -248,10 +231,7 @@ class Engine:
         """Return the result of a call. One that takes too long is abandoned: it delays neither result nor exit."""
         if seconds <= 0:
             return NO_TIME_LEFT
-        try:
-            future = self.start_call(call, seconds)
-        except RuntimeError:
-            return Reply(error="the system allows no more threads", temporary=True)
+        future = self.start_call(call, seconds)
         self._wait_for(future, self.now() + seconds + GRACE_S)
         if not future.done():
             return Reply(error=f"no complete response within {seconds:.3g} s", temporary=True)
@@ -305,15 +285,11 @@ class Engine:
     def shared(self, call: ApiRequest, timeout_s: float) -> Reply:
         """Return the result of a call that is tried again, for all who make it with the same timeout."""
         with self._lock:
-            is_first = (call, timeout_s) not in self._shared
-            ended, results = self._shared.setdefault((call, timeout_s), (self.new_event(), []))
-        if is_first:
-            try:
-                results.append(self.retried(call, timeout_s))
-            finally:
-                ended.set()
-        self.wait(math.inf, ended)
-        return results[0]
+            if (call, timeout_s) not in self._shared:
+                self._shared[call, timeout_s] = self.start(partial(self.retried, call, timeout_s))
+            future = self._shared[call, timeout_s]
+        self._wait_for(future)
+        return future.result()
 
     def payload(self, call: ApiRequest, result: Reply) -> object:
         """Return the payload of a call that was tried again until the timeout; raises EvaluationError."""

@@ -194,13 +194,12 @@ class Check:
 class Base:
     """What a gate is compared with: the results on the base with this name, or those before the evaluated commit.
 
-    If they could not be read, `results` is None, `hint` says what to do, and `why` what more there is to say.
+    If they could not be read, `results` is None, and `hint` says what to do.
     """
 
     results: Results | None
     name: str = "this branch"
     hint: str = ""
-    why: str = ""
 
 
 def check_thresholds(
@@ -322,8 +321,7 @@ def _compare(
 ) -> tuple[CheckState, str, str]:
     """Return the state of a drop in points, the remark why it does not count, and the sentence."""
     if base.results is None:
-        why = base.why and f" ({base.why})"
-        remark = f"the results on {base.name} could not be read{why}"
+        remark = f"the results on {base.name} could not be read"
         return CheckState.NO_NUMBER, remark, f"{remark}, so no drop can be compared"
     values = values_of(base.results, PASS_RATE)
     if actual is None and (len(values) >= MIN_RESULTS or broken):

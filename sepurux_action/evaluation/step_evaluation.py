@@ -32,17 +32,13 @@ YOUNG_RUN_S = 15.0  # a backend may not know a run yet that it created this shor
 SCORE_S = 30.0  # for a score that decides, also after the deadline
 SHOWN_SCORE_S = 5.0  # a score that decides nothing
 MAX_SCORES = 1_000  # of runs of a batch that are read for their mean
-MOST_NAMED = 3  # runs in a line of the log
 NOT_FOUND = 404
 NOT_SHOWN = frozenset({401, 403})  # the backend shows it to another secret
 CANCELED = "The run was canceled."
 
 
 class StepEvaluation:
-    """The evaluation of all gates. What failed is read of those that did not pass, or also of those `with_passed`.
-
-    `claimed` says by the id of a trace, a run, or a batch what it is.
-    """
+    """The evaluation of all gates. What failed is read of those that did not pass, or also of those `with_passed`."""
 
     def __init__(
         self,
@@ -55,14 +51,10 @@ class StepEvaluation:
     ) -> None:
         self.compared, self.metadata, self.engine = compared, metadata, engine
         self.output, self._with_passed = output, with_passed
-        self.claimed = dict[str, object]()
+        self.claimed = dict[str, object]()  # by the id of a trace, a run, or a batch, what it is
         self._longest_timeout_s = max(gate.timeout_s for gate, _ in compared)
         self._runs = [_Evaluation(self, gate, trace) for gate, _ in compared for trace in gate.traces]
-        self._shown, self._noun = f"{compared[0][0].name}: ", "recordings"
-        if len(compared) > 1:
-            self._shown, self._noun = "", "runs"
-        elif len({each.run.trace.scenario for each in self._runs}) == len(self._runs):
-            self._noun = "scenarios"
+        self._shown = f"{compared[0][0].name}: " if len(compared) == 1 else ""
 
     def evaluate(self) -> Mapping[str, GateDecision]:
         """Return the results by gate, with the runs in the order of the traces. A backend's failure is a result."""
@@ -84,24 +76,21 @@ class StepEvaluation:
             self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
         return {each.gate.name: each for each in found}
 
+    def _progress(self) -> str:
+        if len(self._runs) == 1:
+            return f"{self._shown}{self._runs[0].phase}"
+        return f"{self._shown}{sum(each.complete for each in self._runs)} of {len(self._runs)} runs decided"
+
     def _show_progress(self) -> None:
-        runs = self._runs
         with self.output.lock:  # what is shown last is the newest
             failed = self.engine.last_error
-            what = f"{self._shown}{sum(each.complete for each in runs)} of {len(runs)} {self._noun} decided"
-            if len(runs) == 1:
-                what = f"{self._shown}{runs[0].phase}"
-            if failed:
-                what = f"{failed.error}; {what}"
+            what = joined("; ", failed.error if failed else "", self._progress())
             self.output.wait(what, max(0.0, self._longest_timeout_s - self.engine.elapsed()))
 
     def _log_heartbeat(self) -> None:
         elapsed_s = self.engine.elapsed()
         elapsed, left = map(wording.duration, (elapsed_s, max(0.0, self._longest_timeout_s - elapsed_s)))
-        names = [each.label or each.gate.name for each in self._runs if not each.complete]
-        more = f", and {len(names) - MOST_NAMED} more" if names[MOST_NAMED:] else ""
-        waiting = f"waiting for {', '.join(names[:MOST_NAMED])}{more}"
-        self.output.progress(f"{waiting}: {elapsed} elapsed, at most {left} left")
+        self.output.progress(f"{self._progress()}: {elapsed} elapsed, at most {left} left")
 
 
 class _Evaluation:
@@ -144,7 +133,6 @@ class _Evaluation:
         self._log(f"{run.decision}{waited}{why and f': {why}'}")
 
     def _fail(self, error: EvaluationError, rule: Rule) -> None:
-        """Make the error the result, unless there is a `fail` already."""
         if self.run.decision is Decision.FAIL:
             return
         reason, detail = (optional("{}.", capitalized(text.rstrip("."))) for text in (error.reason, error.detail))
@@ -162,12 +150,11 @@ class _Evaluation:
     # -- start: each call is tried again while its error may pass -----------------------------------------------------
 
     def _start(self) -> None:
-        """Find the campaign, upload the trace, and start the run."""
         gate, trace, given, trace_id = self.gate, self.run.trace, "", self.run.trace.trace_id
         with suppress(ValueError):  # if it is a name
             given = str(uuid.UUID(gate.campaign))
         # The list is read also if the id is given: it shows whether Sepurux is up. A CI token may not see it.
-        call = api.list_campaigns(gate.project)
+        call = api.ApiRequest(path=api.CAMPAIGNS, purpose="the list of campaigns", project=gate.project)
         listed = self._engine.shared(call, gate.timeout_s)
         if not given or listed.status not in NOT_SHOWN:
             payload = self._engine.payload(call, listed)
@@ -212,10 +199,7 @@ class _Evaluation:
     # -- polls --------------------------------------------------------------------------------------------------------
 
     def _poll_until_decided(self) -> None:
-        """Poll until there is a final decision: a finished run without one is none until another poll confirms it.
-
-        Raises EvaluationError: a poll was rejected, or the timeout has ended.
-        """
+        """Poll until there is a final decision: a finished run without one is none until another poll confirms it."""
         engine, started, failed = self._engine, self._engine.elapsed(), 0
         shown: Run | None = None  # by the last poll that succeeded
         error: Reply | None = None  # of the last poll
@@ -279,10 +263,7 @@ class _Evaluation:
         return decided, last
 
     def _out_of_time(self, shown: Run | None, error: Reply | None) -> EvaluationError:
-        """Return the error of a run that was not decided in time; pending if a poll succeeded and the timeout ended.
-
-        The last poll that succeeded has `shown` a decision; `error` is that of the last poll, None if it succeeded.
-        """
+        """Return the error of a run that was not decided in time; pending if a poll has `shown` something."""
         elapsed_s, timeout_s = self._engine.elapsed(), self.gate.timeout_s
         self.run = replace(self.run, elapsed_s=round(min(elapsed_s, timeout_s), 3))  # the same as in the reason
         waited = wording.duration(self.run.elapsed_s)

@@ -30,10 +30,7 @@ from sepurux_action.host.output import Output
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What a step, or a command line, is given. The first layer overrides the others. `traces` makes a folder to read.
-
-    `config` is a policy file, '' for the usual one. `write_baseline` adds the results to those that were kept.
-    """
+    """What a step, or a command line, is given. The first layer overrides the others. `traces` makes a new folder."""
 
     layers: tuple[Layer, ...]
     event: Event
@@ -183,13 +180,9 @@ def _folder_problems(execution: Execution) -> Iterator[Problem]:
 
 
 def log_start(execution: Execution) -> None:
-    """Log which settings apply, and what is evaluated."""
     event, settings, host, policy = execution.event, execution.settings, execution.host, execution.policy
     if not execution.calls.connected and event.name:
-        why = "`GITHUB_REPOSITORY` or `GITHUB_API_URL` is not set"
-        if event.repository and not settings.github_token:
-            why = "there is no `github_token`"
-        host.log(f"no comment and no status: {why}")
+        host.log("no comment and no status: `github_token`, `GITHUB_REPOSITORY`, or `GITHUB_API_URL` is not set")
     if event.by_review:
         host.progress("a review evaluates nothing: the statuses of the commit decide")
         return
@@ -200,10 +193,5 @@ def log_start(execution: Execution) -> None:
     if settings.overridden:
         what = "the policy file overrides" if event.name else "flags override"
         host.log(f"{what}: {', '.join(settings.overridden)}")
-    line = "evaluating gate {} ({}) at {}"
-    if len(settings.gates) > 1:
-        host.progress(f"evaluating {len(settings.gates)} gates at {settings.base_url}")
-        line = "gate {}: {}"
-    for gate in settings.gates:
-        what = str(gate.stage) if gate.name == gate.campaign else f"campaign {gate.campaign}, {gate.stage}"
-        host.progress(line.format(gate.name, what, settings.base_url))
+    gates = ", ".join(f"{gate.name} ({gate.stage})" for gate in settings.gates)
+    host.progress(f"evaluating gate {gates} at {settings.base_url}")

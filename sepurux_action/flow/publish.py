@@ -7,15 +7,13 @@ from urllib.parse import urlsplit
 
 from sepurux_action import __version__
 from sepurux_action.common import wording
-from sepurux_action.config import options
-from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.options import CommentMode
 from sepurux_action.errors import ConfigurationError, Interrupted
 from sepurux_action.evaluation.base_results import FILE, result_to_keep, write_results
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.flow.execution import Execution
-from sepurux_action.flow.results import baseline_of, no_credentials_hint, writes_baseline
+from sepurux_action.flow.results import baseline_of, writes_baseline
 from sepurux_action.github.comment import marker_of, publish_comment
 from sepurux_action.github.queries import PullRequest, Status
 from sepurux_action.github.reviews import request_reviews
@@ -71,15 +69,9 @@ def publish(
 
 def publish_problems(execution: Execution, error: ConfigurationError) -> Report:
     """Write outputs, summary, and report files; return the report of the problems. No status is set."""
-    host, event, layers = execution.host, execution.event, execution.invocation.layers
-    problems = [each.redacted(host.redact) for each in error.problems]
-    has_secret = any(layer.text(option) for layer in layers for option in (options.TOKEN, options.API_KEY))
-    if not has_secret and not event.by_review:  # which needs none
-        # alone it is no problem; beside others, users can correct all at once
-        words = in_workflow if event.name else on_command_line
-        message = words(f"it is empty, and so is {{api_key}}. {no_credentials_hint(event)}")
-        problems.append(layers[0].problem(options.TOKEN, message))
-    report = Report(context=report_context(execution), problems=tuple(problems))
+    host = execution.host
+    problems = tuple(each.redacted(host.redact) for each in error.problems)
+    report = Report(context=report_context(execution), problems=problems)
     reason = problems[0].located
     if problems[1:]:
         reason += f" (and {wording.pluralize(len(problems) - 1, 'more problem')})"
@@ -108,7 +100,6 @@ def _write_report(execution: Execution, report: Report) -> None:
 
 
 def report_context(execution: Execution) -> Context:
-    """Return what a report says about the commit, the workflow run, and the policy."""
     event, subject, settings, policy = execution.event, execution.subject, execution.settings, execution.policy
     return Context(
         repository=event.repository,

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from sepurux_action.common.wording import optional
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Gate
@@ -156,7 +155,6 @@ def _evaluate(execution: Execution, gates: Sequence[Gate]) -> Mapping[str, GateD
 
 
 def _enforced(execution: Execution, found: GateDecision, advised: Sequence[str] = ()) -> GateDecision:
-    """Return a decision with what follows from it: whether the gate blocks, its approval, and remarks."""
     gate, interrupted, approved = found.gate, execution.signals.received, None
     if found.decision is Decision.FAIL and gate.stage is Stage.SOFT and not interrupted:
         approved = approval(execution.calls, execution.event, gate.reviewers)
@@ -173,20 +171,18 @@ def _enforced(execution: Execution, found: GateDecision, advised: Sequence[str] 
 
 def _base(execution: Execution, gate: Gate) -> Base:
     event, found = execution.event, execution.subject.results
-    why, name, error = "", "the base", found if isinstance(found, GitHubError) else None
+    name, error = "the base", found if isinstance(found, GitHubError) else None
     if not execution.calls.connected:
         hint = "Comparing with the base branch needs `github_token`: leave that input at its default."
     elif error and Kind.FORBIDDEN not in error.kinds:
         hint = advice(Operation.BASE, error, event)
     else:  # GitHub may return null without an error for what the token may not see
         hint = UNREAD_RESULTS_HINT
-    if error and error.too_large:
-        why = "GitHub's limit on one query" + optional(", HTTP {}", error.status)
     if event.base_ref:
         name = f"`{event.base_ref}`"
     elif event.name:
         name = "this branch"
-    return Base(results=baseline_of(execution, gate), name=name, hint=hint, why=why)
+    return Base(results=baseline_of(execution, gate), name=name, hint=hint)
 
 
 def base_results(execution: Execution, gate: Gate) -> Results:
@@ -207,7 +203,6 @@ def baseline_of(execution: Execution, gate: Gate) -> Results | None:
 
 
 def writes_baseline(execution: Execution) -> bool:
-    """Return whether the results of this run are added to the file."""
     if execution.earlier is None:
         return False
     if not execution.event.name:

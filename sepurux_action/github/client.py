@@ -3,8 +3,7 @@
 Permissions: https://docs.github.com/rest/authentication/permissions-required-for-github-apps
 """
 
-import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from enum import Enum
 from functools import partial
 from itertools import chain, repeat
@@ -33,7 +32,6 @@ FORK_READS_ONLY = (
 UNEXPECTED_SHAPE = "a response of an unknown shape, or a redirect"
 TIMED_OUT = "GitHub did not respond in the time that the gate waits for it"
 CANCELED = "the run was canceled before GitHub responded"
-_TIMEOUT = re.compile(r"time[ds]?[ -]?out", re.IGNORECASE)
 
 
 class Kind(Enum):
@@ -47,20 +45,12 @@ class Kind(Enum):
 
 
 class GitHubError(Exception):
-    """A call to GitHub failed, which is one warning and never a decision; as a text, it is what a warning repeats.
-
-    `status` is the response's, 0 without one.
-    """
+    """A call to GitHub failed, which a warning repeats, and which is no decision. Without a response, `status` is 0."""
 
     def __init__(self, message: str, *kinds: Kind, status: int = 0, retry_after_s: float | None = None) -> None:
         self.message, self.kinds, self.status, self.retry_after_s = message, frozenset(kinds), status, retry_after_s
-        # The token may not make such a call for any target, or only this target is the problem.
+        # The token may not make such a call for any target.
         self.of_the_token = Kind.FORBIDDEN in kinds or status in {401, 410}
-        self.of_one_target = not self.of_the_token and status in {404, 422}
-        # GitHub may respond to a smaller query, because this one costs or takes too much. Source:
-        # https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api
-        over_limit = Kind.OVER_LIMIT in kinds or status in {502, 503, 504}
-        self.too_large = over_limit or bool(_TIMEOUT.search(message))
         shown = json_reader.shorten(json_reader.printable(message), MAX_MESSAGE_LENGTH).rstrip(". ")
         super().__init__(joined(" ", optional("HTTP {}", status), shown) or "no response")
 
@@ -212,17 +202,13 @@ class Calls:
         """Make all calls, by target, up to a rejection that the next would get too; one warning for each rejection."""
         if operation in self._denied:
             return
-        rejected, targets = dict[object, tuple[GitHubError, list[str]]](), iter(calls)
-        for target in targets:
+        for target, call in calls.items():
             try:
-                calls[target]()
+                call()
             except GitHubError as error:
-                _, alike = rejected.setdefault((str(error), error.kinds), (error, []))
-                alike.append(target)
+                self.warn(operation, error, target)
                 if error.of_the_token or error.kinds & {Kind.RATE_LIMITED, Kind.TIMED_OUT}:
-                    alike.extend(targets)  # all that are left, which ends the loop
-        for first, of_targets in rejected.values():
-            self.warn(operation, first, of_targets if len(calls) > 1 else ())
+                    return
 
     def call(self, work: Callable[[Client], T], *, retry: bool = True, decides: Operation | None = None) -> T:
         """Return what `work` returns; raises GitHubError, also when the deadline passes first.
@@ -245,7 +231,7 @@ class Calls:
                 if Kind.RATE_LIMITED in error.kinds:
                     next_wait = None if next_wait is None else max(MIN_RETRY_AFTER_S, next_wait)
                 else:
-                    is_final = error.of_the_token or error.of_one_target or Kind.OVER_LIMIT in error.kinds
+                    is_final = error.of_the_token or error.status in {404, 422} or Kind.OVER_LIMIT in error.kinds
                     next_wait = RETRY_PAUSE_S if decides and not is_final else None
                     if Kind.TEMPORARY in error.kinds and retry and not self.after_signal:
                         next_wait = max(pause, error.retry_after_s or 0.0)
@@ -258,22 +244,19 @@ class Calls:
                 self.output.log(f"could not {decides.text} ({why}); next attempt in {left}")
         raise AssertionError  # the pauses do not end
 
-    def warn(self, operation: Operation, error: GitHubError, targets: Sequence[str] = ()) -> None:
+    def warn(self, operation: Operation, error: GitHubError, target: str = "") -> None:
         """Write the warning for a rejection, once; if the token may not do the operation, it is not tried again."""
-        named = json_reader.printable(", ".join(targets))
-        what = f"Could not {operation.text} ({joined(': ', named, str(error))})"
+        what = f"Could not {operation.text} ({joined(': ', json_reader.printable(target), str(error))})"
         effect = " This does not change the result."
         if operation is Operation.BASE:
             effect = " Unless a gate limits a drop, this does not change the result."
         if operation is Operation.STATUSES:
             effect = ""
-        self.warn_once(f"{what}. {advice(operation, error, self._event)}{effect}")
+        warning = f"{what}. {advice(operation, error, self._event)}{effect}"
+        if warning not in self._warned:
+            self._warned.add(warning)
+            self.output.annotate(Level.WARNING, warning, title="Sepurux gate")
         if error.of_the_token:
             self._denied.add(operation)
         if Kind.FORBIDDEN in error.kinds:
             self.forbidden.add(operation)
-
-    def warn_once(self, warning: str) -> None:
-        if warning not in self._warned:
-            self._warned.add(warning)
-            self.output.annotate(Level.WARNING, warning, title="Sepurux gate")

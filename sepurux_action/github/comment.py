@@ -8,16 +8,11 @@ from urllib.parse import quote
 from sepurux_action.common import json_reader
 from sepurux_action.config.options import CommentMode
 from sepurux_action.config.settings import Settings
-from sepurux_action.github.client import MAX_PAGES, PAGE, READS_S, Calls, Client, GitHubError, Operation, check_id
+from sepurux_action.github.client import READS_S, Calls, Client, GitHubError, Operation, check_id
 from sepurux_action.github.event import Event
 from sepurux_action.github.queries import Comment, PullRequest, oldest_first, read_pull_request
 
 MARKER = "sepurux-gate"
-SEVERAL_GATES = "gates"  # what the marker has for a step with several gates
-UNKNOWN_COMMENTS = (
-    f"not all comments of the pull request could be read (the gate reads {MAX_PAGES * PAGE:,}), "
-    "and one of them may be its own"
-)
 
 
 def read_again(calls: Calls, event: Event, settings: Settings) -> PullRequest | None:
@@ -30,40 +25,39 @@ def read_again(calls: Calls, event: Event, settings: Settings) -> PullRequest | 
 
 def marker_of(settings: Settings) -> str:
     """Return the first line of the comment, by which it is found: only the gate's name differs from other steps."""
-    key = settings.gates[0].name if len(settings.gates) == 1 else SEVERAL_GATES
+    key = settings.gates[0].name if len(settings.gates) == 1 else "gates"
     return f"<!-- {MARKER}:{quote(key, safe='', errors='surrogatepass')} -->"
 
 
 def publish_comment(calls: Calls, event: Event, pull: PullRequest, text: str, *, create: bool) -> str:
     """Edit the comment that begins with the first line of `text`, or `create` it; return its address or ''."""
-    marker, number, why, pages = text.partition("\n")[0], event.pull_request, "", 1
+    marker, number, why = text.partition("\n")[0], event.pull_request, ""
     # There is more than one after a race.
     while not (ours := [each for each in pull.comments if each.body.startswith(marker)]):
-        if not pull.after or pages == MAX_PAGES:
+        if not pull.after:
             break
         page = calls.try_call(Operation.PULL, partial(read_pull_request, number, pull.after))
         if page is None:
             break
         pull = replace(pull, comments=oldest_first((*pull.comments, *page.comments)), after=page.after)
-        pages += 1
     if not pull.head:
         why = "the pull request could not be read"
     elif pull.head != event.commit:
         why = "the pull request has a newer commit, which gets a run of its own"
     elif pull.after and not ours:
-        why = UNKNOWN_COMMENTS
+        why = "not all comments of the pull request could be read, and one of them may be its own"
     if why:
         calls.output.log(f"no comment: {why}")
     return _write(calls, number, ours, text) if not why and (ours or create) else ""
 
 
 def _write(calls: Calls, number: int | None, ours: Sequence[Comment], text: str) -> str:
-    """Edit the first of `ours` and delete the others, or create the comment; return its address, or ''."""
     if ours:
         first, *duplicates = ours
         is_edited = first.body == text or calls.try_call(Operation.COMMENT, partial(edit_comment, first, text))
-        for duplicate in duplicates if is_edited else ():
-            calls.try_call(Operation.COMMENT, partial(delete_comment, duplicate))
+        if is_edited:
+            for duplicate in duplicates:
+                calls.try_call(Operation.COMMENT, partial(delete_comment, duplicate))
         return first.url
     try:  # once: after a failure, the comment may exist
         return calls.call(partial(create_comment, number, text), retry=False)

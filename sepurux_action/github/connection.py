@@ -6,24 +6,20 @@ Sources: https://docs.github.com/rest/using-the-rest-api/best-practices-for-usin
 https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 """
 
-import http.client
 import re
 import time
 from collections.abc import Callable
 from functools import partial
 
-import requests
-import urllib3
 from github import Auth, BadAttributeException, Github, GithubException
 
 from sepurux_action import __version__
 from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Secret
-from sepurux_action.evaluation.api import failure_words
+from sepurux_action.evaluation.api import TRANSPORT_ERRORS, failure_words
 from sepurux_action.github.client import UNEXPECTED_SHAPE, Client, GitHubError, Kind, joined_messages
 
 _SECONDS = re.compile(r"[0-9]{1,10}\Z")
-NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
 # PyGithub raises these for a response of an unexpected shape, and RuntimeError for a redirect to another host.
 SHAPE_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
@@ -62,7 +58,7 @@ def translate_errors(call: Callable[[], T], redact: Callable[[str], str] = str) 
         return call()
     except GithubException as error:
         rejection = error
-    except NETWORK_ERRORS as error:  # whose text quotes addresses
+    except TRANSPORT_ERRORS as error:  # whose text quotes addresses
         raise GitHubError(failure_words("GitHub", error), Kind.TEMPORARY) from None
     except RuntimeError:
         raise GitHubError(UNEXPECTED_SHAPE) from None

@@ -109,8 +109,6 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
 def with_pull_request(event: Event, pulls: Iterable[object]) -> Event:
     """Return the event with the only open pull request that has its head; skipped without one, invalid with several."""
     head = event.head
-    if not head:
-        return event
     repository, _, branch = head.partition(":")
     matches = [
         pull

@@ -113,7 +113,6 @@ class Subject:
     results: Mapping[str, Results] | GitHubError | None = None
 
     def context_of(self, gate: str) -> str:
-        """Return the context of a gate's status, of which GitHub ignores the case."""
         return f"{CONTEXT_PREFIX}{gate}{self.suffix}"
 
     @property
@@ -126,7 +125,6 @@ class Subject:
         return "" if branch == encoded(self.default_branch) else f" ({branch})"
 
     def baseline(self, gate: Gate) -> Results | None:
-        """Return the results that a gate is compared with, None if they could not be read."""
         if self.results is None or isinstance(self.results, GitHubError):
             return None
         return comparable(self.results.get(self.context_of(gate.name).lower(), ()), gate)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
-from sepurux_action.github.client import READS_S, Calls, Client, GitHubError, Operation
+from sepurux_action.github.client import READS_S, Calls, Client, Operation
 from sepurux_action.github.event import Event
 from sepurux_action.github.queries import BOT_SUFFIX, PERSON, read_pull_request, read_requesters
 
@@ -53,13 +53,8 @@ def approval(calls: Calls, event: Event, reviewers: tuple[str, ...]) -> Approval
     def permission(login: str) -> str | None:
         path = f"collaborators/{quote(login, safe='')}/permission"
 
-        def read(client: Client) -> str:  # '' if there is no such user
-            try:
-                return json_reader.text(client.send("GET", path), "permission")
-            except GitHubError as error:
-                if error.status != 404:  # noqa: PLR2004
-                    raise
-            return ""
+        def read(client: Client) -> str:
+            return json_reader.text(client.send("GET", path), "permission")
 
         return calls.once(path, lambda: calls.try_call(Operation.REVIEWS, read))
 

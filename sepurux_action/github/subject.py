@@ -51,7 +51,6 @@ def read_subject(calls: Calls, event: Event) -> Subject:
 
 
 def with_base(calls: Calls, subject: Subject, gates: Iterable[Gate]) -> Subject:
-    """Return the subject with the results on the base branch if a gate limits a drop."""
     limited = {each.name for each in gates if options.MAX_PASS_RATE_DROP.name in each.limits}
     if not calls.connected or not limited:
         return subject
@@ -75,7 +74,6 @@ def changes_policy(calls: Calls, subject: Subject) -> bool:
 
 
 def is_skipped(calls: Calls, subject: Subject, paths: Filter) -> bool:
-    """Return whether a pull request changes no file that matches a gate's `paths`."""
     event = subject.event
     is_pull = event.pull_request is not None and event.name != "merge_group"
     if not calls.connected or not is_pull or event.by_review:
@@ -162,12 +160,11 @@ def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
 
 def check_file(path: str) -> Layer:
     """Return the policy in a file; raises ConfigurationError with its problems, also if there is no file."""
-    usual, other = (Path(path).parent / Path(each).name for each in (POLICY_PATH, MISNAMED_PATH))
-    asked = Path(path) in {usual, other} and usual.parts[-2:] == Path(POLICY_PATH).parts
+    file = Path(path)
+    if file.parts[-2:] == Path(MISNAMED_PATH).parts and not file.with_suffix(".yml").exists():
+        raise _invalid(misnamed(path))
     try:
-        if asked and other.exists() and not usual.exists():
-            raise _invalid(misnamed(str(other)))
-        with Path(path).open("rb") as opened:
+        with file.open("rb") as opened:
             return _read(opened.read(MAX_FILE_BYTES + 1), path)
     except OSError as error:
         raise _invalid(Problem("", f"the file could not be read: {error.strerror}", path, 1)) from None
@@ -187,7 +184,6 @@ def _of_checkout(config: str, read_file: ReadFile) -> ResolvedPolicy:
 
 
 def _policy(file: PolicyFile) -> Layer | None:
-    """Return the policy in a file that GitHub returned, None if there is none; raises ConfigurationError."""
     if isinstance(file, Problem):
         raise _invalid(file)
     return None if file is None else _read(file.encode(errors="surrogatepass"), POLICY_PATH)

@@ -8,7 +8,6 @@ runner recognizes a command at the start of a line (`::name`), and its old form 
 import json
 import re
 import uuid
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +19,6 @@ from sepurux_action.host.output import Level, Output, painted, plain
 
 PREFIX = "INPUT_"
 RUNNER_INPUTS = frozenset({"entrypoint", "args"})  # inputs that the runner accepts for every container action
-MAX_ANNOTATIONS = 10  # of one level and step; the runner drops further ones
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 MAX_ANNOTATION_LENGTH = 4_000  # characters; the runner truncates a message at 4,096
 _DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
@@ -30,7 +28,6 @@ _PROPERTY = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
 class ActionsRunner(Output):
     def __init__(self, environ: Mapping[str, str], log: TextIO) -> None:
         self._environ, self._log = environ, log
-        self._annotations: Counter[Level] = Counter()
         self._unwritable: set[str] = set()
 
     @property
@@ -71,13 +68,7 @@ class ActionsRunner(Output):
         self._write(line)
 
     def annotate(self, level: Level, text: str, *, title: str = "", file: str = "", line: int = 0) -> None:
-        """Write an annotation, whose text may have several lines; after ten of a level, they are lines of the log."""
-        with self.lock:
-            self._annotations[level] += 1
-            is_shown = self._annotations[level] <= MAX_ANNOTATIONS
-        if not is_shown:
-            self.log(wording.joined(": ", level, f"{file}:{line}" if file else "", text))
-            return
+        """Write an annotation, whose text may have several lines. The runner shows ten of a level, and logs all."""
         given = {"file": file, "line": str(line or ""), "title": title}
         properties = (f"{name}={plain(each, self.redact).translate(_PROPERTY)}" for name, each in given.items() if each)
         lines = "\n".join(plain(each, self.redact) for each in text.splitlines())

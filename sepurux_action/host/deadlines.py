@@ -1,7 +1,7 @@
 """The signals of a run, and blocking work in threads that can be abandoned after a signal or a deadline.
 
-SIGINT, SIGTERM, and SIGHUP are handled because the run still has to report, and because the kernel has no default
-action for them in a container's first process.
+SIGINT and SIGTERM are handled because the run still has to report, and because the kernel has no default action for
+them in a container's first process.
 """
 
 import queue
@@ -31,12 +31,10 @@ class Signals:
         """Return an object that receives the process's signals from now on; only the main thread may call this.
 
         The start of the program blocks them. So a signal during the imports is received here, and has a report too.
-        A process that has to ignore SIGHUP, such as one that nohup started, still does.
         """
-        signals, handled = cls(), (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        signals, handled = cls(), (signal.SIGINT, signal.SIGTERM)
         for number in handled:
-            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, lambda number, _frame: signals.receive(number))
+            signal.signal(number, lambda number, _frame: signals.receive(number))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
         return signals
 

@@ -1,18 +1,16 @@
 """A command line, for people and for other CI systems: the result on stdout, everything else on stderr."""
 
 import math
-import os
 import re
+import shutil
 import sys
-import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import TextIO
 
 from sepurux_action.common import json_reader, wording
-from sepurux_action.host.output import FIRST_WORD, Level, Output, painted, plain
+from sepurux_action.host.output import Level, Output, painted, plain
 
 # What stands for the symbols on a stream that cannot encode them all.
 ASCII = {"✓": "ok", "✗": "FAIL", "…": "...", "≥": ">=", "≤": "<=", "–": "-", "×": "x", "·": "-", "\u00a0": " "}
@@ -20,7 +18,6 @@ TO_ASCII = str.maketrans(ASCII)
 _ROW = re.compile(r"^  ([✓✗!…-])(?= )")  # of a table, whose columns stay aligned
 START_OF_EMPTY_LINE = "\r\x1b[K"
 WAITING = "⠋"  # the first character of the line that is rewritten
-USUAL_COLUMNS = 80  # of a terminal that does not say how many it has
 FREE_COLUMNS = 3  # at the end of the line that is rewritten: a terminal shows `^C` there, and wraps after the last one
 
 
@@ -32,16 +29,6 @@ def encodable(text: str, stream: TextIO) -> str:
         row = _ROW.sub(lambda mark: f"  {ASCII.get(mark[1], mark[1]):4}", text.removeprefix(f"{WAITING} "))
         return row.translate(TO_ASCII)
     return text
-
-
-def wrapped(line: str, columns: int) -> list[str]:
-    """Return a line in parts that fit. The others begin below what follows the first one's mark, severity, or level."""
-    found, text = FIRST_WORD.match(line), line.lstrip(" ")
-    indent = line[: len(line) - len(text)]
-    hanging = " " * min(found.end() if found else len(indent) + 2, columns // 2)
-    split = partial(textwrap.wrap, break_long_words=False, break_on_hyphens=False)
-    parts = split(json_reader.in_columns(text), columns, initial_indent=indent, subsequent_indent=hanging)
-    return [part.replace("\0", "") for part in parts] or [line]
 
 
 class Terminal(Output):
@@ -60,7 +47,7 @@ class Terminal(Output):
         self._waiting = ""  # the line that is rewritten, as it is now
 
     def log(self, text: str) -> None:
-        self._write_log(self._lines(self._log, plain(text, self.redact)))
+        self._write_log(self._line(self._log, plain(text, self.redact)))
 
     def progress(self, text: str) -> None:
         if not self._rewrites:
@@ -68,7 +55,7 @@ class Terminal(Output):
 
     def wait(self, what: str, left_s: float) -> None:
         if self._rewrites:
-            most = max(1, _columns(self._log) - FREE_COLUMNS)
+            most = max(1, shutil.get_terminal_size().columns - FREE_COLUMNS)
             elapsed = wording.duration(math.floor(time.monotonic() - self._started))
             times = f", {elapsed} (gives up in {wording.duration(math.ceil(left_s))})"
             line = json_reader.in_columns(f"{WAITING} {plain(what, self.redact)}")
@@ -76,16 +63,14 @@ class Terminal(Output):
             self._write_log("", encodable(line, self._log))
 
     def annotate(self, level: Level, text: str, *, title: str = "") -> None:
-        """Write each line to stderr with its level in front, and without the title."""
         del title
         for each in text.splitlines():
-            self._write_log(self._lines(self._log, f"{level}: {plain(each, self.redact)}"))
+            self._write_log(self._line(self._log, f"{level}: {plain(each, self.redact)}"))
 
     def write_result(self, lines: Sequence[str], document: str = "", *, evaluated: bool = True) -> None:
         """Write the result, the last thing that is written: a document to stdout, or else the lines.
 
-        The lines go to stderr beside a document, and if nothing was `evaluated`. Below a document on a terminal, they
-        would only repeat it. A failure to write is a warning and does not change the exit status.
+        The lines go to stderr beside a document, and if nothing was `evaluated`. A terminal shows one of both.
         """
         if self._waiting:
             self._write_log("\n", "")
@@ -96,20 +81,17 @@ class Terminal(Output):
                 return
         elif evaluated:
             stream = self._out
-        self._write_result(stream, "".join(self._lines(stream, plain(line, self.redact)) for line in lines))
+        self._write_result(stream, "".join(self._line(stream, plain(line, self.redact)) for line in lines))
 
     def close(self) -> None:
-        """Erase the line that is rewritten."""
         self._write_log("", "")
 
-    def _lines(self, stream: TextIO, line: str) -> str:
-        """Return a line as it is written, wrapped on a terminal only. NO_COLOR and FORCE_COLOR decide as in Python."""
-        lines, forced = [encodable(line, stream)], self._environ.get("FORCE_COLOR", "") not in {"", "0"}
-        if stream.isatty():
-            lines = wrapped(lines[0], _columns(stream))
+    def _line(self, stream: TextIO, line: str) -> str:
+        """Return a line as it is written. NO_COLOR and FORCE_COLOR decide on colors as in Python."""
+        line, forced = encodable(line, stream), self._environ.get("FORCE_COLOR", "") not in {"", "0"}
         if not self._environ.get("NO_COLOR") and (forced or (stream.isatty() and not self._dumb)):
-            lines[0] = painted(lines[0])
-        return "".join(f"{each}\n" for each in lines)
+            line = painted(line)
+        return f"{line}\n"
 
     def _write_log(self, lines: str, waiting: str | None = None) -> None:
         """Write lines that stay, above the one that is rewritten, and replace that one."""
@@ -127,9 +109,3 @@ class Terminal(Output):
             stream.flush()
         except OSError as error:
             self.annotate(Level.WARNING, f"The report could not be written: {error.strerror}.")
-
-
-def _columns(stream: TextIO) -> int:
-    with suppress(OSError):  # in a test, it is no terminal
-        return os.get_terminal_size(stream.fileno()).columns or USUAL_COLUMNS
-    return USUAL_COLUMNS

@@ -64,8 +64,11 @@ def test_an_id_stays_one_segment_of_the_address() -> None:
         ((200, 201, 202, 299), "", False),
         ((408, 425, 429, 500, 501, 502, 503, 504, 520, 599, 600, 999), "HTTP {}: no such run", True),
         ((401, 403), "Sepurux refused `token` (HTTP {}: no such run)", False),
-        ((400, 404, 409, 410, 413, 418, 422, 499), "Sepurux refused the poll of the run (HTTP {}: no such run)", False),
-        ((300, 301, 302, 304, 308), "Sepurux redirected the poll of the run (HTTP {}) to h ::error::x", False),
+        (
+            (300, 301, 302, 308, 400, 404, 410, 422, 499),
+            "Sepurux refused the poll of the run (HTTP {}: no such run)",
+            False,
+        ),
     ],
 )
 def test_a_status_is_success_temporary_or_rejected(statuses: tuple[int, ...], error: str, *, temporary: bool) -> None:
@@ -98,8 +101,7 @@ def test_a_success_without_json_is_tried_again(body: bytes, what: str) -> None:
         (api.reliability("c", "r", ""), 401, "", "Set {project}"),
         (START, 404, "", 'Check {campaign} ("refunds"), {project} ("shop"): '),
         (OF_TRACE, 404, "", 'Check {campaign} ("refunds"), {trace_id} ("t-1"), {project} (not set): '),
-        (START, 422, "", 'Register scenarios for campaign "refunds", or set {trace_file}.'),
-        (START, 422, "Campaign has no registered scenarios", "Register scenarios for campaign"),
+        (START, 422, "", "Check that {base_url} is the API's address"),
         (START, 422, "thresholds.max_unsafe: too small", "Correct what Sepurux names here, in the settings"),
         (api.upload_trace(b"{}", "a", "", "k"), 413, "", "Record a shorter trace"),
     ],
@@ -123,7 +125,7 @@ def test_a_token_that_is_refused_an_upload_or_the_campaigns_needs_an_api_key(cal
     ("body", "words"),
     [
         (detail("no such run"), "no such run"),
-        (b'{"detail": "no such run", "of": {"k": 1, "k": 2}}', "no such run"),
+        (b'{"detail": "no such run", "of": {"k": 1, "k": 2}}', ""),
         (detail("two\nlines \u202e"), "two lines"),
         (detail([{"loc": ["body", "trace_id"], "msg": "required", "type": "x"}]), "body.trace_id: required"),
         (detail([{"loc": ["body", 0, None], "msg": "wrong"}, {"msg": "bare"}, "x", {"loc": 3}]), "body.0: wrong; bare"),

@@ -4,7 +4,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import TypeVar
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from sepurux_action.errors import Interrupted
 from sepurux_action.evaluation.api import ApiRequest, Reply
 from sepurux_action.evaluation.engine import GRACE_S, Engine
-from sepurux_action.host.deadlines import Signals, start_thread
+from sepurux_action.host.deadlines import Signals
 
 T = TypeVar("T")
 CALL = ApiRequest(method="GET", path="/v1/ci/runs/r1", purpose="the poll of the run")
@@ -73,28 +72,3 @@ def test_a_signal_that_comes_together_with_a_response_is_not_lost() -> None:
 
     with pytest.raises(Interrupted):
         results_of(send, CALL, signals=signals)
-
-
-def test_if_the_system_allows_few_threads_every_run_ends_and_a_call_without_one_may_be_sent_again() -> None:
-    started, most = set[object](), 4
-
-    class FewThreads(Engine):
-        @staticmethod
-        def start(work: Callable[[], T]) -> Future[T]:
-            if len(started) >= most:
-                raise RuntimeError("can't start new thread")
-            future = start_thread(work)
-            started.add(future)
-            future.add_done_callback(started.discard)
-            return future
-
-    def run() -> list[Reply]:
-        return engine.share((CALL, CALL), lambda call: engine.send(call, engine.now() + 60))
-
-    engine = FewThreads(lambda *_: Reply(), Signals())
-    replies = [reply for found in engine.perform([run] * 20) for reply in found]
-    assert len(replies) == 40
-    assert all(reply.temporary == bool(reply.error) for reply in replies)
-    most = 0
-    with pytest.raises(RuntimeError):
-        engine.perform([run])

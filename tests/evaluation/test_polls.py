@@ -254,7 +254,7 @@ SHORT = [replace(each, timeout_s=60) for each in (GATE, OTHER)]
 FAILING = instead("POST", at_first(*LOST), backend(in_turn(*LOST, RUNNING, *LOST[:2], PASSED)))
 RETRIED = [f"the CI run: {error}" for error in ("HTTP 500", "HTTP 503")]
 RETRIED += [f"poll failed: {error}" for error in ("HTTP 500", "HTTP 503", "HTTP 500")]
-BEATS = [f"waiting for 0, 1, 2, and 2 more: {time}, at most 9 min" for time in ("30 s elapsed", "1 min elapsed")]
+BEATS = [f"core: 0 of 5 runs decided: {time}, at most 9 min" for time in ("30 s elapsed", "1 min elapsed")]
 LATE = [f"[{name}] pending: No decision after 1 min." for name in ("core", "other")]
 RESULTS = [
     "[0] fail after 0.4 s: 95.0% passed, 2 unsafe attempts",
@@ -268,7 +268,7 @@ RESULTS = [
         (backend(in_turn(RUNNING, LINKED, LINKED, PASSED)), [TWO], "//", [f"[{n}] https://h.example/" for n in (0, 1)]),
         (backend(after(25)), [TWO, OTHER], "not decided", [f"core: {NOT_YET}", f"other: {NOT_YET}"]),
         (FAILING, [GATE], "HTTP", RETRIED),
-        (backend(after(70)), [replace(GATE, traces=traces(5))], "waiting for ", BEATS),
+        (backend(after(70)), [replace(GATE, traces=traces(5))], " elapsed", BEATS),
         (backend(after(5_000)), SHORT, "pending", LATE),
         (instead("GET /v1/ci/batch", in_turn(UNSAFE, PASSED)), [TWO], " after ", RESULTS),
     ],

@@ -61,7 +61,7 @@ TWINS = [{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "cor
     ("names", "campaign", "reason", "hint"),
     [
         (TWINS[:1], "refunds", 'campaign "refunds" was not found in project "my-agent"', OTHERS),
-        (TWINS[:1], "Cores", NOT_FOUND, f'Did you mean "core"? {OTHERS}'),
+        ([{"name": "a"}, *TWINS], "Cores", NOT_FOUND, 'to another project: "core", "a".'),
         (TWINS, "core", '2 campaigns are named "core" in project "my-agent"', 'one of them: "a", "b".'),
         ([], "Cores", NOT_FOUND, "Check {project} and the secret, which"),
         ({}, "core", "Sepurux sent no list as the list of campaigns", "ask Sepurux about this response."),

@@ -147,14 +147,12 @@ def test_no_redirect_is_followed_and_its_target_gets_nothing(status: int) -> Non
     with ScriptedBackend({"* /*": backend.json({})}) as other:
         response = result_of(backend.redirect(f"{other.url}/v1/ci/runs", status), START)
         assert other.requests == ()
-        assert response.error == f"Sepurux redirected the CI run (HTTP {status}) to {other.url}/v1/ci/runs"
+        assert response.error == f"Sepurux refused the CI run (HTTP {status})"
 
 
 @pytest.mark.parametrize("location", ["http://[", "//", "", "http://\xff\xfe/", "javascript:1", "http://a:b:c/", "\t"])
-def test_a_redirect_with_an_invalid_location_is_a_redirect(location: str) -> None:
-    assert result_of(backend.redirect(location)).error.startswith(
-        "Sepurux redirected the poll of the run (HTTP 307) to "
-    )
+def test_a_redirect_with_an_invalid_location_is_a_rejection(location: str) -> None:
+    assert result_of(backend.redirect(location)).error == "Sepurux refused the poll of the run (HTTP 307)"
 
 
 IN_TIME, CUT_OFF = "127.0.0.1 did not respond in time", "the response of 127.0.0.1 was cut off"

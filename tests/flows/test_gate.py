@@ -34,7 +34,7 @@ def test_a_step_writes_every_output_a_summary_and_an_annotation_and_no_secret(
 
 def test_a_response_without_end_does_not_delay_the_exit(tmp_path: Path) -> None:
     with sound_backend(**{"POST /v1/ci/runs": backend.drip_headers(0.1)}) as sepurux:
-        inputs = {**CAMPAIGN, "base_url": sepurux.url, "timeout": "0.5"}
+        inputs = {**CAMPAIGN, "base_url": sepurux.url, "timeout": "1"}
         result = run_action(workspace=tmp_path, inputs=inputs, process=True, timeout=20)
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
 

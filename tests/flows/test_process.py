@@ -5,8 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,15 +15,6 @@ from tests.backend import decided, sound_backend
 from tests.github_double import faults
 from tests.runner import COMMAND_LINE, REPOSITORY, StepResult, inherited, interrupt, run_shell
 from tests.scenes import CAMPAIGN, NUMBERS, SECRET, Scene
-
-
-@contextmanager
-def hangup(handler: signal.Handlers) -> Iterator[None]:
-    """Let new processes begin with this treatment of SIGHUP, which they inherit. nohup makes them ignore it."""
-    before = signal.signal(signal.SIGHUP, handler)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
 
 RUNNING = backend.json(decided(status="running", decision="pending"))
 UNDECIDED = "not decided yet"
@@ -41,24 +31,18 @@ def interrupted(
 
 @pytest.mark.parametrize(
     ("signals", "status"),
-    [((signal.SIGINT, "error after", signal.SIGTERM, signal.SIGTERM), 130), ((signal.SIGHUP,), 129)],
+    [((signal.SIGINT, "error after", signal.SIGTERM, signal.SIGTERM), 130), ((signal.SIGTERM,), 143)],
 )
 def test_after_a_signal_outputs_summary_and_report_are_written_and_the_exit_status_is_that_of_the_first(
     signals: tuple[int | str, ...], status: int, tmp_path: Path
 ) -> None:
-    with hangup(signal.SIG_DFL):
-        result = interrupted(tmp_path, UNDECIDED, *signals)
+    result = interrupted(tmp_path, UNDECIDED, *signals)
     assert (result.exit_code, result.outputs["conclusion"]) == (status, "failure")
     assert result.gate["batch_id"] == backend.BATCH_ID
     assert result.summary
     assert "Traceback" not in result.raw_log
     report = json.loads((tmp_path / "agents" / "build" / "report.json").read_text())
     assert (report["short"], report["gates"][0]["rule"]) == (True, "canceled")
-
-
-def test_a_process_that_has_to_ignore_a_hangup_goes_on(tmp_path: Path) -> None:
-    with hangup(signal.SIG_IGN):
-        assert interrupted(tmp_path, UNDECIDED, signal.SIGHUP, signal.SIGTERM).exit_code == 143
 
 
 @pytest.mark.parametrize(
@@ -123,7 +107,7 @@ def test_after_a_signal_a_status_call_that_hangs_is_abandoned(scene: Scene) -> N
 
 
 # The statuses of `docs/reference.md`.
-STATUSES = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
+STATUSES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 def waits(folder: Path) -> str:
@@ -150,8 +134,7 @@ def test_a_signal_during_the_imports_is_reported(number: signal.Signals, start: 
     (package / "__init__.py").write_text(waits(tmp_path))
     inputs = {**CAMPAIGN, "report_dir": "build"}
     env, workspace = {"GATE_INPUTS": json.dumps(inputs)}, tmp_path / "agents"
-    with hangup(signal.SIG_DFL):
-        result = interrupt("importing", number, workspace=workspace, inputs=inputs, env=env, entrypoint=copy)
+    result = interrupt("importing", number, workspace=workspace, inputs=inputs, env=env, entrypoint=copy)
     assert (result.exit_code, result.outputs["decision"]) == (STATUSES[number], "error"), result.log
     assert "canceled" in result.outputs["reason"]
     assert result.summary
@@ -165,7 +148,7 @@ def test_a_signal_during_the_imports_of_the_command_line_is_reported(number: sig
     start = "from sepurux_action.__main__ import start_command_line; start_command_line()"  # as the installed command
     command = [sys.executable, "-c", start, "--campaign", "core-reliability", "--token", SECRET]
     env, pipe = {**inherited(), "PYTHONPATH": f"{tmp_path}:{REPOSITORY}"}, subprocess.PIPE
-    with hangup(signal.SIG_DFL), subprocess.Popen(command, env=env, stdout=pipe, stderr=pipe, text=True) as started:
+    with subprocess.Popen(command, env=env, stdout=pipe, stderr=pipe, text=True) as started:
         assert started.stdout
         assert started.stdout.readline() == "importing\n"
         started.send_signal(number)

@@ -62,7 +62,7 @@ def test_an_empty_token_leaves_github_alone(scene: Scene) -> None:
     result = scene.run(github_token="")
     assert result.exit_code == 0
     assert scene.github.requests == ()
-    assert "no comment and no status: there is no `github_token`" in result.log
+    assert "no comment and no status: `github_token`, " in result.log
 
 
 @pytest.mark.parametrize(

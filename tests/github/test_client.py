@@ -1,7 +1,7 @@
 """The client with the real PyGithub, against the double on loopback, and the warning about a rejected call."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -10,7 +10,6 @@ import pytest
 
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.options import Stage
-from sepurux_action.evaluation.decision import Reason, Refusal
 from sepurux_action.github.client import Calls, Client, GitHubError, Kind, Operation
 from sepurux_action.github.comment import create_comment, delete_comment, edit_comment
 from sepurux_action.github.connection import connect
@@ -43,9 +42,9 @@ def query(client: Client) -> PullRequest:
     return read_pull_request(1, "", client)
 
 
-def warning_of(operation: Operation, error: GitHubError, event: Event, targets: Sequence[str] = ()) -> str:
+def warning_of(operation: Operation, error: GitHubError, event: Event, target: str = "") -> str:
     output = FakeOutput()
-    Calls(None, FakeClock(), output, event).warn(operation, error, targets)
+    Calls(None, FakeClock(), output, event).warn(operation, error, target)
     [(_, warning)] = output.annotations
     return warning.removeprefix("Sepurux gate: ")
 
@@ -165,7 +164,7 @@ def test_an_invalid_retry_after_is_ignored(asked: str, scene: Scene) -> None:
 def test_each_kind_of_rejection_is_recognized(fault: backend.Answer, kind: Kind | None, scene: Scene) -> None:
     scene.github.fault("repos/create-commit-status", fault)
     error = error_of(lambda: set_status(scene.pull.head_sha, SUCCESS, scene.client))
-    assert ([*error.kinds], error.of_one_target) == ([kind] if kind else [], kind is None)
+    assert ([*error.kinds], error.of_the_token) == ([kind] if kind else [], kind is Kind.FORBIDDEN)
 
 
 def test_a_missing_permission_is_named_as_github_names_it_by_graphql_with_status_200(scene: Scene) -> None:
@@ -203,12 +202,15 @@ def test_a_response_of_an_unknown_shape_is_an_error_or_has_no_comments_and_no_ad
         assert create_comment(scene.pull.number, "text", scene.client) == ""
 
 
-def test_a_user_without_a_role_may_not_write_and_a_rejection_is_an_error(scene: Scene) -> None:
+def test_a_user_whose_permission_cannot_be_read_leaves_the_reviews_unread(scene: Scene) -> None:
     scene.load()
-    assert scene.approval("unknown").cannot_approve == (Refusal("unknown", Reason.NO_WRITE_ACCESS),)
+    assert scene.approval("unknown").unread
     scene.github.fault("repos/get-collaborator-permission-level", faults.refused(403, "no"))
     assert scene.approval("ada").unread
-    assert scene.warnings[0].startswith("Could not read the reviews (HTTP 403 no). ")
+    statuses = ("404 unknown is not a user", "403 no")
+    assert [text.partition(").")[0] for text in scene.warnings] == [
+        f"Could not read the reviews (HTTP {status}" for status in statuses
+    ]
 
 
 def test_a_list_of_more_entries_than_the_limit_is_an_error(scene: Scene) -> None:
@@ -246,5 +248,5 @@ def test_a_warning_says_what_to_change(operation: Operation, rejection: GitHubEr
     assert warning.isprintable()
 
 
-def test_a_warning_names_the_targets_that_were_rejected() -> None:
-    assert "(one, two: HTTP 422 " in warning_of(Operation.STATUS, REJECTED, OWN, ("one", "two"))
+def test_a_warning_names_the_target_that_was_rejected() -> None:
+    assert "(one: HTTP 422 " in warning_of(Operation.STATUS, REJECTED, OWN, "one")

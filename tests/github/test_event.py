@@ -241,7 +241,6 @@ def test_a_run_has_the_pull_request_with_its_head_and_an_error_if_there_are_seve
     event = with_pull_request(RUN_OF_FORK, [*others, from_fork()])
     assert (event.commit, event.pull_request, event.base_ref, event.base_sha) == (HEAD, 42, "main", "")
     assert (event.fork, event.head, event.problem) == (True, "", "")
-    assert with_pull_request(event, []) is event
     several = with_pull_request(RUN_OF_FORK, [from_fork(), from_fork(number=43)])
     assert several.problem.startswith("2 open pull requests have the head `mallory/shop:refunds`")
     assert with_pull_request(RUN_OF_FORK, [from_fork(base={"ref": ""})]).problem == NO_PULL

@@ -11,7 +11,7 @@ from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH, Gate, Settings
 from sepurux_action.errors import Interrupted, Problem
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
-from sepurux_action.github.client import FIRST_READ_S, MAX_PAGES, PAGE, READS_S
+from sepurux_action.github.client import FIRST_READ_S, READS_S
 from sepurux_action.github.comment import marker_of, read_again
 from sepurux_action.github.queries import Subject, misnamed
 from sepurux_action.github.statuses import STATUSES_S, publish_pending
@@ -19,7 +19,7 @@ from sepurux_action.github.subject import changes_policy, is_skipped
 from tests import backend
 from tests.builders import PASSING, a_gate, a_result, a_run
 from tests.fakes import FakeClock
-from tests.github.scene import FILES, FORBIDDEN, OUTAGE, PULL, SET, SETTINGS, Reject, Scene, rejecting
+from tests.github.scene import FILES, FORBIDDEN, OUTAGE, PULL, SET, SETTINGS, Scene, rejecting
 from tests.github_double import faults
 from tests.github_double.state import Refusal
 
@@ -53,11 +53,11 @@ def test_only_a_rejection_of_the_token_ends_such_calls(rejection: Refusal, targe
     assert scene.states() == ({"Sepurux / two": "failure"} if target else {})
     assert len(scene.contexts) == (4 if target else 1)  # before and after the evaluation
     [warning] = scene.warnings
-    said = f"{target or 'Sepurux / one, Sepurux / two'}: HTTP {rejection.status} {rejection.message}"
+    said = f"Sepurux / one: HTTP {rejection.status} {rejection.message}"
     assert warning.startswith(f"Could not set the commit status ({said}). ")
 
 
-def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing(scene: Scene) -> None:
+def test_a_rate_limit_ends_the_calls_for_now(scene: Scene) -> None:
     scene.reject = rejecting(LIMITED, SET)
     subject = scene.load()
     publish_pending(scene.calls, subject, ["one", "two"])
@@ -66,7 +66,7 @@ def test_a_rate_limit_ends_the_calls_for_now_and_names_what_is_missing(scene: Sc
     scene.publish_results(results("one", "two"))
     assert len(scene.states()) == 2
     [warning] = scene.warnings
-    assert f"(Sepurux / one, Sepurux / two: HTTP 403 {LIMITED.message})" in warning
+    assert f"(Sepurux / one: HTTP 403 {LIMITED.message})" in warning
 
 
 def test_an_outage_of_50_seconds_does_not_fail_the_first_read(scene: Scene) -> None:
@@ -195,15 +195,13 @@ def test_what_the_base_changed_since_the_head_left_it_is_no_change(scene: Scene)
     assert is_skipped(scene.calls, subject, parse_paths("later.txt"))
 
 
-@pytest.mark.parametrize("reject", [rejecting(OUTAGE, PULL, "cursor:"), lambda _: None], ids=["unread", "too many"])
-def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(reject: Reject, scene: Scene) -> None:
-    scene.comments(MAX_PAGES + 1)
-    scene.reject = reject
+def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(scene: Scene) -> None:
+    scene.comments(3)
+    scene.reject = rejecting(OUTAGE, PULL, "cursor:")
     scene.load()
     assert publish(scene, results("one")) == ""
     assert CREATE not in scene.operations
     assert any("not all comments of the pull request could be read" in line for line in scene.output.lines)
-    del scene.pull.comments[MAX_PAGES * PAGE :]
     scene.reject = lambda _: None
     scene.load()
     assert publish(scene, results("one"))
@@ -224,7 +222,7 @@ def test_a_comment_needs_the_evaluated_commit_as_head(arrange: Arrange, scene: S
     assert len([line for line in scene.output.lines if line.startswith("no comment: the pull request")]) == 1
 
 
-def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named(scene: Scene) -> None:
+def test_what_blocks_is_sent_first_and_the_first_that_was_not_sent_is_named(scene: Scene) -> None:
     scene.load()
     scene.takes_s, start = 2.4, scene.clock.time
     passing = MAX_GATES_IN_STEP - 5
@@ -237,7 +235,7 @@ def test_what_blocks_is_sent_first_and_what_was_not_sent_is_named(scene: Scene) 
     assert scene.clock.time - start <= 90
     [warning] = scene.warnings
     missing = MAX_GATES_IN_STEP - len(sent) + 1  # the last one was under way when the time was over
-    assert warning.startswith(f"Could not set the commit status (Sepurux / g{passing - missing}, ")
+    assert warning.startswith(f"Could not set the commit status (Sepurux / g{passing - missing}: ")
 
 
 def test_after_a_signal_each_status_is_tried_once(scene: Scene) -> None:

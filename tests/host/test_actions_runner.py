@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sepurux_action.common.secret import Redactor
 from sepurux_action.host.actions_runner import MAX_ANNOTATION_LENGTH, MAX_EVENT_BYTES, ActionsRunner
 from sepurux_action.host.output import MAX_LOG_LINE_LENGTH, Level, plain
-from tests.runner import ANNOTATIONS_PER_LEVEL, COMMANDS, Command, StepLog, file_pairs, output_lines, parse_command
+from tests.runner import COMMANDS, Command, StepLog, file_pairs, output_lines, parse_command
 
 SECRET = "s/ecret+of~no-one"
 
@@ -61,18 +61,6 @@ def test_a_file_that_cannot_be_written_is_one_warning(path: str, why: str, capsy
         f"The outputs could not be written: {why.format(variable='GITHUB_OUTPUT')}.",
         f"The job summary could not be written: {why.format(variable='GITHUB_STEP_SUMMARY')}.",
     ]
-
-
-def test_the_eleventh_annotation_of_a_level_is_a_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
-    step = runner()
-    for number in range(ANNOTATIONS_PER_LEVEL + 1):
-        step.annotate(Level.WARNING, f"number {number}")
-    step.annotate(Level.WARNING, "number 11", file="policy.yml", line=3)
-    step.annotate(Level.ERROR, "another level")
-    log = log_of(capsys)
-    assert log.counts == {"warning": ANNOTATIONS_PER_LEVEL, "error": 1}
-    later = [line for line in log.lines if not line.startswith("##[")]
-    assert later == ["warning: number 10", "warning: policy.yml:3: number 11"]
 
 
 def test_a_secret_is_masked_and_redacted_in_all_its_forms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
