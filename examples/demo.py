@@ -44,7 +44,7 @@ RUNS = {  # an event, what was recorded, the exit status, and what follows from 
 }
 NEXT = f"""\
 The reports of the blocked step:
-  {REPORTS}/pull_request.md    the job summary; the comment on a pull request is similar
+  {REPORTS}/pull_request.md    the job summary; a comment has only its first lines
   {REPORTS}/workspace/report   report.json and junit.xml, because `report_dir` is set
 
 Try a workflow of yours against the sandbox (needs Docker and act, see docs/try-it.md):

@@ -43,6 +43,13 @@ FIELDS = (
         {"type": "object", "required": ["name"], "properties": {"name": _TEXT}},
     ),
     Field(
+        "recorder",
+        "a text",
+        "The program that recorded it, with its version. The gate reads only whether it is there.",
+        {"type": "string"},
+        is_required=False,
+    ),
+    Field(
         "events",
         "a list, with more than prompts",
         "What happened, in this order.",
