@@ -151,7 +151,7 @@ def test_a_gate_that_observes_reports_a_fail_and_blocks_nothing(scene: Scene) ->
     assert (state, description.split(":")[0]) == ("success", "fail (observe)")
 
 
-def test_a_soft_gate_closes_on_a_fail_and_opens_by_an_approval_without_another_evaluation(scene: Scene) -> None:
+def test_a_soft_gate_blocks_after_a_fail_until_an_approval_without_another_evaluation(scene: Scene) -> None:
     scene.policy("week-2-soft.yml")
     scene.repository.collaborator("octocat", "write")
     scene.evaluate("week-2-soft.yml", UNSAFE, result="failure")
