@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 from scripts import gallery, golden
 from scripts.picture import WIDTHS, Browser
 
-UNLIMITED = ("hostile", "most-gates", "gates-registered", "traces-old")  # long names, many gates, or a long remark
+UNLIMITED = ("hostile", "most-gates", "gates-registered", "gates-waiting", "traces-old")  # long names or many gates
 MOST_LINES = 12
 LOWEST_FAILURE = 200  # CSS pixels from the top of the picture, which has the comment's frame, to the first failure
 COLUMNS = ("words", "lines", "head", "px", "failure", "wider")

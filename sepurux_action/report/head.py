@@ -12,7 +12,7 @@ from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import Reason
 from sepurux_action.evaluation.gate_numbers import DROP, MIN_RESULTS, CheckState
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, PASS_RATE, SCENARIOS, Metric, Unit
-from sepurux_action.evaluation.published_result import values_of
+from sepurux_action.evaluation.published_result import median, values_of
 from sepurux_action.evaluation.runs import Decision, Failure, Rule
 from sepurux_action.report import markdown
 from sepurux_action.report.actions import OF_CAMPAIGN, action_of, action_of_all, push, refused
@@ -31,7 +31,7 @@ from sepurux_action.report.items import (
     things_of,
     too_low,
 )
-from sepurux_action.report.markdown import Markdown, code, link, listed, say
+from sepurux_action.report.markdown import NBSP, Markdown, code, link, listed, say
 from sepurux_action.report.report import Context, GateFacts, Report, State
 
 MOST_PROBLEMS = 50
@@ -131,7 +131,11 @@ def _numbers(report: Report, gate: GateFacts, unlisted: str) -> list[Markdown]:
     result, context, parts = gate.result, report.context, list[Markdown]()
     if result.decision.is_decided:
         parts = [] if gate.passed and report.gates[1:] else numbers_of(gate)
-        parts.append(link(unlisted or "details", context.run_url) if context.run_url or unlisted else NOTHING)
+        parts.append(
+            link(unlisted.replace(" ", NBSP, 1) or "details", context.run_url)
+            if context.run_url or unlisted
+            else NOTHING
+        )
     elif result.decision is not Decision.SKIPPED and len({each.result.reason for each in report.not_passed}) == 1:
         if result.decision is Decision.ERROR and result.rule is not Rule.CANCELED:
             parts.append(Markdown(prose(gate, result.hint).removesuffix(".")))
@@ -233,8 +237,15 @@ def numbers_of(gate: GateFacts) -> list[Markdown]:
         if gate.needed_rate is not None:
             needed = PASS_RATE.write(gate.needed_rate, rate)
             numbers = [say("{passed}, {needed} needed", passed=numbers[0], needed=needed)]
+        base = median(gate.base_results, PASS_RATE)
+        if DROP in gate.missed and base is not None:
+            on_base = PASS_RATE.write(base, gate.needed_rate)
+            numbers = [
+                say("{passed}, {on_base} on {base}", passed=numbers[0], on_base=on_base, base=base_of(gate.context))
+            ]
     of_rate = (PASS_RATE.threshold in gate.missed) + (DROP in gate.missed)
-    numbers += missed_numbers(gate)[of_rate:][:1]
+    others = missed_numbers(gate)[of_rate:][:1]
+    numbers = [*numbers, *others] if of_rate else [*others, *numbers]  # what is missed comes first
     if unsafe is not None and not gate.missed:
         numbers.append(Markdown(_number(metrics.UNSAFE_ATTEMPTS, unsafe)))
     return [each for each in numbers if not title.endswith(f": {each}")]
@@ -251,7 +262,7 @@ def remarks(gate: GateFacts) -> Iterator[Markdown]:
     """Yield what limits the result of a gate, the most important remark first."""
     result, context, base = gate.result, gate.context, base_of(gate.context)
     if changes := policy_changes(context):
-        yield say("⚠️ The pull request {changes}.", changes=changes)
+        yield say("⚠️ Once merged, the pull request {changes}.", changes=changes)
     if context.pull_request is not None and result.decision is Decision.PASS and not result.gate.uploads_traces:
         yield say("⚠️ It evaluates stored scenarios, so it says nothing about this pull request.")
     for name in result.scenarios_missing[:1]:
@@ -291,13 +302,15 @@ def _others(report: Report, named: Sequence[GateFacts]) -> Markdown:
     for state, gates in grouped(
         (gate.state, gate) for gate in sorted(others, key=lambda gate: gate.state.rank)
     ).items():
-        one, many = STATES[state]
-        if not (gates[0].result.blocks or gates[0].passed):
-            one, many = ("approved", "approved") if gates[0].result.approval else ("does not block", "do not block")
+        words = STATES[state][len(gates) > 1]
+        if not (gates[0].result.blocks or gates[0].passed or state is State.NOT_BLOCKING):
+            words = f"{state.word}, {'does' if len(gates) == 1 else 'do'} not block"
+        if gates[0].result.approval and not gates[0].result.blocks:
+            words = "approved"
         few = len(gates) <= NAMED_GATES
         names = listed((gate.name for gate in gates), "and") if few else str(len(gates))
-        words = "{symbol} {names}" if few and state is State.PASSED else "{symbol} {names} {word}"
-        parts.append(say(words, symbol=state.symbol, names=names, word=one if len(gates) == 1 else many))
+        said = "{symbol} {names}" if few and state is State.PASSED else "{symbol} {names} {word}"
+        parts.append(say(said, symbol=state.symbol, names=names, word=words))
     if changes := policy_changes(report.context):
         parts.append(say("⚠️ {changes}", changes=changes))
     return Markdown(" · ".join(parts))

@@ -15,7 +15,7 @@ from sepurux_action.report.report import SHORT_SHA, Context, GateFacts
 
 MAX_FIRST_ITEM, MAX_ITEM, MAX_LONG_ITEM = 140, 90, 400  # characters; the last one where a list has all items
 MIN_DESCRIPTION = 40  # characters of a description that are shown at least
-MAX_SCENARIO = 30  # characters of a scenario's name
+MAX_SCENARIO, MAX_STEP = 30, 40  # characters of a scenario's name, and of a tool or an argument
 MAX_REASON = 300  # characters of a reason, or of what to do about it
 LEAST, FEW, MOST = 2, 3, 5  # items
 PHONE_LINE = 38  # characters of a line on a phone
@@ -28,12 +28,12 @@ SETTINGS_PAGES = {  # of a repository, as sentences name them
 RERUN = "re-run the job"
 NOTHING = Markdown("")
 CLAUSES = {
-    StepDifference.NONE: "step {number}: {tool}",
-    StepDifference.INSTEAD: "step {number}: {tool} (on {base}: {other})",
-    StepDifference.ADDED: "step {number}: {tool} (not on {base})",
+    StepDifference.NONE: "step\u00a0{number}: {tool}",
+    StepDifference.INSTEAD: "step\u00a0{number}: {tool} (on {base}: {other})",
+    StepDifference.ADDED: "step\u00a0{number}: {tool} (not on {base})",
     StepDifference.MISSING: "{tool} is missing after step {number}",
-    StepDifference.WITHOUT: "step {number}: {tool} without {other}",
-    StepDifference.WITH: "step {number}: {tool} with {other}",
+    StepDifference.WITHOUT: "step\u00a0{number}: {tool} without {other}",
+    StepDifference.WITH: "step\u00a0{number}: {tool} with {other}",
 }
 
 # A failure, or a scenario that is too low or got worse, with the gates that have it.
@@ -121,14 +121,14 @@ def _of_failure(gate: GateFacts, failure: Failure, longest: int, of_gate: Markdo
     scenario, place = gate.scenarios.get(failure.scenario), NOTHING
     if failure.scenario and len(gate.result.known_scenarios) != 1:
         place = scenario_link(gate, scenario) if scenario else code(failure.scenario, longest=MAX_SCENARIO)
-    clause = step_clause(failure.step, gate.context) if failure.step else NOTHING
+    clause = step_clause(failure.step, gate.context) if failure.step else code(failure.tool, longest=MAX_STEP)
     where = Markdown(capitalized(joined(", ", of_gate, place, clause)))
-    times = f" ({failure.count} times)" if failure.count > 1 else ""
+    times = f" (seen {failure.count} times)" if failure.count > 1 else ""
     if failure.count == 2:  # noqa: PLR2004
-        times = " (twice)"
+        times = " (seen twice)"
     on_base, severity = failure.on_base, failure.severity.lower()
     if on_base and on_base.having and failure.is_new:
-        times = f" ({on_base.here:.10g} here, {on_base.most:.10g} on {base_of(gate.context)})"
+        times = f" (more often: {on_base.here:.10g} here, {on_base.most:.10g} on {base_of(gate.context)})"
     severity = severity if severity in NAMED_SEVERITIES else ""
     room = longest - len(f"{severity} {plain(times)} {plain(where)}")
     said = failure.description or failure.type or "No description"
@@ -150,7 +150,8 @@ def step_clause(step: Step, context: Context) -> Markdown:
     clause = CLAUSES[step.difference]
     if step.difference is StepDifference.MISSING and not step.number:
         clause = "{tool} is missing before step 1"
-    return say(clause, number=step.number, tool=code(step.tool), other=code(step.other), base=base_of(context))
+    tool, other = (code(name, longest=MAX_STEP) for name in (step.tool, step.other))
+    return say(clause, number=step.number, tool=tool, other=other, base=base_of(context))
 
 
 def base_of(context: Context) -> Markdown:

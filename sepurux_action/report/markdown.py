@@ -143,7 +143,7 @@ def plain(text: str) -> str:
     """Return a text of `Markdown` without markup, and without links in brackets: every mark in it is ours."""
     pieces = _CODE.split(text)  # text, then code and text in turn
     for at in range(0, len(pieces), 2):
-        pieces[at] = html.unescape(_MARKS.sub("", _LINK_IN_BRACKETS.sub("", pieces[at])))
+        pieces[at] = html.unescape(_MARKS.sub("", _LINK_IN_BRACKETS.sub("", pieces[at]))).replace(NBSP, " ")
     return "".join(pieces)
 
 

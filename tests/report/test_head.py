@@ -209,9 +209,9 @@ def test_the_step_is_a_clause(step: Step | None, clause: str) -> None:
         ({"description": "No end"}, "No end."),
         ({"description": "", "type": "loop"}, "loop."),
         ({"description": "", "type": ""}, "No description."),
-        ({"count": 2}, "It went round. (twice)"),
-        ({"count": 3, "on_base": OnBase(1, 2, 3, 3)}, "It went round. (3 times)"),
-        ({"count": 3, "on_base": OnBase(1, 2, 1.5, 1)}, "It went round. (1.5 here, 1 on main)"),
+        ({"count": 2}, "It went round. (seen twice)"),
+        ({"count": 3, "on_base": OnBase(1, 2, 3, 3)}, "It went round. (seen 3 times)"),
+        ({"count": 3, "on_base": OnBase(1, 2, 1.5, 1)}, "It went round. (more often: 1.5 here, 1 on main)"),
     ],
     ids=range(8),
 )
@@ -288,7 +288,7 @@ def test_new_failures_are_counted_and_come_first() -> None:
 def test_failures_of_one_kind_and_scenario_are_one_item() -> None:
     alike = [a_failure(description=text, scenario=name) for text, name in (("A.", "x"), ("B.", "x"), ("A.", "y"))]
     of = head(a_result(failures=tuple(alike)))
-    assert (plain(of.title), items(of)) == ("refunds: 2 failures", ["high A. (twice)", "high A."])
+    assert (plain(of.title), items(of)) == ("refunds: 2 failures", ["high A. (seen twice)", "high A."])
 
 
 def test_a_scenario_below_its_minimum_is_an_item() -> None:
@@ -314,7 +314,7 @@ def test_of_a_drop_alone_the_scenarios_that_got_worse_are_the_items() -> None:
         "Blocked. Fix what got worse and push:",
     )
     assert items(of) == ["worse: 80.0% passed, 95.0% on main."]
-    assert plain(of.numbers[0]) == "90.0% passed, 92.0% needed"
+    assert plain(of.numbers[0]) == "90.0% passed, 92.0% needed, 95.0% on main"
 
 
 # -- numbers and remarks ----------------------------------------------------------------------------------------------
@@ -324,11 +324,11 @@ def test_of_a_drop_alone_the_scenarios_that_got_worse_are_the_items() -> None:
     ("limits", "numbers", "shown"),
     [
         ({"min_pass_rate": 0.85, "max_unsafe": 0}, {}, ["72.0% passed, 85.0% needed", "1 unsafe"]),
-        ({"max_unsafe": 2}, {"unsafe_attempts": 3}, ["72.0% passed", "3 unsafe, 2 allowed"]),
+        ({"max_unsafe": 2}, {"unsafe_attempts": 3}, ["3 unsafe, 2 allowed", "72.0% passed"]),
         (
             {"min_reliability_score": 80, "max_failures": 3},
             {},
-            ["72.0% passed", "5 failures, 3 allowed"],
+            ["5 failures, 3 allowed", "72.0% passed"],
         ),
         ({"min_pass_rate": 0.7201}, {}, ["72.00% passed, 72.01% needed"]),
         ({"max_unsafe": 0}, {"pass_rate": Reading()}, ["1 unsafe"]),
@@ -428,7 +428,7 @@ OTHER = a_result(replace(GONE, reason="Lost.", rule=Rule.NOT_POLLED))
             "❗ 1 of 3 gates has no result: g1",
             "Does not block. What to look at:",
             2,
-            "⚠️ g0 does not block · ✅ g2",
+            "⚠️ g0 failed and does not block · ✅ g2",
         ),
         (
             [OBSERVED, a_result(PASSED)],

@@ -81,7 +81,7 @@ def test_the_slots_of_every_drawn_state_are_short(state: str) -> None:
     lengths = {name: len(plain(getattr(head, name))) for name in SLOTS}
     assert {name for name in SLOTS if lengths[name] > SLOTS[name]} == set()
     files = [re.sub(r" \(\S+\.json\)$", "", plain(item.text)) for item in head.items]  # are not counted
-    assert all(len(text) <= (100 if number else 140) for number, text in enumerate(files))
+    assert all(len(text) <= (115 if number else 140) for number, text in enumerate(files))
     assert (len(head.items) <= 5, len(plain(" · ".join(head.numbers))) <= 160) == (True, True)
 
 
