@@ -93,6 +93,7 @@ class Reply:
         return self
 
 
+NO_MARKS = str.maketrans("`{}", "'()")  # reports link what is between backticks, and replace names in braces
 NO_TIME_LEFT = Reply(error="no time was left for the call", temporary=True, sent=False)
 
 
@@ -330,8 +331,7 @@ def error_detail(body: bytes | bytearray, redact: Callable[[str], str]) -> str:
         location = ".".join(str(part) for part in json_reader.as_array(item.get("loc")) if isinstance(part, str | int))
         if message := json_reader.text(item.get("msg")):
             entries.append(joined(": ", json_reader.printable(location), message))
-    shown = "; ".join(map(redact, entries)).replace("`", "'")  # reports link what is between them
-    return json_reader.shorten(shown, MAX_DETAIL_LENGTH)
+    return json_reader.shorten("; ".join(map(redact, entries)).translate(NO_MARKS), MAX_DETAIL_LENGTH)
 
 
 def _refused_credentials(status: int, call: ApiRequest, sent: Credentials) -> tuple[str, str]:

@@ -1,23 +1,22 @@
 """What follows from a gate that did not pass, and what to do: the second slot of a report's head.
 
-Each function returns the consequence in bold, and a sentence, which ends with a colon if the things to change follow.
+An action is the consequence in bold, and a sentence, which ends with a colon if the things to change follow.
 """
 
 from collections.abc import Sequence
 
 from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.config.options import Stage
-from sepurux_action.evaluation.decision import ApprovalStatus, Refusal
-from sepurux_action.evaluation.gate_numbers import DROP, REQUIRED_CATEGORIES
-from sepurux_action.evaluation.metrics import MUTATION_CATEGORIES, SCENARIOS
+from sepurux_action.evaluation.decision import Refusal
+from sepurux_action.evaluation.gate_numbers import DROP
+from sepurux_action.evaluation.metrics import SCENARIOS
 from sepurux_action.evaluation.runs import Decision, Rule
 from sepurux_action.report import markdown
 from sepurux_action.report.items import FEW, NOTHING, prose, run_link
 from sepurux_action.report.markdown import Markdown, code, link, listed, say
-from sepurux_action.report.report import SHORT_SHA, Context, GateFacts, State
+from sepurux_action.report.report import LACKING, SHORT_SHA, Context, GateFacts, State
 
 DOCS = "https://github.com/sepurux/gate-action/blob/main/docs/"
-OF_CAMPAIGN = {MUTATION_CATEGORIES.threshold, REQUIRED_CATEGORIES}  # thresholds that no change of the agent meets
 STORED = "evaluate{s} stored scenarios. Record them again, or {record}."
 RECORD = link("record in the workflow", f"{DOCS}record-traces.md#record-in-the-workflow")
 BLOCKED, NOT_BY_PULL_REQUEST = Markdown("**Blocked.**"), Markdown("**Blocked, but not by this pull request:**")
@@ -25,46 +24,80 @@ Action = tuple[Markdown, Markdown]
 
 
 def action_of(gate: GateFacts, *, has_items: bool) -> Action:
-    result, approval = gate.result, gate.result.approval
+    result = gate.result
     if gate.passed:
         return NOTHING, NOTHING if result.decision is Decision.PASS else prose(gate, result.reason)
     if not result.blocks:
         setting = "enforcement: observe" if result.gate.stage is Stage.OBSERVE else "on_outage: allow"
         lead = say("**Does not block** ({setting}).", setting=code(setting))
-        if approval:
-            lead = say("**Approved by {who}.**", who=listed(approval.approved_by, "and"))
+        if result.approval:
+            lead = say("**Approved by {who}.**", who=listed(result.approval.approved_by, "and"))
         if not gate.failed:
             return _without_result(gate, lead)
         return lead, say("What to look at:") if has_items else say("Look at the {run}.", run=run_link(gate))
     if not gate.failed:
         return _without_result(gate, BLOCKED)
+    fix = _fix(gate, has_items=has_items)
+    if gate.state is State.NEEDS_APPROVAL:
+        return _needs_approval([gate], fix)
+    lead = BLOCKED
     if is_stored(gate):
         lead, fix = NOT_BY_PULL_REQUEST, say(f"it {STORED}", s="s", record=RECORD)
-    else:
-        lead, fix = BLOCKED, _fix(gate, has_items=has_items)
-    if approval is None:
-        return NOTHING if has_items and gate.context.on_command_line else lead, fix
-    return _with_approval(gate, approval, fix)
+    if result.needs_approval:
+        words = "{why}. {fix}" if result.approval and not result.approval.unread else "{why}. Or {fix}"
+        fix = _begun(fix, upper=words == "{why}. {fix}")
+        return BLOCKED, say(words, why=_begun(approval_of(gate)), fix=fix)
+    return NOTHING if has_items and gate.context.on_command_line else lead, fix
 
 
-def action_of_all(gates: Sequence[GateFacts]) -> Action:
-    """Return what to do about several gates, of which each one is in an item."""
-    failed, approvals = [gate for gate in gates if gate.failed], {gate.result.approval for gate in gates}
-    fix = say("Fix these{push}:", push=push(gates[0].context))
+def action_of_all(gates: Sequence[GateFacts], *, has_items: bool) -> Action:
+    """Return what to do about several gates. Each one that has no item of what failed has an item of its own."""
+    failed, context = [gate for gate in gates if gate.failed], gates[0].context
+    fix = say("Fix these{push}:", push=push(context)) if failed else Markdown("What happened:")
     if not gates[0].result.blocks:
         return Markdown("**Does not block.**"), Markdown("What to look at:")
-    if len(approvals) == 1 and (approval := approvals.pop()):
-        return _needs_approval(gates, approval, fix)
-    if failed and all(map(is_stored, failed)):
+    if alike_approval(gates):
+        return _needs_approval(gates, fix if has_items and not any(map(is_stored, gates)) else NOTHING)
+    if all(map(is_stored, gates)):
         return NOT_BY_PULL_REQUEST, say(f"they {STORED}", s="", record=RECORD)
-    return BLOCKED, fix if failed else Markdown("What happened:")
+    if not all(gate.result.gate.uploads_traces for gate in failed):
+        fix = say("Fix these{push}, and record stored scenarios again:", push=push(context))
+    return NOTHING if failed and context.on_command_line else BLOCKED, fix
+
+
+def alike_approval(gates: Sequence[GateFacts]) -> bool:
+    """Return whether all gates need the same approval, and somebody can give it."""
+    same = len({gate.result.approval for gate in gates}) == 1
+    return same and all(gate.state is State.NEEDS_APPROVAL for gate in gates)
 
 
 def is_stored(gate: GateFacts) -> bool:
     """Return whether a gate failed for what is stored at Sepurux, which no push to the pull request changes."""
     pull_request = gate.context.pull_request is not None and not gate.result.gate.uploads_traces
-    explained = gate.counted or gate.missed - {SCENARIOS.threshold, *OF_CAMPAIGN}
+    explained = gate.failed and not gate.by_settings and (gate.counted or gate.missed - LACKING)
     return bool(pull_request and explained and not gate.result.recorded)
+
+
+def hint_of(gate: GateFacts) -> Markdown:
+    """Return what to do about a gate without a result, '' if its action says it."""
+    result = gate.result
+    return (
+        prose(gate, result.hint) if result.decision is Decision.ERROR and result.rule is not Rule.CANCELED else NOTHING
+    )
+
+
+def approval_of(gate: GateFacts) -> Markdown:
+    """Return who can approve a gate that needs an approval, or why nobody can, as a clause."""
+    approval = gate.result.approval
+    if approval is None or approval.unread:
+        permission = code("pull-requests: read")
+        words = "who can approve could not be read: give the job {permission}, then {rerun}"
+        return say(words, permission=permission, rerun=prose(gate, "{rerun}"))
+    if approval.anyone or approval.can_approve:
+        who = listed(approval.can_approve, "or") or Markdown("anyone else with write access")
+        return say("needs an approval of {commit} by {who}", commit=code(approval.commit[:SHORT_SHA]), who=who)
+    reason = refused(approval.cannot_approve[0]) if approval.cannot_approve else "no reviewer is listed"
+    return say("none of the listed reviewers can approve: {reason}", reason=reason)
 
 
 def push(context: Context) -> Markdown:
@@ -72,12 +105,12 @@ def push(context: Context) -> Markdown:
 
 
 def _without_result(gate: GateFacts, lead: Markdown) -> Action:
-    """Return what happened to a gate without a result. A longer text of what to do is in the fourth slot."""
+    """Return what happened to a gate without a result. What to do is in the fourth slot, unless it is short."""
     result = gate.result
     if result.decision is Decision.PENDING:  # the title says it
         why = capitalized(prose(gate, result.detail)).rstrip(".")
         return lead, Markdown(joined(" ", why and f"{why}.", prose(gate, result.hint)))
-    reason = prose(gate, result.detail or result.reason)
+    reason = prose(gate, result.reason)
     if result.rule is Rule.CANCELED:
         return lead, say("{reason} {hint}", reason=reason, hint=prose(gate, result.hint))
     by_agent = result.gate.uploads_traces and result.worst.campaign_id  # only the first call has nothing of a trace
@@ -87,64 +120,57 @@ def _without_result(gate: GateFacts, lead: Markdown) -> Action:
 
 
 def _fix(gate: GateFacts, *, has_items: bool) -> Markdown:
-    """Return what to do about a gate that failed."""
+    """Return what to do about a gate that failed: an order, or why there is none."""
     result, context, run = gate.result, gate.context, run_link(gate)
     and_push, then = push(context), NOTHING if context.on_command_line else Markdown(", then push a commit")
     if result.recorded:
         failed = link("failed already", result.link or gate.dashboard)
         return say("This commit {failed} and is not evaluated again. Fix it and push.", failed=failed)
-    if gate.missed == {SCENARIOS.threshold} and result.gate.names_traces:
+    if gate.by_settings and gate.missed == {SCENARIOS.threshold} and result.gate.names_traces:
         return say("Record the missing scenarios{push}.", push=and_push)
-    if gate.missed and gate.missed <= {SCENARIOS.threshold, *OF_CAMPAIGN}:
-        what = listed(gate.lacking, "and") or "the missing " + (
-            "mutations" if gate.missed & OF_CAMPAIGN else "scenarios"
-        )
+    if gate.by_settings:
+        lacking = "the missing scenarios" if gate.missed == {SCENARIOS.threshold} else "the missing mutations"
+        what = listed(gate.lacking, "and") or Markdown(lacking)
         return say("Add {what} to the campaign at Sepurux{then}.", what=what, then=then)
-    if not (has_items or gate.missed) and result.rule is Rule.DECIDED_FAIL:
+    unread = result.failures_unread or result.scenarios_unread or gate.short
+    if not (has_items or gate.missed or unread):
         why = "Sepurux decided `fail`, and nothing that is set here explains it: look at the {run}."
         if not gate.dashboard and result.worst.run_id:
             why = why.replace("look at the {run}", "ask Sepurux about {id}")
         return say(why, run=run, id=code(result.worst.run_id))
-    if not result.gate.uploads_traces and has_items:
-        return say("It evaluates stored scenarios: fix the agent, and record them again.")
-    if has_items:
-        worse = DROP in gate.missed and gate.worse
-        return say("Fix {what}{push}:", what="what got worse" if worse else "these", push=and_push)
-    if not gate.dashboard:
-        return say("Sepurux names no failure. Fix what made the agent fail{push}.", push=and_push)
-    unread = result.failures_unread or result.scenarios_unread or gate.short
-    look = say("look at the {run}, fix what it shows{push}.", run=run, push=and_push and Markdown(f",{and_push}"))
-    return Markdown(capitalized(look)) if unread else say("Sepurux names no failure: {look}", look=look)
-
-
-def _with_approval(gate: GateFacts, approval: ApprovalStatus, fix: Markdown) -> Action:
-    if gate.state is State.NEEDS_APPROVAL:
-        return _needs_approval([gate], approval, fix)
-    if not approval.unread:
-        reasons = refused(approval.cannot_approve[0]) if approval.cannot_approve else Markdown("none is known")
-        return BLOCKED, say(
-            "None of the listed reviewers can approve: {reasons}. {fix}", reasons=reasons, fix=capitalized(fix)
+    if not result.gate.uploads_traces:
+        return Markdown(
+            "Fix the agent, and record the stored scenarios again:"
+            if has_items
+            else "Fix the agent, and record the stored scenarios again."
         )
-    unread = "Who can approve could not be read: give the job {permission}, then {rerun}. Or {fix}"
-    fix = Markdown(fix[:1].lower() + fix[1:])
-    return BLOCKED, say(unread, permission=code("pull-requests: read"), rerun=prose(gate, "{rerun}"), fix=fix)
+    if has_items:
+        worse = gate.missed == {DROP} and gate.worse
+        return say("Fix {what}{push}:", what="what got worse" if worse else "these", push=and_push)
+    look = say("look at the {run}, fix what it shows{push}.", run=run, push=and_push and Markdown(f",{and_push}"))
+    if not gate.dashboard:
+        look = say("fix what made the agent fail{push}.", push=and_push)
+    return _begun(look) if unread else say("Sepurux names no failure: {look}", look=look)
 
 
-def _needs_approval(gates: Sequence[GateFacts], approval: ApprovalStatus, fix: Markdown) -> Action:
-    review = gates[0].context.pull_request_url
-    who = listed(approval.can_approve, "or") or Markdown("anyone else with write access")
-    lead = say("**Needs an approval** of {commit} by {who}:", commit=code(approval.commit[:SHORT_SHA]), who=who)
-    runs = [run_link(gate) if len(gates) == 1 else link(code(gate.name), gate.dashboard) for gate in gates]
-    look = say(
-        "look at the {runs}, then {review}.",
-        runs=Markdown(", ".join(runs[:FEW])),
-        review=link("review", review and f"{review}/files"),
-    )
-    if fix.startswith("it evaluate"):
+def _needs_approval(gates: Sequence[GateFacts], fix: Markdown) -> Action:
+    """Return who can approve gates, and the other way out if there is one: an order that `fix` gives."""
+    address = gates[0].context.pull_request_url
+    _, _, of_whom = approval_of(gates[0]).partition("needs an approval ")
+    runs = [run_link(gates[0])] if len(gates) == 1 else [link(code(each.name), each.dashboard) for each in gates]
+    shown = Markdown(joined(" and ", ", ".join(runs[:FEW]), f"{len(runs) - FEW} more" if runs[FEW:] else ""))
+    words = "look at the {runs}, then {review}." if len(gates) == 1 else "look at {runs}, then {review}."
+    look = say(words, runs=shown, review=link("review", address and f"{address}/files"))
+    if is_stored(gates[0]):
         fix = Markdown("record the stored scenarios again.")
-    if fix.startswith("Sepurux"):  # says what happened
-        return lead, say("{look} {fix}", look=look, fix=fix)
-    return lead, say("{look} Or {fix}", look=look, fix=Markdown(fix[:1].lower() + fix[1:]))
+    order = fix.lower().startswith(("fix", "add", "record"))
+    lead = say("**Needs an approval** {of_whom}:", of_whom=Markdown(of_whom))
+    return lead, say("{look} Or {fix}", look=look, fix=_begun(fix, upper=False)) if order else look
+
+
+def _begun(sentence: Markdown, *, upper: bool = True) -> Markdown:
+    """Return a sentence with a capital as its first letter, or with a small one."""
+    return Markdown((sentence[:1].upper() if upper else sentence[:1].lower()) + sentence[1:])
 
 
 def refused(refusal: Refusal) -> Markdown:

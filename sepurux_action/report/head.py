@@ -11,11 +11,11 @@ from sepurux_action.common.wording import capitalized, joined, pluralize
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import Reason
 from sepurux_action.evaluation.gate_numbers import DROP, MIN_RESULTS, CheckState
-from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, PASS_RATE, SCENARIOS, Metric, Unit
+from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, PASS_RATE, Metric, Unit
 from sepurux_action.evaluation.published_result import median, values_of
 from sepurux_action.evaluation.runs import Decision, Failure, Rule
 from sepurux_action.report import markdown
-from sepurux_action.report.actions import OF_CAMPAIGN, action_of, action_of_all, push, refused
+from sepurux_action.report.actions import action_of, action_of_all, alike_approval, approval_of, hint_of, push, refused
 from sepurux_action.report.items import (
     FEW,
     MAX_REASON,
@@ -26,13 +26,12 @@ from sepurux_action.report.items import (
     commit_link,
     fitting,
     phone_lines,
-    prose,
     run_link,
     things_of,
     too_low,
 )
 from sepurux_action.report.markdown import NBSP, Markdown, code, link, listed, say
-from sepurux_action.report.report import Context, GateFacts, Report, State
+from sepurux_action.report.report import LACKING, Context, GateFacts, Report, State
 
 MOST_PROBLEMS = 50
 FEW_LINES = 12  # of a head on a phone
@@ -51,13 +50,17 @@ STATES = {  # what a title or the last line says of one gate, and of several
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """The five slots: `title`, `action`, `items`, `numbers`, and `remark`. `unlisted` counts the items left out."""
+    """The five slots: `title`, `action`, `items`, `numbers`, and `remark`. `unlisted` counts the items left out.
+
+    `hint` is what to do about a gate without a result, which is in `numbers` too.
+    """
 
     state: State
     title: Markdown
     action: Markdown = NOTHING
     items: Sequence[Item] = ()
     unlisted: str = ""
+    hint: Markdown = NOTHING
     numbers: Sequence[Markdown] = ()
     remark: Markdown = NOTHING
 
@@ -66,81 +69,92 @@ def head_of(report: Report, *, most: int = MOST) -> Head:
     """Return the head, with up to `most` items if these are more than five, for a place where no list follows."""
     if report.problems:
         return _head_of_problems(report)
-    acting = report.blocking or report.not_passed or report.gates[:1]
+    acting, context = report.acting, report.context
     worst, several = acting[0], len(report.gates) > 1
     together = len(acting) > 1 and (worst.failed or len({gate.result.reason for gate in acting}) > 1)
     state, named = _named(report) if several else (worst.state, [worst])
     title = _title_of_gates(report, state, named) if several else title_of(worst)
     things = things_of([gate for gate in acting if gate.failed])
-    lead, what = action_of_all(acting) if together else action_of(worst, has_items=bool(things))
-    remark = _others(report, named) if several else next(remarks(worst), NOTHING)
-    others = _other_items(acting, has_items=bool(things), together=together)
+    action, has_items = NOTHING, bool(things)
+    if not (several and worst.passed):
+        parts = action_of_all(acting, has_items=has_items) if together else action_of(worst, has_items=has_items)
+        action = Markdown(joined(" ", *parts))
+    remark = _others(report, named) if several else policy_remark(context) or next(remarks(worst), NOTHING)
+    hint = NOTHING if together else Markdown(hint_of(worst).removesuffix("."))
+    others, hidden = _other_items(acting, has_items=has_items, together=together)
     slots = (
         f"## {title}",
-        f"{lead} {what}",
-        " · ".join(_numbers(report, worst, MORE)),
+        action,
+        " · ".join(_numbers(report, acting, hint, MORE)),
         remark,
         *(each.text for each in others),
     )
     room = FEW_LINES - sum(map(phone_lines, slots))
     items = fitting(things, room, most - len(others), at_length=most > MOST, several=len(acting) > 1)
-    unlisted = ""
-    if len(items) < len(things):
-        noun = "more failure" if all(isinstance(each, Failure) for _, each in things) else "more item"
-        unlisted = pluralize(len(things) - len(items), noun)
+    hidden += len(things) - len(items)
+    are_failures = all(isinstance(each, Failure) for _, each in things)
+    unlisted = pluralize(hidden, "more failure" if are_failures and things else "more item") if hidden else ""
     if (
-        what.endswith(":")
+        action.endswith(":")
         and worst.dashboard
-        and not any("](" in each for each in (what, *(each.text for each in items)))
+        and not any("](" in each for each in (action, *(each.text for each in items)))
     ):
-        what = say("{what} ({run}):", what=Markdown(what[:-1]), run=run_link(worst))
+        action = say("{what} ({run}):", what=Markdown(action[:-1]), run=run_link(worst))
     return Head(
         state=state,
         title=title,
-        action=NOTHING if several and worst.passed else Markdown(joined(" ", lead, what)),
+        action=action,
         items=[*items, *others],
         unlisted=unlisted,
-        numbers=_numbers(report, worst, unlisted),
+        hint=hint,
+        numbers=_numbers(report, acting, hint, unlisted),
         remark=remark,
     )
 
 
-def _other_items(acting: Sequence[GateFacts], *, has_items: bool, together: bool) -> Sequence[Item]:
-    """Return what the campaign lacks, gates without a failure, and a scenario that is not counted, as items."""
+def _other_items(acting: Sequence[GateFacts], *, has_items: bool, together: bool) -> tuple[list[Item], int]:
+    """Return items without a failure: what the campaign lacks, gates, and a scenario that is not counted.
+
+    The number is that of the gates that are left out.
+    """
     items, failed = list[Item](), [gate for gate in acting if gate.failed]
-    names = dict.fromkeys(name for gate in failed for name in gate.lacking)
-    if names and (has_items or together):
+    names = dict.fromkeys(name for gate in failed for name in gate.lacking if not gate.by_settings)
+    if names:
         items.append(Item(say("Add {names} to the campaign.", names=listed(names, "and"))))
-    alone = [gate for gate in acting if not (gate.state is State.NEEDS_APPROVAL or things_of([gate]))]
-    approvals = {gate.result.approval for gate in acting}
-    if together and (len(approvals) > 1 or None in approvals):
-        items += map(_gate_item, alone[:FEW])
+    others = [gate for gate in acting if gate.result.needs_approval or not things_of([gate])] if together else []
+    if alike_approval(acting):
+        others = []
+    items += map(_gate_item, others[:FEW])
     flaky = [each for gate in failed for each in gate.result.scenarios if each.flaky and each.failures]
-    words = "{name} (flaky until {day})."
-    return [*items, *(Item(say(words, name=code(each.key), day=f"{each.flaky}")) for each in flaky[:1])]
+    flaky = [each for each in flaky if not any(each.name == one.scenario for gate in failed for one in gate.counted)]
+    if flaky and has_items:
+        words = "{names} (flaky until {day})." if len(flaky) == 1 else "{names} are flaky, and not counted."
+        names_of = listed((each.key for each in flaky), "and")
+        items.append(Item(say(words, names=names_of, day=f"{flaky[0].flaky}")))
+    return items, len(others[FEW:])
 
 
 def _gate_item(gate: GateFacts) -> Item:
-    """Return a gate that has no failure to list, as an item."""
+    """Return a gate with nothing to list, or that needs an approval which is not that of all, as an item."""
+    if gate.result.needs_approval:
+        words = "{name} {what}." if gate.state is State.NEEDS_APPROVAL else "{name}: {what}."
+        return Item(say(words, name=code(gate.name), what=approval_of(gate)))
     _, what = action_of(gate, has_items=False)
-    return Item(say("{title}. {what}", title=title_of(gate), what=Markdown(capitalized(what))))
+    said = say("{title}. {what}", title=title_of(gate), what=Markdown(capitalized(what)))
+    return Item(Markdown(joined(" ", said, hint_of(gate))))
 
 
-def _numbers(report: Report, gate: GateFacts, unlisted: str) -> list[Markdown]:
-    """Return the fourth slot: the numbers, or what to do about a gate without a result, links, and the commit."""
-    result, context, parts = gate.result, report.context, list[Markdown]()
-    if result.decision.is_decided:
-        parts = [] if gate.passed and report.gates[1:] else numbers_of(gate)
-        parts.append(
-            link(unlisted.replace(" ", NBSP, 1) or "details", context.run_url)
-            if context.run_url or unlisted
-            else NOTHING
-        )
-    elif result.decision is not Decision.SKIPPED and len({each.result.reason for each in report.not_passed}) == 1:
-        if result.decision is Decision.ERROR and result.rule is not Rule.CANCELED:
-            parts.append(Markdown(prose(gate, result.hint).removesuffix(".")))
-        if gate.dashboard and "Sepurux run" not in result.hint:
-            parts.append(run_link(gate))
+def _numbers(report: Report, acting: Sequence[GateFacts], hint: Markdown, unlisted: str) -> list[Markdown]:
+    """Return the fourth slot: the numbers of the worst gate, or what to do about it, links, and the commit."""
+    gate, context, parts = acting[0], report.context, [hint]
+    if gate.result.decision.is_decided:
+        parts += [] if gate.passed and report.gates[1:] else numbers_of(gate)
+        if len(acting) > 1:
+            parts[1:2] = [say("{name}: {number}", name=code(gate.name), number=each) for each in parts[1:2]]
+    elif gate.dashboard and len(acting) == 1 and "Sepurux run" not in hint:
+        parts.append(run_link(gate))
+    if unlisted or (context.run_url and gate.result.decision.is_decided):
+        parts.append(link(unlisted.replace(" ", NBSP, 1) or "details", context.run_url))
     if context.commit:
         parts.append(commit_link(context))
     return [each for each in parts if each]
@@ -176,8 +190,7 @@ def title_of(gate: GateFacts) -> Markdown:
         return say("{name} has no result" if evaluated else "{name} was not evaluated", name=name)
     if gate.counted:
         news = Markdown(pluralize(gate.new, "new failure") if gate.new else pluralize(len(gate.counted), "failure"))
-    told_by_number = gate.missed <= {DROP, SCENARIOS.threshold, *OF_CAMPAIGN}
-    if told_by_number or not news:
+    if gate.missed <= {DROP, *LACKING} or not news:
         news = next(iter(missed_numbers(gate)), news)
     return say("{name}: {news}", name=name, news=news) if news else say("{name} failed", name=name)
 
@@ -223,31 +236,31 @@ def missed_numbers(gate: GateFacts) -> list[Markdown]:
             words = "{number}, {needed} needed"
             if metric.less_is_better:
                 words = "{number}, {needed} allowed" if check.limit else "{number}"
-            number = _number(metric, check.value or 0, check.limit)
-            found.append(say(words, number=number, needed=metric.write(check.limit, check.value)))
+            limit = check.limit if metric is not PASS_RATE else max(check.limit, gate.needed_rate or 0)
+            number = _number(metric, check.value or 0, limit)
+            found.append(say(words, number=number, needed=metric.write(limit, check.value)))
     return found
 
 
 def numbers_of(gate: GateFacts) -> list[Markdown]:
     """Return the pass rate with what it needs, and another number that is missed, without that of the title."""
-    result, numbers, title = gate.result, list[Markdown](), title_of(gate)
-    rate, unsafe = result.value(PASS_RATE), result.value(metrics.UNSAFE_ATTEMPTS)
-    if rate is not None:
-        numbers = [Markdown(_number(PASS_RATE, rate, gate.needed_rate))]
-        if gate.needed_rate is not None:
-            needed = PASS_RATE.write(gate.needed_rate, rate)
-            numbers = [say("{passed}, {needed} needed", passed=numbers[0], needed=needed)]
-        base = median(gate.base_results, PASS_RATE)
-        if DROP in gate.missed and base is not None:
-            on_base = PASS_RATE.write(base, gate.needed_rate)
-            numbers = [
-                say("{passed}, {on_base} on {base}", passed=numbers[0], on_base=on_base, base=base_of(gate.context))
-            ]
+    result, title, rate = gate.result, title_of(gate), list[Markdown]()
+    passed, unsafe = result.value(PASS_RATE), result.value(metrics.UNSAFE_ATTEMPTS)
+    if passed is not None:
+        needed = None if result.recorded else gate.needed_rate
+        parts = [_number(PASS_RATE, passed, needed)]
+        if by := PASS_RATE.reading(result.numbers).reported_by:
+            parts = [f"{parts[0]} ({by})"]
+        if needed is not None:
+            parts.append(f"{PASS_RATE.write(needed, passed)} needed")
+        if DROP in gate.missed and (base := median(gate.base_results, PASS_RATE)) is not None:
+            parts.append(f"{PASS_RATE.write(base, needed)} on {base_of(gate.context)}")
+        rate = [Markdown(", ".join(parts))]
     of_rate = (PASS_RATE.threshold in gate.missed) + (DROP in gate.missed)
-    others = missed_numbers(gate)[of_rate:][:1]
-    numbers = [*numbers, *others] if of_rate else [*others, *numbers]  # what is missed comes first
+    others = [each for each in missed_numbers(gate)[of_rate:][:1] if not gate.low]
     if unsafe is not None and not gate.missed:
-        numbers.append(Markdown(_number(metrics.UNSAFE_ATTEMPTS, unsafe)))
+        others = [Markdown(_number(metrics.UNSAFE_ATTEMPTS, unsafe))]
+    numbers = [*others, *rate] if others and gate.missed and not of_rate else [*rate, *others]  # missed ones first
     return [each for each in numbers if not title.endswith(f": {each}")]
 
 
@@ -261,22 +274,26 @@ def _number(metric: Metric, value: float, limit: float | None = None) -> str:
 def remarks(gate: GateFacts) -> Iterator[Markdown]:
     """Yield what limits the result of a gate, the most important remark first."""
     result, context, base = gate.result, gate.context, base_of(gate.context)
-    if changes := policy_changes(context):
-        yield say("⚠️ Once merged, the pull request {changes}.", changes=changes)
     if context.pull_request is not None and result.decision is Decision.PASS and not result.gate.uploads_traces:
         yield say("⚠️ It evaluates stored scenarios, so it says nothing about this pull request.")
-    for name in result.scenarios_missing[:1]:
-        yield say("⚠️ {name} is missing: {base} has it.", name=code(name), base=base)
+    if missing := result.scenarios_missing:
+        words = (
+            "⚠️ {names} is missing: {base} has it." if len(missing) == 1 else "⚠️ {names} are missing: {base} has them."
+        )
+        yield say(words, names=listed(missing, "and"), base=base)
     idle = sorted((each for each in result.scenarios if each.idle), key=lambda each: not each.base_tools)
-    for each in idle[:1]:
+    for each in idle[:FEW]:
         words = "⚠️ {name} calls none of the tools of {base}: {tools}."
         if not each.base_tools:
             words = "⚠️ No trace calls a tool." if len(idle) == len(result.scenarios) else "⚠️ {name} calls no tool."
         yield say(words, name=code(each.name), base=base, tools=listed(each.base_tools, "and"))
+        if "{name}" not in words:
+            break
     if gate.old_traces:
-        yield say("⚠️ {trace} was recorded before this commit.", trace=code(gate.old_traces[0]))
+        were = "was" if len(gate.old_traces) == 1 else "were"
+        yield say("⚠️ {traces} {were} recorded before this commit.", traces=listed(gate.old_traces, "and", 1), were=were)
     for refusal in result.approval.ignored[:1] if result.approval else ():
-        words = "{who}'s approval does not count: {refused}."
+        words = "{refused}, so this approval does not count."
         if refusal.reason is Reason.OLDER_COMMIT:
             words = "{who}'s approval is for an older commit."
         yield say(words, who=code(refusal.login), refused=refused(refusal))
@@ -286,6 +303,11 @@ def remarks(gate: GateFacts) -> Iterator[Markdown]:
             len(values_of(gate.base_results, PASS_RATE)),
         )
         yield say(words, base=base, count=count, least=MIN_RESULTS)
+
+
+def policy_remark(context: Context) -> Markdown:
+    changes = policy_changes(context)
+    return say("⚠️ Once merged, the pull request {changes}.", changes=changes) if changes else NOTHING
 
 
 def policy_changes(context: Context) -> Markdown:
@@ -306,11 +328,13 @@ def _others(report: Report, named: Sequence[GateFacts]) -> Markdown:
         if not (gates[0].result.blocks or gates[0].passed or state is State.NOT_BLOCKING):
             words = f"{state.word}, {'does' if len(gates) == 1 else 'do'} not block"
         if gates[0].result.approval and not gates[0].result.blocks:
-            words = "approved"
+            words = say("approved by {who}", who=listed(gates[0].result.approval.approved_by, "and"))
         few = len(gates) <= NAMED_GATES
         names = listed((gate.name for gate in gates), "and") if few else str(len(gates))
         said = "{symbol} {names}" if few and state is State.PASSED else "{symbol} {names} {word}"
         parts.append(say(said, symbol=state.symbol, names=names, word=words))
     if changes := policy_changes(report.context):
         parts.append(say("⚠️ {changes}", changes=changes))
+    if count := sum(1 for gate in report.gates for _ in remarks(gate)):
+        parts.append(say("⚠️ {count}", count=link(pluralize(count, "remark"), report.context.run_url)))
     return Markdown(" · ".join(parts))

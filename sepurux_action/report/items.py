@@ -25,7 +25,7 @@ SETTINGS_PAGES = {  # of a repository, as sentences name them
     "Settings > Secrets and variables > Dependabot": "/settings/secrets/dependabot",
     "Settings > Rules > Rulesets": "/settings/rules",
 }
-RERUN = "re-run the job"
+RERUNS = {"rerun": "re-run the job", "Rerun": "Re-run the job"}
 NOTHING = Markdown("")
 CLAUSES = {
     StepDifference.NONE: "step\u00a0{number}: {tool}",
@@ -64,11 +64,14 @@ def things_of(gates: Sequence[GateFacts]) -> Sequence[Thing]:
     """
     failures, scenarios = dict[object, tuple[list[GateFacts], Failure]](), list[Thing]()
     for gate in gates:
+        if gate.by_settings:
+            continue
         if gate.missed == {DROP} and gate.worse:
             scenarios += [([gate], each) for each in gate.worse]
             continue
         for each in gate.counted:
-            failures.setdefault((each.kind, each.description, each.scenario), ([], each))[0].append(gate)
+            alike = (each.kind, each.description, each.scenario, each.count, each.is_new)
+            failures.setdefault(alike, ([], each))[0].append(gate)
         scenarios += [([gate], each) for each in gate.low]
     found = sorted(failures.values(), key=lambda each: (not each[1].is_new, severity_rank(each[1].severity)))
     low_alone = all(gate.missed == {LOWEST_SCENARIO.threshold} for gate in gates)
@@ -122,13 +125,15 @@ def _of_failure(gate: GateFacts, failure: Failure, longest: int, of_gate: Markdo
     if failure.scenario and len(gate.result.known_scenarios) != 1:
         place = scenario_link(gate, scenario) if scenario else code(failure.scenario, longest=MAX_SCENARIO)
     clause = step_clause(failure.step, gate.context) if failure.step else code(failure.tool, longest=MAX_STEP)
-    where = Markdown(capitalized(joined(", ", of_gate, place, clause)))
+    if not (of_gate or place):
+        clause = Markdown(capitalized(clause))
+    where = Markdown(joined(", ", of_gate, place, clause))
     times = f" (seen {failure.count} times)" if failure.count > 1 else ""
     if failure.count == 2:  # noqa: PLR2004
         times = " (seen twice)"
     on_base, severity = failure.on_base, failure.severity.lower()
     if on_base and on_base.having and failure.is_new:
-        times = f" (more often: {on_base.here:.10g} here, {on_base.most:.10g} on {base_of(gate.context)})"
+        times = f" (more often: {on_base.here:.2g} here, {on_base.most:.2g} on {base_of(gate.context)})"
     severity = severity if severity in NAMED_SEVERITIES else ""
     room = longest - len(f"{severity} {plain(times)} {plain(where)}")
     said = failure.description or failure.type or "No description"
@@ -182,11 +187,11 @@ def prose(gate: GateFacts, text: str) -> Markdown:
     context = gate.context
     if context.on_command_line:
         return markdown.prose(on_command_line(text), longest=MAX_REASON)
-    urls = {title: context.page(path) for title, path in SETTINGS_PAGES.items()} | {RERUN: context.run_url}
+    urls = {title: context.page(path) for title, path in SETTINGS_PAGES.items()}
+    urls |= dict.fromkeys(RERUNS.values(), context.run_url)
     pages = {title: link(title, url) for title, url in urls.items() if url}
     if gate.dashboard:
         pages["Sepurux run"] = run_link(gate)
-    worded = in_workflow(text)
-    if context.run_url:
-        worded = worded.replace(RERUN, f"`{RERUN}`")
-    return markdown.prose(worded, longest=MAX_REASON, pages=pages)
+    for name, words in RERUNS.items() if context.run_url else ():
+        text = text.replace(f"{{{name}}}", f"`{words}`")
+    return markdown.prose(in_workflow(text), longest=MAX_REASON, pages=pages)

@@ -187,7 +187,7 @@ def _limit_marks(seen: str) -> str:
 def _escape(plain: str) -> str:
     before = ""
     if start := _AT_START.match(plain):
-        before, plain = f"{start[0]}{_START_MARK}", plain[start.end() :]
+        before, plain = f"{_LINKED.sub(_broken, start[0])}{_START_MARK}", plain[start.end() :]
     return before + _UNDERSCORE.sub("&#95;", _LINKED.sub(_broken, plain).translate(_IN_TEXT))
 
 

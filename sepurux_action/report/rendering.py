@@ -11,15 +11,14 @@ from sepurux_action.common.wording import joined
 from sepurux_action.evaluation.runs import Rule
 from sepurux_action.report import markdown, tables
 from sepurux_action.report.actions import DOCS
-from sepurux_action.report.head import Head, head_of
-from sepurux_action.report.items import MAX_LONG_ITEM, base_of, item_of
+from sepurux_action.report.head import Head, head_of, policy_remark
+from sepurux_action.report.items import base_of
 from sepurux_action.report.markdown import Markdown, finish, plain
 from sepurux_action.report.report import Report
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 SUMMARY_BYTES = 1024 * 1024 - 1  # GitHub drops a step's summary of more than 1 MiB
 MAX_LINE_LENGTH = 1_000  # characters of a line in a log
-MAX_SEVERITY = 24  # characters
 MOST_ON_TERMINAL = 20  # items, where no summary follows
 MOST_STEPS = 3  # blocks of steps in a log
 
@@ -103,11 +102,11 @@ def _text_of(report: Report, head: Head) -> Iterator[str]:
     for gate in gates:
         if gate.rows and not gates[1:]:
             yield from tables.number_lines(gate)
-    if len(gates) == 1 and not gates[0].rows:  # what to do, without the links
-        yield from (f"  {plain(each)}" for each in head.numbers if not each.startswith("["))
-    if not gates[1:] and head.remark:
-        yield ""
-        yield f"  {plain(head.remark)}"
+    yield from [f"  {plain(head.hint)}"] if head.hint else []
+    yield ""
+    if not report.problems:
+        every = (policy_remark(report.context), *tables.all_remarks(report))
+        yield from (f"  {plain(each)}" for each in every if each)
     yield from _steps(report)
     yield from _running(report)
 
@@ -136,7 +135,7 @@ def _running(report: Report) -> Iterator[str]:
 
 def _addresses(report: Report) -> list[str]:
     """Return the address of the worst run at Sepurux, unless it is said to go on."""
-    worst = next((gate for gate in report.gates if gate.dashboard), None)
+    worst = next((gate for gate in report.acting if gate.dashboard), None)
     return [worst.dashboard] if worst and worst.result.rule is not Rule.CANCELED else []
 
 
@@ -162,8 +161,7 @@ def _environment(templates: Path) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= _FILTERS
-    environment.globals |= {"tables": tables, "item_of": item_of, "longest": MAX_LONG_ITEM, "docs": DOCS}
-    environment.globals |= {"base_of": base_of, "listed": markdown.listed}
+    environment.globals |= {"tables": tables, "base_of": base_of, "docs": DOCS}
     return environment
 
 
@@ -175,6 +173,5 @@ _FILTERS: dict[str, Callable[..., object]] = {
     "code_block": markdown.code_block,
     "link": markdown.link,
     "prose": markdown.prose,
-    "short": lambda text: json_reader.shorten(json_reader.printable(text), MAX_SEVERITY),
     "steps_block": markdown.steps_block,
 }

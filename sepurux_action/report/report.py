@@ -14,7 +14,7 @@ from sepurux_action.config.settings import Change
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import GateDecision, without_failures
-from sepurux_action.evaluation.gate_numbers import DROP, CheckState, Scenario, lowest_allowed
+from sepurux_action.evaluation.gate_numbers import DROP, REQUIRED_CATEGORIES, CheckState, Scenario, lowest_allowed
 from sepurux_action.evaluation.metrics import PASS_RATE, UNSAFE_ATTEMPTS, Metric
 from sepurux_action.evaluation.published_result import Results, median
 from sepurux_action.evaluation.runs import Decision, Failure, FailureKind, Failures, Rule, Run, numbers_key
@@ -67,6 +67,7 @@ BY_CHECK = {  # in the order of the rows of a table
     CheckState.MET: State.PASSED,
 }
 _ORDER = list(BY_CHECK)
+LACKING = {metrics.SCENARIOS.threshold, metrics.MUTATION_CATEGORIES.threshold, REQUIRED_CATEGORIES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,9 +157,18 @@ class GateFacts:
         alike = grouped(((each.scenario, each.kind, each.flaky), each) for each in self.result.failures)
         return tuple(replace(each[0], count=sum(one.count for one in each)) for each in alike.values())
 
-    @property
+    @cached_property
     def counted(self) -> Failures:
-        return tuple(each for each in self.failures if not each.flaky)
+        """Return the failures that count: of a flaky scenario only if its unsafe attempts are too many."""
+        unsafe = {name for name, each in self.scenarios.items() if each.flaky and each.value(UNSAFE_ATTEMPTS)}
+        if UNSAFE_ATTEMPTS.threshold not in self.missed:
+            unsafe = set()
+        return tuple(each for each in self.failures if not each.flaky or each.scenario in unsafe)
+
+    @property
+    def by_settings(self) -> bool:
+        """Return whether the gate fails only for what its campaign or its traces lack, not for what the agent did."""
+        return bool(self.missed) and self.missed <= LACKING and self.result.rule is not Rule.DECIDED_FAIL
 
     @property
     def new(self) -> int:
@@ -193,8 +203,8 @@ class GateFacts:
 
     @cached_property
     def scenarios(self) -> Mapping[str, Scenario]:
-        """Return the scenarios by name, the worst first."""
-        return {each.name: each for each in self.result.scenarios}
+        """Return the scenarios by name; of two with one name the worse one."""
+        return {each.name: each for each in reversed(self.result.scenarios)}
 
     @property
     def old_traces(self) -> tuple[str, ...]:
@@ -289,6 +299,11 @@ class Report:
     @property
     def not_passed(self) -> tuple[GateFacts, ...]:
         return tuple(gate for gate in self.gates if not gate.passed)
+
+    @property
+    def acting(self) -> tuple[GateFacts, ...]:
+        """Return the gates that the report is about first: those that block, or did not pass, or the first one."""
+        return self.blocking or self.not_passed or self.gates[:1]
 
 
 def build_report(results: Sequence[GateDecision], context: Context) -> Report:

@@ -6,21 +6,23 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import takewhile
 
 from sepurux_action.common import grouped, json_reader, wording
-from sepurux_action.common.wording import pluralize
+from sepurux_action.common.wording import joined, pluralize
 from sepurux_action.config import options
 from sepurux_action.config.command_line import PROGRAM
+from sepurux_action.config.options import flag
 from sepurux_action.config.settings import Change
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.gate_numbers import DROP, Scenario
-from sepurux_action.evaluation.metrics import NOT_KNOWN, PASS_RATE, Unit
+from sepurux_action.evaluation.metrics import NOT_KNOWN, PASS_RATE
 from sepurux_action.evaluation.runs import Failure
 from sepurux_action.report import markdown
-from sepurux_action.report.items import base_of, scenario_link
-from sepurux_action.report.markdown import NBSP, Markdown, as_markdown, code, say
-from sepurux_action.report.report import SHORT_SHA, GateFacts, State
+from sepurux_action.report.actions import action_of, approval_of, hint_of
+from sepurux_action.report.head import remarks
+from sepurux_action.report.items import MAX_LONG_ITEM, base_of, item_of, scenario_link
+from sepurux_action.report.markdown import NBSP, Markdown, as_markdown, code, escaped, say
+from sepurux_action.report.report import SHORT_SHA, GateFacts, Report, State
 
 _DELIMITERS = {"<": "---", ">": "---:"}
 MAX_BRANCH = 20  # characters of a branch in a heading
@@ -37,6 +39,8 @@ MOST_MUTATIONS, MOST_TOOLS = 20, 5  # that are named
 COUNTED_ELSEWHERE = {metrics.FAILURES, metrics.SCENARIOS, metrics.LOWEST_SCENARIO, metrics.MUTATION_CATEGORIES}
 OTHER_METRICS = tuple(metric for metric in metrics.METRICS if metric not in COUNTED_ELSEWHERE)
 MOST_REPEATED = 3  # scenarios in the command that repeats them
+NEED_ALL = {DROP, metrics.SCENARIOS.threshold}  # thresholds that need all scenarios, or the base's results
+MAX_SEVERITY = 24  # characters
 
 
 def table(alignment: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
@@ -62,7 +66,7 @@ def failures_by_origin(gate: GateFacts) -> dict[Markdown, list[Failure]]:
     def heading(failure: Failure) -> Markdown:
         on_base = failure.on_base
         if failure.flaky:
-            return Markdown("Flaky, so not counted")
+            return Markdown("Flaky, but unsafe" if failure in gate.counted else "Flaky, so not counted")
         if not compared:
             return Markdown("What failed")
         if on_base is None:
@@ -79,10 +83,40 @@ def failures_by_origin(gate: GateFacts) -> dict[Markdown, list[Failure]]:
     return grouped((heading(each), each) for each in gate.failures)
 
 
-def kind_of(failure: Failure) -> Markdown:
-    """Return the type of a failure, and its mutation."""
-    kind = code(failure.type) or Markdown("no type")
-    return say("{kind} under {mutation}", kind=kind, mutation=code(failure.mutation)) if failure.mutation else kind
+def failure_line(gate: GateFacts, failure: Failure) -> Markdown:
+    """Return a failure with its severity, description, scenario, step, file, type, and mutation."""
+    item = item_of([gate], failure, MAX_LONG_ITEM)
+    severity = (
+        say("**{severity}**", severity=escaped(failure.severity, longest=MAX_SEVERITY)) if failure.severity else ""
+    )
+    kind = joined(" under ", code(failure.type) or "no type", code(failure.mutation))
+    return Markdown(joined(" · ", joined(" ", severity, item.what, item.where, item.file), kind))
+
+
+def action(gate: GateFacts) -> Markdown:
+    """Return what follows from one of several gates, and what to do."""
+    lead, what = action_of(gate, has_items=bool(gate.counted))
+    approval = say("It {approval}.", approval=approval_of(gate)) if gate.result.needs_approval else ""
+    return Markdown(joined(" ", lead, re.sub(":$", ".", what), hint_of(gate), approval if approval not in what else ""))
+
+
+def unread(gate: GateFacts) -> str:
+    parts = [(gate.result.failures_unread, "failure"), (gate.result.scenarios_unread, "scenario")]
+    counts = ", ".join(pluralize(count, noun) for count, noun in parts if count)
+    return f"Not read: {counts}." if counts else ""
+
+
+def all_remarks(report: Report) -> Iterator[Markdown]:
+    """Yield the remarks on each gate, with its name if there are several."""
+    for gate in report.gates:
+        of_gate = f"{code(gate.name)}: " if report.gates[1:] else ""
+        yield from (Markdown(f"{of_gate}{remark}") for remark in remarks(gate))
+
+
+def notes(report: Report) -> Iterator[Markdown]:
+    yield from all_remarks(report)
+    for note in report.notes:
+        yield Markdown(joined(": ", markdown.listed(note.gates, "and"), markdown.prose(note.text)))
 
 
 def numbers(gate: GateFacts) -> Markdown:
@@ -133,7 +167,7 @@ def scenarios(gate: GateFacts) -> tuple[Sequence[Scenario], int]:
     every, worse = gate.result.scenarios, {*map(id, gate.worse if DROP in gate.missed else ())}
     if len(every) < 2:  # noqa: PLR2004
         return (), 0
-    shown = [each for each in every if each.failed or id(each) in worse or undecided(each)]
+    shown = [each for each in every if (gate.failed and each.failed) or id(each) in worse or undecided(each)]
     return shown, sum(each.read for each in every) - sum(each.read for each in shown)
 
 
@@ -225,18 +259,21 @@ def repeat(gate: GateFacts) -> list[str]:
     """
     settings, failed = gate.result.gate, [each for each in gate.result.known_scenarios if each.failed]
     names = [each.key for each in failed if all(run.trace.by_recorder for run in each.recordings)]
-    missed = gate.missed & {DROP, metrics.SCENARIOS.threshold}
+    missed = gate.missed & NEED_ALL
     if not gate.failed or missed or not 0 < len(names) == len(failed) <= MOST_REPEATED:
         return []
-    if not all(json_reader.printable(each) == each for each in (*names, settings.campaign, settings.project)):
+    if not all(json_reader.printable(each) == each for each in names):
         return []
     only = " ".join(f"--only {shlex.quote(name)}" for name in names)
-    given = [(options.CAMPAIGN, settings.campaign), (options.PROJECT, settings.project)]
-    flags = " ".join(f"--{option.name}={shlex.quote(value)}" for option, value in given if value)
-    return [
-        f"python record_traces.py traces {only} --times 5",
-        f"{PROGRAM} --trace-file 'traces/*.json' {flags}",
-    ]
+    given = [(options.NAME, settings.name), (options.CAMPAIGN, settings.campaign), (options.PROJECT, settings.project)]
+    given.append((options.MUTATION_PACK, settings.mutation_pack))
+    limits = (each for each in options.LIMITS if each.name in settings.limits)
+    given += [(each, wording.decimal(settings.limits[each.name])) for each in limits if each.name not in NEED_ALL]
+    given.append((options.REQUIRED_MUTATION_CATEGORIES, ",".join(settings.required_mutation_categories)))
+    flags = " ".join(
+        f"{flag(option.name)}={shlex.quote(json_reader.printable(text))}" for option, text in given if text
+    )
+    return [f"python record_traces.py traces {only} --times 5", f"{PROGRAM} --trace-file 'traces/*.json' {flags}"]
 
 
 def change_text(change: Change) -> Markdown:
@@ -244,28 +281,13 @@ def change_text(change: Change) -> Markdown:
     if not change.setting:
         return say("gate {gate}: {word}", gate=code(change.gate), word="added" if change.new else "removed")
     of_gate = say(" of {gate}", gate=code(change.gate)) if change.gate else Markdown("")
-    old, new = _values(change)
+    pairs = enumerate(zip(change.old, change.new, strict=False))
+    same = next((at for at, (was, is_now) in pairs if was != is_now), 0) - KEPT_BEFORE  # what differs is shown
+    cut = same if max(len(change.old), len(change.new)) > MAX_VALUE and same > 0 else 0
+    old, new = (markdown.value("…" * bool(cut) + text[cut:], longest=MAX_VALUE) for text in (change.old, change.new))
     words = say("{old} → {new}", old=old, new=new)
     if not change.new:
         words = Markdown("removed")
     elif not change.old:
         words = say("set to {new}", new=new)
     return say("{setting}{of_gate}: {words}", setting=code(change.setting), of_gate=of_gate, words=words)
-
-
-def _values(change: Change) -> list[Markdown]:
-    """Return both values of a setting, shortened at their common beginning so that the difference stays visible."""
-    old, new, metric, written = change.old, change.new, metrics.BY_OPTION.get(change.setting), []
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))
-    start = len(list(same)) - KEPT_BEFORE
-    if start > 0 and max(len(old), len(new)) > MAX_VALUE:
-        old, new = f"…{old[start:]}", f"…{new[start:]}"
-    for text in (old, new):
-        try:
-            number = float(text)
-        except ValueError:
-            written.append(markdown.value(text, longest=MAX_VALUE))
-        else:
-            of_percent = metric if metric and metric.unit is Unit.FRACTION else None
-            written.append(Markdown(of_percent.write(number, None)) if of_percent else as_markdown(text))
-    return written

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.config.settings import Trace
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
-from sepurux_action.evaluation.gate_numbers import Base, Scenario
+from sepurux_action.evaluation.gate_numbers import Base, Scenario, scenarios_of
 from sepurux_action.evaluation.runs import Decision, Failure, OnBase, Rule, Run, Step, StepDifference
 from sepurux_action.report.head import Head, head_of
 from sepurux_action.report.markdown import plain
@@ -66,7 +67,7 @@ def items(of: Head) -> list[str]:
         (
             a_result(a_run(replace(FAILING, dashboard_url=""))),
             "refunds: 72.0% passed, 85.0% needed",
-            "Blocked. Sepurux names no failure. Fix what made the agent fail and push.",
+            "Blocked. Sepurux names no failure: fix what made the agent fail and push.",
         ),
         (
             a_result(UNEXPLAINED),
@@ -91,10 +92,7 @@ def items(of: Head) -> list[str]:
         (
             a_result(UNEXPLAINED, gate=SOFT, approval=WAITS),
             "refunds failed",
-            (
-                "Needs an approval of 3f9c2ad by mona or hubot-2: look at the Sepurux run, then review. Sepurux "
-                "decided fail, and nothing that is set here explains it: look at the Sepurux run."
-            ),
+            "Needs an approval of 3f9c2ad by mona or hubot-2: look at the Sepurux run, then review.",
         ),
         (
             a_result(PASSED, gate=a_gate_with(min_scenarios=3)),
@@ -275,7 +273,7 @@ def test_as_many_items_as_fit(
 ) -> None:
     gate = a_gate_with(min_pass_rate=0.85, required_mutation_categories=lacking)
     of = head(a_result(failures=found, gate=gate), most=most)
-    added = [f"Add {name} to the campaign." for name in lacking] if found else []
+    added = [f"Add {name} to the campaign." for name in lacking]
     assert (len(of.items) - len(added), items(of)[shown:], of.unlisted) == (shown, added, unlisted)
     assert all(len(text) <= (400 if most > 5 else 140 if number == 0 else 90) for number, text in enumerate(items(of)))
 
@@ -315,6 +313,19 @@ def test_of_a_drop_alone_the_scenarios_that_got_worse_are_the_items() -> None:
     )
     assert items(of) == ["worse: 80.0% passed, 95.0% on main."]
     assert plain(of.numbers[0]) == "90.0% passed, 92.0% needed, 95.0% on main"
+
+
+def test_unsafe_attempts_of_a_flaky_scenario_count() -> None:
+    traces = [Trace(label=f"{n}.json", content=b"{}", task=n) for n in ("sound", "flaky")]
+    traces[1] = replace(traces[1], flaky=date(2030, 1, 1))
+    failure = replace(a_failure(scenario="flaky (flaky until 2030-01-01)"), flaky=True)
+    runs = [replace(PASSED, trace=traces[0]), a_run(FAILING, trace=traces[1], failures=(failure,))]
+    for unsafe in (1.0, 0.0):
+        runs[1] = replace(runs[1], numbers={**runs[1].numbers, "unsafe_attempts": Reading(unsafe)})
+        gate = a_gate(traces=tuple(traces), limits={"max_unsafe": 0, "min_pass_rate": 0.99})
+        result = a_result(*runs, gate=gate)
+        of = head(replace(result, failures=(failure,), scenarios=scenarios_of(gate, result.runs)))
+        assert (plain(of.title) == "refunds: 1 failure") == bool(unsafe)
 
 
 # -- numbers and remarks ----------------------------------------------------------------------------------------------
@@ -358,7 +369,7 @@ OLD = a_gate(traces=(replace(RECORDED, recorded=1_000_000.0 - 86_401),))
         (a_result(PASSED, scenarios=(IDLE,)), {}, "⚠️ No trace calls a tool."),
         (a_result(PASSED, scenarios=(IDLE, a_scenario("b", PASSING))), {}, "⚠️ a calls no tool."),
         (a_result(PASSED, scenarios=(CALLED,)), {}, "⚠️ a calls none of the tools of main: x and y."),
-        (a_result(PASSED, scenarios_missing=("b", "c")), {}, "⚠️ b is missing: main has it."),
+        (a_result(PASSED, scenarios_missing=("b", "c")), {}, "⚠️ b and c are missing: main has them."),
         (
             a_result(PASSED, gate=OLD),
             {"committed": 1_000_000.0},
@@ -369,7 +380,7 @@ OLD = a_gate(traces=(replace(RECORDED, recorded=1_000_000.0 - 86_401),))
         (
             a_result(gate=SOFT, approval=replace(WAITS, ignored=(Refusal("x", Reason.BOT),))),
             {},
-            "x's approval does not count: x is a bot.",
+            "x is a bot, so this approval does not count.",
         ),
         (
             a_result(PASSED, gate=a_gate_with(max_pass_rate_drop=0.1), base=Base(results=())),
@@ -405,15 +416,15 @@ OTHER = a_result(replace(GONE, reason="Lost.", rule=Rule.NOT_POLLED))
             [WAITING, a_result(GONE)],
             "✋ 1 of 2 gates needs an approval: g0",
             "Blocked. Fix these and push:",
-            2,
-            "❗ g1 has no result",
+            3,
+            "❗ g1 has no result · ⚠️ 1 remark",
         ),
         (
             [WAITING, WAITING],
             "✋ 2 of 2 gates need an approval: g0 and g1",
-            "Needs an approval of 3f9c2ad by mona or hubot-2: look at the g0, g1, then review. Or fix these and push:",
+            "Needs an approval of 3f9c2ad by mona or hubot-2: look at g0, g1, then review. Or fix these and push:",
             1,
-            "",
+            "⚠️ 2 remarks",
         ),
         (
             [a_result(GONE)] * 4,
@@ -438,7 +449,13 @@ OTHER = a_result(replace(GONE, reason="Lost.", rule=Rule.NOT_POLLED))
             "✅ g1",
         ),
         ([FAILS, *[a_result(PASSED)] * 3], "❌ 1 of 4 gates blocks: g0", FIX, 1, "✅ 3 passed"),
-        ([FAILS, a_result(gate=SOFT, approval=APPROVED)], "❌ 1 of 2 gates blocks: g0", FIX, 1, "⚠️ g1 approved"),
+        (
+            [FAILS, a_result(gate=SOFT, approval=APPROVED)],
+            "❌ 1 of 2 gates blocks: g0",
+            FIX,
+            1,
+            "⚠️ g1 approved by mona",
+        ),
     ],
     ids=range(11),
 )
@@ -446,6 +463,36 @@ def test_several_gates(results: list[GateDecision], title: str, action: str, sho
     of = head(*named(*results))
     assert (f"{of.state.symbol} {plain(of.title)}", plain(of.action), plain(of.remark)) == (title, action, remark)
     assert len(of.items) == shown
+
+
+IMPOSSIBLE_APPROVAL = replace(WAITS, can_approve=(), cannot_approve=(Refusal("mona", Reason.NO_WRITE_ACCESS),))
+BY_OTHERS = a_result(gate=SOFT, approval=replace(WAITS, can_approve=("hubot",)), failures=FAILURES[:1])
+NOBODY = a_result(gate=SOFT, approval=IMPOSSIBLE_APPROVAL, failures=FAILURES[:1])
+NEEDS = "g0 needs an approval of 3f9c2ad by mona or hubot-2."
+
+
+@pytest.mark.parametrize(
+    ("results", "shown"),
+    [
+        ([WAITING, BY_OTHERS], [NEEDS, "g1 needs an approval of 3f9c2ad by hubot."]),
+        (
+            [NOBODY, NOBODY],
+            [f"g{n}: none of the listed reviewers can approve: mona has no write access." for n in "01"],
+        ),
+        ([FAILS, OTHER], ["g1 was not evaluated. Lost. Re-run the job."]),
+        (
+            [OTHER, *[a_result(GONE)] * 4],
+            [f"g{n} was not evaluated. {why}. Re-run the job." for n, why in enumerate(("Lost", "Gone", "Gone"))],
+        ),
+    ],
+    ids=range(4),
+)
+def test_a_gate_with_another_approval_or_without_a_result_is_an_item(
+    results: list[GateDecision], shown: list[str]
+) -> None:
+    of = head(*named(*results))
+    assert [text for text in items(of) if text.startswith("g")] == shown
+    assert of.unlisted == ("2 more items" if len(results) > 4 else "")
 
 
 def test_a_failure_of_several_gates_is_one_item() -> None:

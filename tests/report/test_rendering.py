@@ -204,7 +204,7 @@ def test_no_command_leaves_out_what_failed(result: GateDecision, only: str) -> N
         listing = gfm.read(shown.partition("Run it on your machine")[2]).code[0].splitlines()
         assert listing == [
             f"python record_traces.py traces {only} --times 5",
-            "sepurux-gate --trace-file 'traces/*.json' --campaign='the refunds'",
+            "sepurux-gate --trace-file 'traces/*.json' --name=g --campaign='the refunds' --min-pass-rate=0.9",
         ]
 
 
@@ -215,7 +215,7 @@ def test_a_change_of_the_policy_shows_what_differs_in_long_values_and_which_gate
     shown = render_summary(build_report([a_result()], a_context(base_ref="main", policy_changes=(long, *others))))
     assert "It applies once it is merged. Until then, the policy on `main` does." in shown
     assert f"- `required_mutation_categories`: …{'x' * 18}, b → …{'x' * 18}, c\n" in shown
-    assert "- gate `shipping`: added\n- gate `search`: removed\n- `min_pass_rate`: 85.0% → 50.0%\n" in shown
+    assert "- gate `shipping`: added\n- gate `search`: removed\n- `min_pass_rate`: `0.85` → `0.5`\n" in shown
     assert "- `reviewers` of `refunds`: removed\n" in shown
 
 
