@@ -37,8 +37,6 @@ Example:
   {PROGRAM} --project my-agent --campaign refunds --trace-file refund.json
 
 A flag overrides the policy file, and the file overrides environment variables.
-GITHUB_REPO and PR_NUMBER are the repository and the pull request that the run
-belongs to. NO_COLOR and FORCE_COLOR turn colors off and on.
 
 Exit status: 0 if nothing blocks, 1 if a fail blocks, 2 if a gate without a
 result blocks or a setting is wrong.
@@ -52,10 +50,7 @@ _HELP: dict[Option[object], str] = {
     options.BASELINE_DIR: "Folder with earlier results, which the evaluation is compared with.",
 }
 _IN_HELP = str.maketrans({"`": "", "%": "%%"})
-_FORMAT_HELP = """\
-What goes to stdout: lines for people, or the object of report.json.
-Accepted: text or json.
-Default: text."""
+_FORMAT_HELP = "Lines for people on stdout, or the object of report.json.\nAccepted: text or json.\nDefault: text."
 _CONFIG_HELP = f"Path of the policy file, which flags override.\nDefault: {POLICY_PATH}."
 _CHECK_HELP = f"Only validate policy files, and show what they mean.\nDefault: {POLICY_PATH}."
 

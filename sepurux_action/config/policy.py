@@ -1,7 +1,6 @@
 """Reads a policy file with PyYAML, and collects every problem in it.
 
-PyYAML only composes nodes, which know their line. It does not construct values, so every text stays as it is written:
-`0.90`, `on`, and `2027-01-31`. Source: docs/configuration.md#the-policy-file.
+PyYAML only composes nodes, which know their line, so every text stays as it is written: `0.90`, `on`, `2027-01-31`.
 """
 
 from collections.abc import Mapping

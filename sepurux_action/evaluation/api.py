@@ -159,9 +159,6 @@ def show_trace(trace_id: str, project: str) -> ApiRequest:
     return ApiRequest(path=f"/v1/traces/{quote(trace_id, safe='')}", purpose="the trace", project=project)
 
 
-# -- the client -------------------------------------------------------------------------------------------------------
-
-
 class Transport:
     def __init__(
         self, base_url: str, credentials: Credentials, redact: Redactor, adapter: BaseAdapter | None = None
@@ -271,9 +268,6 @@ def _http_date(text: str) -> datetime | None:
     return when if when.tzinfo else None
 
 
-# -- the meaning of responses -----------------------------------------------------------------------------------------
-
-
 def parse_response(
     call: ApiRequest, response: requests.Response, body: bytes | bytearray, credentials: Credentials, redact: Redactor
 ) -> Reply:
@@ -371,9 +365,8 @@ def find_campaign(listed: object, campaign: str, project: str) -> str:
 def uploaded(response: object, label: str) -> str:
     if trace_id := json_reader.identifier(json_reader.at(response, "trace_id")):
         return trace_id
-    raise EvaluationError(
-        f"Sepurux accepted the trace {preview(label)}, but sent no usable trace_id", UNUSABLE_RESPONSE
-    )
+    reason = f"Sepurux accepted the trace {preview(label)}, but sent no usable trace_id"
+    raise EvaluationError(reason, UNUSABLE_RESPONSE)
 
 
 def started(response: object, campaign_id: str) -> tuple[str, str, tuple[str, ...]]:

@@ -86,8 +86,6 @@ class Engine:
             self._said.add(text)
         return is_new
 
-    # -- threads ------------------------------------------------------------------------------------------------------
-
     def perform(self, work: Iterable[Callable[[], T]], beat: Callable[[], None] = lambda: None) -> list[T]:
         """Return the results of work, each done in a thread of its own. Every 30 seconds, call `beat`.
 
@@ -164,8 +162,6 @@ class Engine:
             self._wait_for(thread)
             thread.result()
         return [results[number] for number in sorted(results)]
-
-    # -- one call -----------------------------------------------------------------------------------------------------
 
     def send(self, call: ApiRequest, until: float) -> Reply:
         """Return the result of a call that must end by a time, with its waits."""
@@ -258,8 +254,6 @@ class Engine:
             self.is_down &= result.temporary and (result.status or 500) // 100 == 5  # noqa: PLR2004
         self.show_progress()
         return result
-
-    # -- calls that are tried again -----------------------------------------------------------------------------------
 
     def retried(self, call: ApiRequest, timeout_s: float, *, of_object: bool = False) -> Reply:
         """Return the result of a call that is tried again while its error, or with `of_object` its shape, may pass."""

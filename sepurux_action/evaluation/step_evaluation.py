@@ -1,7 +1,4 @@
-"""Evaluates all gates of a step: starts their runs, polls them until they are decided, and reads what failed.
-
-Source: docs/architecture.md#limits-and-polling.
-"""
+"""Evaluates all gates of a step: starts their runs, polls them until they are decided, and reads what failed."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -196,8 +193,6 @@ class _Evaluation:
                     "{Rerun}. If it happens again, ask Sepurux about this `Sepurux run`.",
                 )
 
-    # -- polls --------------------------------------------------------------------------------------------------------
-
     def _poll_until_decided(self) -> None:
         """Poll until there is a final decision: a finished run without one is none until another poll confirms it."""
         engine, started, failed = self._engine, self._engine.elapsed(), 0
@@ -279,8 +274,6 @@ class _Evaluation:
         why += failed and f"; the last poll failed: {failed}"
         told = f"No decision after {waited}{why}"
         return EvaluationError(told, NEXT_STEPS[shown.rule], pending=True, detail=why.lstrip(":; "))
-
-    # -- scores -------------------------------------------------------------------------------------------------------
 
     def _read_score(self) -> None:
         """Read a score that decides, then set the decision, then read a score that is only shown; each if missing."""

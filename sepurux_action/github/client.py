@@ -169,7 +169,6 @@ class Calls:
 
     @property
     def left(self) -> float:
-        """Return the seconds that the calls have; negative if they had fewer than they took."""
         return self.deadline - self._timeouts.now()
 
     def set_timeout(self, seconds: float) -> None:

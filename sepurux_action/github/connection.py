@@ -1,7 +1,6 @@
 """Sends calls to GitHub by PyGithub's requester: one request for each, and GitHubError for every failure.
 
-PyGithub does not pause between writes, and retries nothing: `client.py` does. PyGithub's own objects would fetch each
-entry of a list once more, and a comment before it is changed.
+`client.py` pauses and retries. PyGithub's own objects would fetch an entry of a list, and a comment, once more.
 Sources: https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api;
 https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 """

@@ -90,9 +90,8 @@ def approval_status(
     """Return whether the reviews approve the gate, and else who can. One approval is enough.
 
     Of each user, the last decisive review counts. The status is `unread` if an unknown permission may be that of an
-    approver, or of the only reviewers who can approve. `permission` returns GitHub's permission of a user by lower-case
-    login: `admin`, `write` (also for `maintain`), `read`, `none`, or for a custom role that of its base; None if it
-    cannot be read. It is called only if it decides, because each call is a request.
+    approver, or of the only reviewers who can approve. `permission` returns that of a user by lower-case login, None if
+    it cannot be read. It is called only if it decides, because each call is a request.
     """
     refusal = partial(_refusal, reviews, [login.lower() for login in reviewers], permission)
     ignored, newest = list[Refusal](), dict[str, Review]()

@@ -1,7 +1,6 @@
 """The statuses of the commit: the record of earlier runs, those that this run sets, and those that the base requires.
 
-Rules: docs/configuration.md#re-runs. The record has the decided statuses that this token's account set: those whose
-description begins with `fail (` or `pass (`. Nothing that is set here changes results or exit status.
+Rules: docs/configuration.md#re-runs. Nothing that is set here changes results or exit status.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -32,11 +32,7 @@ def encodable(text: str, stream: TextIO) -> str:
 
 
 class Terminal(Output):
-    """The standard streams of a process outside GitHub.
-
-    On a terminal, one line that is rewritten stands for the log of a run under way. A CI system keeps every version of
-    such a line, so it gets the log.
-    """
+    """The standard streams of a process outside GitHub. On a terminal, one line is rewritten in place of the log."""
 
     def __init__(self, environ: Mapping[str, str], out: TextIO | None = None, log: TextIO | None = None) -> None:
         self._environ = environ
