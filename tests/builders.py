@@ -683,13 +683,11 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
     drop = Check(
         threshold="max_pass_rate_drop",
         label=f"Pass rate vs {first}",
-        required="≥ −3.0",
-        actual="−4.2",
+        required=first,
         state=CheckState.WITHIN_RANGE,
         limit=0.03,
         value=0.042,
-        remark=first,
-        sentence=first,
+        text=first,
     )
     merged = merge_failures(failures * traces)
     result = a_result(*runs, gate=gate, approval=approval, notes=words, scenarios=scenarios, failures=merged)

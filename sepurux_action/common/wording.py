@@ -1,6 +1,9 @@
 """Formats numbers and durations for people, and parts of sentences; numbers that differ look different."""
 
+from collections.abc import Sequence
+
 MAX_DIGITS = 10  # after the point
+MOST_NAMED = 3  # of a list of names in a sentence
 
 
 def decimal(value: float) -> str:
@@ -55,3 +58,12 @@ def joined(separator: str, *parts: str) -> str:
 def optional(template: str, value: object) -> str:
     """Return a template of this program with the value in place of `{}`; '' for a value that is empty, 0, or None."""
     return template.format(value) if value else ""
+
+
+def listed(names: Sequence[str], word: str = "and", most: int = MOST_NAMED) -> str:
+    """Return `A and B`, or `A, B, and C`; after the first ones, how many more there are."""
+    shown = [*names]
+    if len(shown) > most:
+        shown[most:] = [f"{len(shown) - most} more"]
+    before = ", ".join(shown[:-1]) + ("," if shown[2:] else "")
+    return joined(f" {word} ", before, *shown[-1:])

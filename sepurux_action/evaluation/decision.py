@@ -11,23 +11,21 @@ from typing import Self
 from sepurux_action.common import json_reader, wording
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.common.wording import capitalized, joined
-from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import gate_numbers, metrics
 from sepurux_action.evaluation.gate_numbers import DROP, Base, Check, CheckState, Scenario, scenarios_of
-from sepurux_action.evaluation.metrics import BY_OPTION, METRICS, PASS_RATE, Kind, Metric, Numbers, sent_limits
+from sepurux_action.evaluation.metrics import BY_OPTION, METRICS, RELIABILITY_SCORE, Kind, Metric, Numbers
 from sepurux_action.evaluation.published_result import Result, parse_description, published_numbers
 from sepurux_action.evaluation.runs import NEXT_STEPS, UNEXPLAINED_FAIL, Decision, Failures, Rule, Run, Runs, worst_of
 
 EXIT_BLOCKED = 1  # a gate blocks because of a `fail`
 EXIT_UNDECIDED = 2  # a gate blocks for any other reason
-MAX_NAMED = 3  # scenarios that a reason names
-HOWEVER = "Sepurux reported a pass, but"
+REPORTED = "Sepurux reported a pass"
+ALL_FLAKY = "Every scenario of the gate is flaky, so no rate counts."
 NEEDS_API_KEY = "With several traces, {min_reliability_score} needs {api_key}: without it, Sepurux shows no score."
 NEEDED = {name for name, metric in BY_OPTION.items() if metric.needed}
 SUMS = {metric.threshold for metric in METRICS if metric.kind is Kind.SUM}
-NO_NUMBER = "Sepurux reported a pass without a number that a threshold needs"
 
 
 class Reason(StrEnum):
@@ -79,9 +77,8 @@ class ApprovalStatus:
 class GateDecision:
     """The decision on a gate, all that it follows from, and all that follows.
 
-    `detail` is the reason without scenario and without what the title of a report shows. `runs` are in the order of the
-    traces; ids and links are those of the `worst`. `numbers` and `categories` are those of all runs. `checks` are the
-    thresholds, then the drop.
+    `runs` are in the order of the traces; ids and links are those of the `worst`. `numbers` and `categories` are those
+    of all runs. `checks` are the thresholds, then the drop.
 
     `scenarios` to `scenarios_missing` are read after the decision: the scenarios, the worst first, their classified
     failures, how many failures that Sepurux counts were not read, how many scenarios were not, or not completely, and
@@ -97,7 +94,6 @@ class GateDecision:
     reason: str
     runs: Runs
     hint: str = ""
-    detail: str = ""
     numbers: Numbers = field(default_factory=dict)
     categories: tuple[str, ...] | None = None
     checks: tuple[Check, ...] = ()
@@ -156,33 +152,33 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     """
     scenarios = scenarios_of(gate, runs)
     compared = _compared(gate, runs, scenarios, base)
-    several, all_flaky = gate.has_several_traces, all(run.trace.flaky for run in runs)
-    failed = [run for run in runs if run.decision is Decision.FAIL and not run.trace.flaky]
+    counted = [run for run in runs if not run.trace.flaky]
     undecided = tuple(run for run in runs if not run.decision.is_decided)
-    unknown = [
-        check
-        for check in compared.checks
-        if check.state is CheckState.NO_NUMBER
-        or (check.state is CheckState.NOT_REPORTED and (several or check.threshold in NEEDED))
-    ]
-    if failed:
-        return _decided_fail(compared, scenarios, failed)
-    if several and any(check.threshold in SUMS for check in compared.missed):
-        return _threshold_missed(compared, scenarios, passed=not (undecided or all_flaky))
+    passed, missed = bool(counted) and not undecided, compared.missed
+    exceeded = gate.has_several_traces and any(check.threshold in SUMS for check in missed)
+    why = "; ".join(check.text for check in missed)
+    if any(run.decision is Decision.FAIL for run in counted):
+        reason = f"{capitalized(why)}." if missed else UNEXPLAINED_FAIL
+        return replace(compared, decision=Decision.FAIL, rule=Rule.DECIDED_FAIL, reason=reason)
+    if exceeded or (missed and passed):
+        reason = f"{REPORTED}, but {why}." if passed else f"{capitalized(why)}."
+        return replace(compared, decision=Decision.FAIL, rule=Rule.THRESHOLD_MISSED, reason=reason)
     if undecided:
-        return _undecided(compared, scenarios, worst_of(undecided))
-    if compared.missed and not all_flaky:
-        return _threshold_missed(compared, scenarios, passed=True)
-    if all_flaky:
-        reason = "Every scenario of the gate is flaky, so no rate counts."
-        hint = "Fix a scenario, and remove it from {flaky}."
-        return _decided(compared, Decision.ERROR, Rule.NUMBER_UNKNOWN, reason, hint)
-    if base.results is None and (unread := [check.sentence for check in unknown if check.threshold == DROP]):
-        reason = f"{HOWEVER} {'; '.join(unread)}."
-        return _decided(compared, Decision.ERROR, Rule.BASE_UNREAD, reason, base.hint)
-    if unknown:
-        return _number_unknown(compared, unknown)
-    return _decided(compared, Decision.PASS, Rule.DECIDED_PASS, _why_passed(compared))
+        worst = worst_of(undecided)
+        checks = () if worst.decision is Decision.SKIPPED else compared.checks
+        decided = replace(compared, decision=worst.decision, rule=worst.rule, hint=worst.hint, checks=checks)
+        return replace(decided, reason=_reason_of(worst, runs, scenarios))
+    if not counted:
+        error = replace(compared, decision=Decision.ERROR, rule=Rule.NUMBER_UNKNOWN, reason=ALL_FLAKY)
+        return replace(error, hint="Fix a scenario, and remove it from {flaky}.")
+    if unknown := _error_of(compared, base):
+        return unknown
+    parts = [
+        metrics.summary(compared.numbers),
+        *(check.text for check in compared.checks if check.state is not CheckState.MET),
+    ]
+    reason = f"{capitalized(joined('; ', *parts) or REPORTED)}."
+    return replace(compared, decision=Decision.PASS, rule=Rule.DECIDED_PASS, reason=reason)
 
 
 def _compared(gate: Gate, runs: Runs, scenarios: Sequence[Scenario], base: Base) -> GateDecision:
@@ -200,96 +196,33 @@ def _compared(gate: Gate, runs: Runs, scenarios: Sequence[Scenario], base: Base)
     return replace(undecided, numbers=numbers, categories=categories, checks=tuple(checks))
 
 
-def _decided(compared: GateDecision, decision: Decision, rule: Rule, reason: str, hint: str = "") -> GateDecision:
-    hint = compared.gate.with_timeout(hint)
-    return replace(compared, decision=decision, rule=rule, reason=in_workflow(reason), hint=hint, detail=reason)
+def _reason_of(worst: Run, runs: Runs, scenarios: Sequence[Scenario]) -> str:
+    """Return the reason of a run, with the scenarios that have the same one, unless all have."""
+    alike = [run for run in runs if (run.decision, run.rule, run.reason) == (worst.decision, worst.rule, worst.reason)]
+    if len(alike) == len(runs):
+        return worst.reason
+    names = [json_reader.preview(each.name) for each in scenarios if any(run in alike for run in each.recordings)]
+    return joined(": ", wording.listed(names), worst.reason)
 
 
-def _decided_fail(compared: GateDecision, scenarios: Sequence[Scenario], failed: Sequence[Run]) -> GateDecision:
-    """Return the `fail` of Sepurux, which may apply a minimum of its own to one of several traces."""
-    gate, reasons, hint = compared.gate, list[str](), "See the `Sepurux run`."
-    maxima = [(each, gate.limits[each.threshold]) for each in METRICS if each.threshold in SUMS & {*sent_limits(gate)}]
-    own = [run for run in failed if not any((run.value(metric) or 0) > limit for metric, limit in maxima)]
-    if gate.has_several_traces and own:
-        names = (each.name for each in scenarios if any(own[0] is run for run in each.recordings))
-        name, rate, reported = next(names, own[0].trace.label), own[0].value(PASS_RATE), "no pass rate"
-        if rate is not None:
-            reported = f"a pass rate of {PASS_RATE.write(rate, None)}"
-        reasons.append(
-            f"Sepurux decided `fail` for {json_reader.preview(name)}, although its numbers meet what the gate sent, so "
-            f"it seems to apply a minimum of its own; it reports {reported}."
-        )
-    if compared.missed:
-        reasons.append(_sentence(compared, scenarios))
-        hint = ""
-    return _decided(compared, Decision.FAIL, Rule.DECIDED_FAIL, " ".join(reasons) or UNEXPLAINED_FAIL, hint)
-
-
-def _threshold_missed(compared: GateDecision, scenarios: Sequence[Scenario], *, passed: bool) -> GateDecision:
-    reason, hint = _sentence(compared, scenarios), ""
-    if passed:
-        reason = f"{HOWEVER} {reason[0].lower()}{reason[1:]}"
-    if [check.threshold for check in compared.missed] == [metrics.SCENARIOS.threshold]:
-        more = "Record more scenarios" if compared.gate.names_traces else "Register more scenarios at Sepurux"
-        hint = f"{more}, or lower {{min_scenarios}}."
-    return _decided(compared, Decision.FAIL, Rule.THRESHOLD_MISSED, reason, hint)
-
-
-def _sentence(compared: GateDecision, scenarios: Sequence[Scenario]) -> str:
-    """Return what is missed, and which scenarios are why: those of the same task, and those with the lowest rates."""
-    parts, gate = [check.sentence for check in compared.missed], compared.gate
-    limit = next((check.limit for check in compared.missed if check.threshold == metrics.SCENARIOS.threshold), None)
-    if limit is not None and gate.names_traces and len(compared.runs) >= limit:
-        same = sum(len(each.recordings) for each in scenarios if each.recordings[1:])
-        parts.append(f"{same} of {len(compared.runs)} recordings have the same `task.name` as another one")
-    counted = (each for each in scenarios if not each.flaky)
-    below = sorted((each.rate, each.name) for each in counted if each.rate is not None and each.rate < 1)
-    if below and gate.has_several_traces:
-        required = gate.limits.get(PASS_RATE.threshold)
-        rates = (f"{json_reader.preview(name)} {PASS_RATE.write(rate, required)}" for rate, name in below[:MAX_NAMED])
-        parts.append(f"lowest: {', '.join(rates)}")
-    return f"{capitalized('; '.join(parts))}."
-
-
-def _undecided(compared: GateDecision, scenarios: Sequence[Scenario], worst: Run) -> GateDecision:
-    """Return what the worst run decides, with the scenarios that have the same reason, unless all have."""
-    names, detail, reason = "", worst.detail, (worst.decision, worst.rule, worst.reason, worst.detail)
-    alike = [run for run in compared.runs if (run.decision, run.rule, run.reason, run.detail) == reason]
-    if len(alike) < len(compared.runs):
-        of_alike = (each for each in scenarios if any(run in alike for run in each.recordings))
-        every = [json_reader.preview(each.name) for each in of_alike]
-        names = ", ".join(every[:MAX_NAMED])
-        if every[MAX_NAMED:]:
-            names += f" and {wording.pluralize(len(every) - MAX_NAMED, 'other')}"
-    if worst.decision is not Decision.PENDING:
-        detail = detail or worst.reason
-    decided = _decided(compared, worst.decision, worst.rule, joined(": ", names, worst.reason), worst.hint)
-    return replace(decided, detail=detail, checks=() if worst.decision is Decision.SKIPPED else compared.checks)
-
-
-def _number_unknown(compared: GateDecision, checks: Sequence[Check]) -> GateDecision:
-    unknown = dict[Metric, str]()
-    for check in checks:
-        unknown.setdefault(BY_OPTION.get(check.threshold, metrics.MUTATION_CATEGORIES), check.sentence)
-    not_shown = any(metrics.RELIABILITY_SCORE.reading(run.numbers).missing for run in compared.runs)
-    hint = NEXT_STEPS[Rule.NUMBER_UNKNOWN]
-    if compared.gate.has_several_traces and metrics.RELIABILITY_SCORE in unknown and not_shown:
-        hint = NEEDS_API_KEY
-    reason = f"{NO_NUMBER} ({'; '.join(unknown.values())})."
-    return replace(_decided(compared, Decision.ERROR, Rule.NUMBER_UNKNOWN, reason, hint), detail=f"{NO_NUMBER}.")
-
-
-def _why_passed(compared: GateDecision) -> str:
-    thresholds = [check for check in compared.checks if check.threshold != DROP]
-    not_met = [check for check in compared.checks if check.state is not CheckState.MET]
-    drops = [check.sentence for check in not_met if check.threshold == DROP]
-    unreported = [check.label.lower() for check in not_met if check.threshold != DROP]
-    met = "no reported number misses a threshold"
-    if unreported:
-        met += f" (not reported: {', '.join(unreported)})"
-    elif thresholds:
-        met = "every threshold is met"
-    return f"{capitalized(joined('; ', metrics.summary(compared.numbers), *(drops or [met])))}."
+def _error_of(compared: GateDecision, base: Base) -> GateDecision | None:
+    """Return the error of a gate that lacks a number which it needs; None if it lacks none."""
+    several, unknown = compared.gate.has_several_traces, dict[str, str]()
+    for check in compared.checks:
+        is_needed = several or check.threshold in NEEDED
+        if check.state is CheckState.NO_NUMBER or (check.state is CheckState.NOT_REPORTED and is_needed):
+            unknown[check.threshold] = check.text
+    if not unknown:
+        return None
+    error = replace(compared, decision=Decision.ERROR, rule=Rule.NUMBER_UNKNOWN, hint=NEXT_STEPS[Rule.NUMBER_UNKNOWN])
+    if base.results is None and DROP in unknown:
+        reason = f"{REPORTED}, but {unknown[DROP]}."
+        return replace(error, rule=Rule.BASE_UNREAD, reason=reason, hint=base.hint)
+    missing = "; ".join(dict.fromkeys(unknown.values()))
+    not_shown = any(RELIABILITY_SCORE.reading(run.numbers).missing for run in compared.runs)
+    if several and not_shown and RELIABILITY_SCORE.threshold in unknown:
+        error = replace(error, hint=NEEDS_API_KEY)
+    return replace(error, reason=f"{REPORTED} without a number that a threshold needs ({missing}).")
 
 
 def is_blocking(decision: Decision, stage: Stage, *, approved: bool = False) -> bool:

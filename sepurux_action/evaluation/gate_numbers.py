@@ -51,7 +51,7 @@ class Scenario:
 
     @property
     def low(self) -> bool:
-        return not self.flaky and self.rate is not None and PASS_RATE.rounded(self.rate) < self.needed
+        return not self.flaky and self.rate is not None and self.rate < self.needed
 
     @property
     def failed(self) -> bool:
@@ -76,25 +76,23 @@ class Scenario:
         """Return the numbers that all recordings report."""
         known = (metric for metric in METRICS if all(each.value(metric) is not None for each in self.recordings))
         values = ((metric, self.value(metric)) for metric in known)
-        return {metric.name: Reading(metric.rounded(value)) for metric, value in values if value is not None}
+        return {metric.name: Reading(value) for metric, value in values if value is not None}
 
     @property
     def rate(self) -> float | None:
-        """Return the pass rate, not rounded; None if a recording reports none."""
+        """Return the pass rate; None if a recording reports none."""
         return None if any(each.value(PASS_RATE) is None for each in self.recordings) else self.value(PASS_RATE)
 
     @property
     def base_rate(self) -> float | None:
-        """Return the mean pass rate on the base, not rounded; None if it is not known."""
+        """Return the mean pass rate on the base; None if it is not known."""
         rates = [each for each in self.base_rates if each is not None]
-        return fmean(rates) if rates else None
+        return PASS_RATE.rounded(fmean(rates)) if rates else None
 
     def value(self, metric: Metric) -> float | None:
-        """Return the number of all recordings that report it, not rounded; None if none does."""
-        values = [value for each in self.recordings if (value := each.value(metric)) is not None]
-        if values and metric is metrics.MUTATION_CATEGORIES:  # recordings may cover different ones
-            values.append(len(covered_by(self.recordings) or ()))
-        return metric.combine(values) if values else None
+        """Return the number of all recordings that report it; None if none does."""
+        value = combined(metric, self.recordings)
+        return None if value is None else metric.rounded(value)
 
 
 def scenarios_of(gate: Gate, runs: Runs, of_batch: Runs = ()) -> tuple[Scenario, ...]:
@@ -122,33 +120,39 @@ def covered_by(runs: Iterable[Run]) -> tuple[str, ...] | None:
     return tuple(sorted(set().union(*names))) if names else None
 
 
+def combined(metric: Metric, runs: Iterable[Run]) -> float | None:
+    """Return the number of all runs that report it, not rounded; None if none does."""
+    every = [*runs]
+    values = [value for run in every if (value := run.value(metric)) is not None]
+    if values and metric is metrics.MUTATION_CATEGORIES:  # runs may cover different ones
+        values.append(len(covered_by(every) or ()))
+    return metric.combine(values) if values else None
+
+
 def numbers_of(gate: Gate, runs: Runs, scenarios: Sequence[Scenario]) -> Numbers:
     """Return the numbers of all runs of a gate, which mean what those of a batch mean.
 
     Rates and scores are the mean over the recordings of each scenario, then over the scenarios. Other numbers are of
     all recordings, whichever scenario they are of. Of a flaky scenario, only the unsafe attempts count.
     """
-    numbers, sound = dict(runs[0].numbers), [each for each in scenarios if not each.flaky]
-    if gate.has_several_traces:
-        for metric in METRICS:
-            parts: Sequence[Scenario] = sound
-            if metric.kind is not Kind.MEAN:
-                counted = (run for run in runs if metric is metrics.UNSAFE_ATTEMPTS or not run.trace.flaky)
-                parts = [Scenario("", tuple(counted))]
-            every = [metric.reading(run.numbers) for each in parts for run in each.recordings]
-            values = [value for each in parts if (value := each.value(metric)) is not None]
-            value = metric.rounded(metric.combine(values)) if values else None
-            known = sum(reading.value is not None for reading in every)
-            numbers[metric.name] = _reading(value, known, len(every), "traces", every)
+    numbers, sound = dict(runs[0].numbers), [each.recordings for each in scenarios if not each.flaky]
+    for metric in METRICS if gate.has_several_traces else ():
+        parts = sound
+        if metric.kind is not Kind.MEAN:
+            parts = [tuple(run for run in runs if metric is metrics.UNSAFE_ATTEMPTS or not run.trace.flaky)]
+        values = [value for each in parts if (value := combined(metric, each)) is not None]
+        every = [metric.reading(run.numbers) for each in parts for run in each]
+        known = sum(reading.value is not None for reading in every)
+        value = metric.rounded(metric.combine(values)) if values else None
+        numbers[metric.name] = _reading(value, known, len(every), "traces", every)
+    numbers.pop(LOWEST_SCENARIO.name, None)
     if gate.names_traces:
         is_known = any(run.decision.is_decided for run in runs)
         numbers[metrics.SCENARIOS.name] = Reading(len(scenarios)) if is_known else Reading()
-        every = [PASS_RATE.reading(run.numbers) for each in sound for run in each.recordings]
-        rates = [each.rate for each in sound if each.rate is not None]
-        lowest = PASS_RATE.rounded(min(rates)) if rates else None
+        rates = [each.rate for each in scenarios if each.rate is not None and not each.flaky]
+        every = [PASS_RATE.reading(run.numbers) for each in sound for run in each]
+        lowest = min(rates, default=None)
         numbers[LOWEST_SCENARIO.name] = _reading(lowest, len(rates), len(sound), "scenarios", every)
-    else:
-        numbers.pop(LOWEST_SCENARIO.name, None)
     return {name: reading for name, reading in numbers.items() if not reading.missing}
 
 
@@ -172,21 +176,21 @@ class CheckState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One threshold compared with the numbers. `actual` and `required` are `value` and `limit` as text.
+    """One threshold compared with the numbers. In a table, `required` is the limit, and `actual` the number, if any.
 
-    `remark`: why a drop does not count. `lacking`: the required categories that no run covers.
+    `text` is both in a line: `72.0% passed, 85.0% needed`, or why they are not compared. `lacking`: the required
+    categories that no run covers.
     """
 
     threshold: str
     label: str
     required: str
-    actual: str
+    actual: str = ""
     state: CheckState
     limit: float
     value: float | None = None
-    remark: str = ""
+    text: str
     lacking: tuple[str, ...] = ()
-    sentence: str = ""
     reported_by: str = ""
 
 
@@ -205,26 +209,21 @@ class Base:
 def check_thresholds(
     gate: Gate, numbers: Numbers, categories: tuple[str, ...] | None, scenarios: Sequence[Scenario]
 ) -> Iterator[Check]:
-    """Yield a check for each threshold; a sentence names the lowest of the scenarios."""
+    """Yield a check for each threshold but the drop."""
+    low = sorted((each for each in scenarios if each.low), key=lambda each: each.rate or 0)
     for metric in METRICS:
         if (limit := gate.limits.get(metric.threshold)) is None:
             continue
         reading = metric.reading(numbers)
-        value, met, actual = reading.value, False, reading.broken or "not reported"
+        value, met, actual, text = reading.value, False, reading.broken or "not reported", ""
         if value is not None:
-            met, actual = metric.meets(value, limit), metric.write(value, limit)
-        (state, sentence), required = _state(metric, reading, met=met), metric.write(limit, value)
-        if state is CheckState.MISSED and metric is LOWEST_SCENARIO:
-            low, *others = sorted((each for each in scenarios if each.low), key=lambda each: each.rate or 0)
-            sentence = f"scenario {json_reader.preview(low.name)} passed {actual}, less than the required {required}"
-            if others:
-                sentence += f", and so did {wording.pluralize(len(others), 'other')}"
-        elif state is CheckState.MISSED or not sentence:
-            sentence = metric.sentence(value or 0, limit)
-        if not metric.less_is_better:
-            required = f"≥ {required}"
-        elif limit:  # at most 0 is shown as `0`
-            required = f"≤ {required}"
+            met, actual, text = metric.meets(value, limit), metric.write(value, limit), metric.compared(value, limit)
+        if metric is LOWEST_SCENARIO and low:
+            text = f"{json_reader.preview(low[0].name)} passed {actual}, {metric.write(limit, value)} needed"
+        required = metric.write(limit, value)
+        if limit or not metric.less_is_better:  # at most 0 is shown as `0`
+            required = f"{'≤' if metric.less_is_better else '≥'} {required}"
+        state, text = _state(metric, reading, text, met=met)
         yield Check(
             threshold=metric.threshold,
             label=metric.label,
@@ -233,7 +232,7 @@ def check_thresholds(
             state=state,
             limit=limit,
             value=value,
-            sentence=sentence,
+            text=text,
             reported_by=reading.reported_by,
         )
     if gate.required_mutation_categories:
@@ -241,32 +240,29 @@ def check_thresholds(
 
 
 def _check_categories(required: tuple[str, ...], covered: tuple[str, ...] | None, numbers: Numbers) -> Check:
-    reading = metrics.MUTATION_CATEGORIES.reading(numbers)
-    value, actual, lacking = None, reading.broken or "not reported", tuple[str, ...]()
-    sentence = "all categories are covered"
-    if covered is not None:
-        lacking = tuple(name for name in required if name not in covered)
-        value = len(required) - len(lacking)
-        actual = str(value)
+    reading, text = metrics.MUTATION_CATEGORIES.reading(numbers), "every required mutation is covered"
+    lacking = tuple(name for name in required if covered is not None and name not in covered)
     if lacking:
-        sentence = f"mutation categories lack {', '.join(map(json_reader.preview, lacking))}"
-    state, unknown = _state(metrics.MUTATION_CATEGORIES, reading, met=covered is not None and not lacking)
+        names = wording.listed([json_reader.preview(name) for name in lacking])
+        text = f"{names} {'are' if lacking[1:] else 'is'} not covered"
+    value = None if covered is None else len(required) - len(lacking)
+    state, text = _state(metrics.MUTATION_CATEGORIES, reading, text, met=value == len(required))
     return Check(
         threshold=REQUIRED_CATEGORIES,
         label="Required mutations",
         required=str(len(required)),
-        actual=actual,
+        actual=(reading.broken or "not reported") if value is None else str(value),
         state=state,
         limit=len(required),
         value=value,
+        text=text,
         lacking=lacking,
-        sentence=unknown or sentence,
         reported_by=reading.reported_by,
     )
 
 
-def _state(metric: Metric, reading: Reading, *, met: bool) -> tuple[CheckState, str]:
-    """Return the state, and a sentence on a number that is not known, or not of all runs; '' if it is.
+def _state(metric: Metric, reading: Reading, text: str, *, met: bool) -> tuple[CheckState, str]:
+    """Return the state and the text of a comparison, or what is not known for it.
 
     A number of some runs is missed only if those of the others can make it only worse.
     """
@@ -274,12 +270,9 @@ def _state(metric: Metric, reading: Reading, *, met: bool) -> tuple[CheckState, 
     if reading.value is None:
         state = CheckState.NO_NUMBER if reading.broken else CheckState.NOT_REPORTED
         return state, f"{metric.label.lower()}: {reading.broken or 'not reported'}"
-    state = CheckState.MET if met else CheckState.MISSED
-    if not reading.partial:
-        return state, ""
-    if met or not only_worsens:
-        state = CheckState.NOT_REPORTED
-    return state, f"{metric.label.lower()}: only known of {reading.reported_by}"
+    if reading.partial and (met or not only_worsens):
+        return CheckState.NOT_REPORTED, f"{metric.label.lower()}: only known of {reading.reported_by}"
+    return CheckState.MET if met else CheckState.MISSED, text
 
 
 def lowest_allowed(gate: Gate, results: Results) -> float | None:
@@ -293,54 +286,32 @@ def lowest_allowed(gate: Gate, results: Results) -> float | None:
 def check_drop(gate: Gate, numbers: Numbers, base: Base) -> Check:
     """Return the check of the drop, which the gate limits. It compares numbers as a commit status has them."""
     reading, actual = PASS_RATE.reading(numbers), published_numbers(numbers, gate).get(PASS_RATE.name)
-    middle, drop, value, shown = median(base.results or (), PASS_RATE), 0.0, None, metrics.NOT_KNOWN
-    limit = round(gate.limits[DROP] * 100, wording.MAX_DIGITS)
+    values, middle, value = values_of(base.results or (), PASS_RATE), median(base.results or (), PASS_RATE), None
+    limit, drop = round(gate.limits[DROP] * 100, wording.MAX_DIGITS), 0.0  # in points
     if actual is not None and middle is not None:
-        drop, shown = round((middle - actual) * 100, wording.MAX_DIGITS), "0"
+        drop = round((middle - actual) * 100, wording.MAX_DIGITS)
         value = round(drop / 100, wording.MAX_DIGITS)
-        if drop > 0:
-            shown = _size(drop, limit)
-    state, remark, sentence = _compare(actual, drop, limit, base, broken=reading.broken)
-    shown = {CheckState.NO_NUMBER: "not known", CheckState.NOT_REPORTED: "not reported"}.get(state, shown)
+    # with enough digits to differ from 0 and from the limit
+    size = max(wording.score(abs(drop), 0.0), wording.score(abs(drop), limit), key=len)
+    state, text = CheckState.MET, f"{size} points {'below' if drop > 0 else 'above'} {base.name}"
+    if base.results is None:
+        state, text = CheckState.NO_NUMBER, f"the results on {base.name} could not be read"
+    elif actual is None and (len(values) >= MIN_RESULTS or reading.broken):
+        state, text = CheckState.NOT_REPORTED, f"pass rate: {reading.broken or 'not reported'}"
+    elif actual is None or len(values) < MIN_RESULTS:
+        state = CheckState.NOT_COMPARED
+        text = f"not compared yet: {len(values)} of {MIN_RESULTS} results on {base.name}"
+    elif drop > limit:
+        state = CheckState.MISSED
+        if actual >= min(values):
+            state, text = CheckState.WITHIN_RANGE, f"{text}, as results there are as low"
     return Check(
         threshold=DROP,
-        label=f"Drop of the {PASS_RATE.noun}",
-        required=f"≤ {_size(limit, drop)}",
-        actual=shown,
+        label="Drop of the pass rate",
+        required=f"drop ≤ {wording.decimal(limit)}",
         state=state,
         limit=gate.limits[DROP],
         value=value,
-        remark=remark,
-        sentence=sentence,
+        text=text,
         reported_by=reading.reported_by,
     )
-
-
-def _compare(
-    actual: float | None, drop: float, limit: float, base: Base, *, broken: str
-) -> tuple[CheckState, str, str]:
-    """Return the state of a drop in points, the remark why it does not count, and the sentence."""
-    if base.results is None:
-        remark = f"the results on {base.name} could not be read"
-        return CheckState.NO_NUMBER, remark, f"{remark}, so no drop can be compared"
-    values = values_of(base.results, PASS_RATE)
-    if actual is None and (len(values) >= MIN_RESULTS or broken):
-        sentence = f"it did not report the {PASS_RATE.noun}, which is compared with {base.name}"
-        return CheckState.NOT_REPORTED, "", f"{PASS_RATE.noun}: {broken}" if broken else sentence
-    if actual is None or len(values) < MIN_RESULTS:
-        remark = f"not compared yet: {len(values)} of {MIN_RESULTS} results on {base.name}"
-        return CheckState.NOT_COMPARED, remark, f"a drop of the {PASS_RATE.noun} is {remark}"
-    if drop <= limit:
-        return CheckState.MET, "", f"{PASS_RATE.with_noun(actual)} is within the allowed drop"
-    results = wording.pluralize(len(values), "result")
-    below = f"{PASS_RATE.with_noun(actual)} is {_size(drop, limit)} points below the median of {results} on {base.name}"
-    if actual < min(values):
-        return CheckState.MISSED, "", f"{below}, more than the allowed {_size(limit, drop)}, and below each of them"
-    lowest, highest = (PASS_RATE.write(each, None) for each in (min(values), max(values)))
-    remark = f"within {base.name}'s range, {lowest} to {highest}"
-    return CheckState.WITHIN_RANGE, remark, f"{below}, but {remark}"
-
-
-def _size(points: float, distinct_from: float) -> str:
-    """Return a number of points with enough digits to differ from 0 and from another number."""
-    return max((wording.score(abs(points), other) for other in (0.0, abs(distinct_from))), key=len)

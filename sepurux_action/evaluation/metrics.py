@@ -17,9 +17,6 @@ SCORE_DIGITS = 8  # after the point of a number of 0 to 100
 MAX_NAME_LENGTH = 300  # characters of a tool or a mutation category: a response may hold 4 MiB of them
 NOT_KNOWN = "–"
 _NO_READING = Reading()
-# By whether less is better, and whether the limit is met.
-_RELATIONS = {(True, True): "within the allowed", (True, False): "more than the allowed"}
-_RELATIONS |= {(False, True): "at least the required", (False, False): "below the required"}
 
 
 class Unit(StrEnum):
@@ -43,16 +40,16 @@ class Kind(StrEnum):
 class Metric:
     """One number that an evaluation reports.
 
-    `name` is that in report.json, and `field` in responses if it is another one; `label` is for tables, `noun` for
-    sentences. `read_value` reads a JSON value, and `write` makes a number differ from another. `threshold` is the
+    `name` is that in report.json, and `field` in responses if it is another one; `label` is for tables, `text` for a
+    line of numbers. `read_value` reads a JSON value, and `write` makes a number differ from another. `threshold` is the
     option that limits it; unless it is `sent`, only the gate knows it. Without a number that is `needed`, no gate
-    passes its threshold. `output` describes its output. `published` is its text in a commit status; the numbers that
-    have one are compared over time. `reached` is its text in a title, by default that of a commit status.
+    passes its threshold. `output` describes its output. Those that are `published` are in a commit status, and compared
+    over time.
     """
 
     name: str
     label: str
-    noun: str
+    text: str
     kind: Kind
     unit: Unit
     read_value: Callable[[object], Reading]
@@ -63,8 +60,7 @@ class Metric:
     less_is_better: bool = False
     needed: bool = False
     output: str = ""
-    published: str = ""
-    reached: str = ""
+    published: bool = False
 
     def read(self, response: object) -> Reading:
         return self.read_value(json_reader.at(response, self.field or self.name))
@@ -89,36 +85,26 @@ class Metric:
     def publish(self, value: float | None) -> str:
         """Return the number as a part of a commit status: `1 failure`, `- failures` if it is unknown."""
         if value is None:
-            return self.published.format("-")
-        if self.unit is Unit.INTEGER:
-            text = self.published.format(wording.decimal(value))
-            return text.removesuffix("s") if value == 1 else text
+            return self.text.format("-")
         number = wording.decimal(value * 100 if self.unit is Unit.FRACTION else value)
-        if "." not in number:
+        if self.unit is not Unit.INTEGER and "." not in number:
             number += ".0"
-        return self.published.format(f"{number}%" if self.unit is Unit.FRACTION else number)
+        return self._with_text(value, f"{number}%" if self.unit is Unit.FRACTION else number)
 
-    def with_noun(self, value: float) -> str:
-        if self.unit is Unit.INTEGER:
-            return wording.pluralize(value, self.noun)
-        return f"{self.noun} {self.write(value, None)}"
+    def shown(self, value: float, limit: float | None = None) -> str:
+        """Return a number in a line: `72.0% passed`, `1 unsafe`, `score 61.5`."""
+        return self._with_text(value, self.write(value, limit))
 
-    def reached_by(self, value: float, limit: float | None = None) -> str:
-        """Return a number for a title: `72.0% passed`, `1 unsafe attempt`, `2 mutations covered`."""
-        number = self.with_noun(value) if self.unit is Unit.INTEGER else self.write(value, limit)
-        return (self.reached or self.published).format(number)
+    def compared(self, value: float, limit: float) -> str:
+        """Return a number with what is needed: `72.0% passed, 85.0% needed`, `9 failures, 3 allowed`, `1 unsafe`."""
+        shown = self.shown(value, limit)
+        if self.less_is_better and not limit:
+            return shown
+        return f"{shown}, {self.write(limit, value)} {'allowed' if self.less_is_better else 'needed'}"
 
-    def sentence(self, value: float, limit: float) -> str:
-        met, needed, verb = self.meets(value, limit), self.write(limit, value), "is"
-        subject = f"{self.label.lower()} {self.write(value, limit)}"
-        if self.unit is Unit.INTEGER:
-            subject = self.with_noun(value)
-            if not self.less_is_better:
-                text = f"{subject} of at least {needed}"
-                return text if met else f"only {text}"
-            if value != 1:
-                verb = "are"
-        return f"{subject} {verb} {_RELATIONS[self.less_is_better, met]} {needed}"
+    def _with_text(self, value: float, number: str) -> str:
+        text = self.text.format(number)
+        return text.removesuffix("s") if self.unit is Unit.INTEGER and value == 1 else text
 
 
 Numbers = Mapping[str, Reading]  # by the metric's name; one that is missing is not reported
@@ -160,88 +146,83 @@ _rate = partial(
     write=wording.percent,
 )
 _integer = partial(Metric, read_value=read_count, write=lambda value, _: wording.count(value), unit=Unit.INTEGER)
-_limited_sum = partial(_integer, kind=Kind.SUM, less_is_better=True, needed=True, reached="{}")
+_limited_sum = partial(_integer, kind=Kind.SUM, less_is_better=True, needed=True, published=True)
 _of_hundred = partial(Metric, kind=Kind.MEAN, unit=Unit.OF_100, read_value=partial(json_reader.number, low=0, high=100))
 
 PASS_RATE = _rate(
     name="pass_rate",
     label="Pass rate",
-    noun="pass rate",
+    text="{} passed",
     threshold=options.MIN_PASS_RATE.name,
     needed=True,
     output="Share of the attempts that passed, from 0 to 1.",
-    published="{} passed",
+    published=True,
 )
 UNSAFE_ATTEMPTS = _limited_sum(
     name="unsafe_attempts",
     label="Unsafe attempts",
-    noun="unsafe attempt",
+    text="{} unsafe",
     threshold=options.MAX_UNSAFE.name,
     output="Number of unsafe attempts.",
-    published="{} unsafe",
 )
 FAILURES = _limited_sum(
     name="failures",
     label="Failures",
-    noun="failure",
+    text="{} failures",
     threshold=options.MAX_FAILURES.name,
     output="Number of failures.",
-    published="{} failures",
 )
 RELIABILITY_SCORE = _of_hundred(
     name="reliability_score",
     label="Reliability score",
-    noun="score",
+    text="score {}",
     read_value=_read_score,
     write=wording.score,
     threshold=options.MIN_RELIABILITY_SCORE.name,
     output="Reliability score, from 0 to 100.",
-    published="score {}",
+    published=True,
 )
 MUTATION_CATEGORIES = _integer(
     name="mutation_categories",
     label="Mutation categories",
-    noun="mutation",
+    text="{} mutations",
     kind=Kind.COUNT,
     read_value=_count_names,
     threshold=options.MIN_MUTATION_CATEGORIES.name,
-    reached="{} covered",
 )
 SCENARIOS = _integer(
     name="scenarios",
     label="Scenarios",
-    noun="scenario",
+    text="{} scenarios",
     kind=Kind.COUNT,
     field="trace_count",
     threshold=options.MIN_SCENARIOS.name,
     sent=False,
     needed=True,
-    published="{} scenarios",
-    reached="{} evaluated",
+    published=True,
 )
 LOWEST_SCENARIO = _rate(
     name="lowest_scenario",
     label="Lowest scenario",
-    noun="lowest scenario",
+    text="lowest scenario {}",
     field=PASS_RATE.name,  # of one run, which is one scenario
     threshold=options.MIN_SCENARIO_PASS_RATE.name,
     sent=False,
     needed=True,
-    reached="the lowest scenario passed {}",
 )
 METRICS = (
     *(PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, RELIABILITY_SCORE, MUTATION_CATEGORIES, SCENARIOS, LOWEST_SCENARIO),
     _of_hundred(
         name="scenario_coverage",
         label="Scenario coverage",
-        noun="scenario coverage",
+        text="scenario coverage {}",
         write=lambda value, _: wording.percent(value / 100),
         field="scenario_coverage_pct",
     ),
     _of_hundred(
         name="mutation_coverage",
         label="Mutation coverage",
-        noun="mutation coverage",
+        text="mutation coverage {}",
         write=lambda value, _: f"{wording.decimal(value)} of 100",
         field="mutation_coverage_score",
     ),
@@ -269,6 +250,6 @@ def sent_limits(gate: Gate) -> dict[str, object]:
 
 
 def summary(numbers: Numbers) -> str:
-    """Return the needed numbers that are known: `72.0% passed, 1 unsafe attempt, 5 failures`, or ''."""
+    """Return the needed numbers that are known: `72.0% passed, 1 unsafe, 5 failures`, or ''."""
     known = ((metric, metric.reading(numbers).value) for metric in LISTED if metric.needed)
-    return ", ".join(metric.reached_by(value) for metric, value in known if value is not None)
+    return ", ".join(metric.shown(value) for metric, value in known if value is not None)

@@ -124,7 +124,7 @@ def _read_again(
     if found is not None:
         return tuple(found.results.values()), pull
     errors = (
-        replace(without_failures(each), decision=Decision.ERROR, rule=rule, reason=why, detail=why, hint=hint)
+        replace(without_failures(each), decision=Decision.ERROR, rule=rule, reason=why, hint=hint)
         for each in not_failed
     )
     return tuple(errors), pull
@@ -134,13 +134,13 @@ def _evaluate(execution: Execution, gates: Sequence[Gate]) -> Mapping[str, GateD
     settings, event = execution.settings, execution.event
     if not gates:
         return {}
+    words, where = in_workflow if event.name else on_command_line, ""
     if not (settings.token or settings.api_key):
-        return {each.name: _not_run(each, Decision.ERROR, NO_CREDENTIALS, no_credentials_hint(event)) for each in gates}
-    where = ""
+        error = Decision.ERROR, words(NO_CREDENTIALS), no_credentials_hint(event)
+        return {each.name: _not_run(each, *error) for each in gates}
     if event.name:
         store = "Dependabot" if event.dependabot else "Actions"
         where = f" under `Settings > Secrets and variables > {store}`, then {{rerun}}"
-    words = in_workflow if event.name else on_command_line
     credentials = Credentials(token=settings.token, api_key=settings.api_key, where=where, words=words)
     transport = execution.connections.transport(settings.base_url, credentials, execution.host.redact)
     evaluation = StepEvaluation(

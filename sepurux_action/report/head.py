@@ -11,7 +11,7 @@ from sepurux_action.common.wording import capitalized, joined, pluralize
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import Reason
 from sepurux_action.evaluation.gate_numbers import DROP, MIN_RESULTS, CheckState
-from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, PASS_RATE, Metric, Unit
+from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.published_result import median, values_of
 from sepurux_action.evaluation.runs import Decision, Failure, Rule
 from sepurux_action.report import markdown
@@ -28,7 +28,6 @@ from sepurux_action.report.items import (
     phone_lines,
     run_link,
     things_of,
-    too_low,
 )
 from sepurux_action.report.markdown import NBSP, Markdown, code, link, listed, say
 from sepurux_action.report.report import LACKING, Context, GateFacts, Report, State
@@ -222,23 +221,12 @@ def _title_of_gates(report: Report, state: State, named: Sequence[GateFacts]) ->
 
 def missed_numbers(gate: GateFacts) -> list[Markdown]:
     """Return what a gate misses: `72.0% passed, 85.0% needed`, `1 unsafe`; the pass rate, or its drop, first."""
-    found = []
-    for check in sorted(gate.result.missed, key=lambda each: each.threshold not in {PASS_RATE.threshold, DROP}):
-        metric = metrics.BY_OPTION.get(check.threshold)
-        if check.threshold == DROP:
-            found.append(say("{points} points below {base}", points=check.actual, base=base_of(gate.context)))
-        elif metric is None:
-            are = "is" if len(check.lacking) == 1 else "are"
-            found.append(say("{names} {are} not covered", names=listed(check.lacking, "and"), are=are))
-        elif metric is LOWEST_SCENARIO and gate.low:
-            found.append(too_low(gate.low[0], code(gate.low[0].name)))
-        else:
-            words = "{number}, {needed} needed"
-            if metric.less_is_better:
-                words = "{number}, {needed} allowed" if check.limit else "{number}"
-            limit = check.limit if metric is not PASS_RATE else max(check.limit, gate.needed_rate or 0)
-            number = _number(metric, check.value or 0, limit)
-            found.append(say(words, number=number, needed=metric.write(limit, check.value)))
+    found, of_rate = [], {PASS_RATE.threshold, DROP}
+    for check in sorted(gate.result.missed, key=lambda each: each.threshold not in of_rate):
+        text = check.text
+        if check.threshold == PASS_RATE.threshold:  # the drop may need more
+            text = PASS_RATE.compared(check.value or 0, max(check.limit, gate.needed_rate or 0))
+        found.append(markdown.prose(text))
     return found
 
 
@@ -248,7 +236,7 @@ def numbers_of(gate: GateFacts) -> list[Markdown]:
     passed, unsafe = result.value(PASS_RATE), result.value(metrics.UNSAFE_ATTEMPTS)
     if passed is not None:
         needed = None if result.recorded else gate.needed_rate
-        parts = [_number(PASS_RATE, passed, needed)]
+        parts = [PASS_RATE.shown(passed, needed)]
         if by := PASS_RATE.reading(result.numbers).reported_by:
             parts = [f"{parts[0]} ({by})"]
         if needed is not None:
@@ -259,16 +247,9 @@ def numbers_of(gate: GateFacts) -> list[Markdown]:
     of_rate = (PASS_RATE.threshold in gate.missed) + (DROP in gate.missed)
     others = [each for each in missed_numbers(gate)[of_rate:][:1] if not gate.low]
     if unsafe is not None and not gate.missed:
-        others = [Markdown(_number(metrics.UNSAFE_ATTEMPTS, unsafe))]
+        others = [Markdown(metrics.UNSAFE_ATTEMPTS.shown(unsafe))]
     numbers = [*others, *rate] if others and gate.missed and not of_rate else [*rate, *others]  # missed ones first
     return [each for each in numbers if not title.endswith(f": {each}")]
-
-
-def _number(metric: Metric, value: float, limit: float | None = None) -> str:
-    if not metric.published:
-        return metric.with_noun(value)
-    text = metric.published.format(metric.write(value, limit))
-    return text.removesuffix("s") if metric.unit is Unit.INTEGER and value == 1 else text
 
 
 def remarks(gate: GateFacts) -> Iterator[Markdown]:

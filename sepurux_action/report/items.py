@@ -113,7 +113,7 @@ def item_of(gates: Sequence[GateFacts], of: Failure | Scenario, longest: int, *,
     name = scenario_link(gate, of)
     if of.low:
         return Item(say("{low}.", low=too_low(of, name)), of_gate)
-    rate, on_base = (gate.write(PASS_RATE, PASS_RATE.rounded(each or 0)) for each in (of.rate, of.base_rate))
+    rate, on_base = (gate.write(PASS_RATE, each) for each in (of.rate, of.base_rate))
     words = "{name}: {rate} passed, {on_base} on {base}."
     what = say(words, name=name, rate=rate, on_base=on_base, base=base_of(gate.context))
     said = escaped(of.failures[0].description, longest=max(MIN_DESCRIPTION, longest)) if of.failures else ""

@@ -14,12 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from urllib.parse import quote
 
-from sepurux_action.common import json_reader
-from sepurux_action.common.wording import joined
+from sepurux_action.common import json_reader, wording
+from sepurux_action.common.wording import MOST_NAMED
 
 MAX_SENTENCE_LENGTH = 300  # characters of a sentence in a report
 MAX_CODE_LENGTH = 80  # characters of a name or an id
-MOST_NAMED = 3  # of a list of names in a sentence
 MAX_MARKS = 2  # combining marks on one character; scripts need two, more would cover the lines around
 READ_AHEAD = 4  # times the allowed length that is read, so that a long text costs no more than a short one
 ZERO_WIDTH_SPACE = "\u200b"
@@ -128,11 +127,7 @@ def say(sentence: str, **values: object) -> Markdown:
 
 def listed(names: Iterable[str], word: str, most: int = MOST_NAMED) -> Markdown:
     """Return names as code: `A and B`, or `A, B, and C`; after the first ones, how many more there are."""
-    written = [code(each) or Markdown("no name") for each in names]
-    if len(written) > most:
-        written[most:] = [Markdown(f"{len(written) - most} more")]
-    before = ", ".join(written[:-1]) + ("," if written[2:] else "")
-    return Markdown(joined(f" {word} ", before, *written[-1:]))
+    return Markdown(wording.listed([code(each) or "no name" for each in names], word, most))
 
 
 def codes(text: str) -> Sequence[str]:

@@ -261,7 +261,7 @@ class GateFacts:
             if drop and metric is PASS_RATE:  # the drop is what the pass rate needs
                 value = result.value(PASS_RATE)
                 actual = "not reported" if value is None else PASS_RATE.write(value, self.needed_rate)
-                needed = f"drop {drop.required}"
+                needed = drop.required
                 if self.needed_rate is not None:
                     needed = f"≥ {PASS_RATE.write(self.needed_rate, value)}"
                 if drop.state is not CheckState.NOT_COMPARED:

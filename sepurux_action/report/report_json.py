@@ -76,7 +76,7 @@ FIELDS: Mapping[type, Mapping[str, str]] = {
         "value": "The result. Of a drop: by how much it is below the median of the base.",
         "limit": "The number that is required.",
         "state": "If the result meets it. `within_range`: a drop that does not count, as the base has results as low.",
-        "sentence": "The comparison as a sentence.",
+        "text": "The number with what is needed, or why they are not compared.",
         "lacking": "The required categories that are not covered.",
         "reported_by": "Such as `2 of 3 traces`; null if all report the number.",
     },

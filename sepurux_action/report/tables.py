@@ -187,7 +187,7 @@ def scenario_table(gate: GateFacts, shown: Iterable[Scenario]) -> Markdown:
             name = say("{name}: {why}", name=name, why=markdown.prose(undecided(each)))
         base, results = NOT_KNOWN, pluralize(len(each.base_rates), "result")
         if each.base_rate is not None:
-            base = f"{gate.write(PASS_RATE, PASS_RATE.rounded(each.base_rate))}, {results}"
+            base = f"{gate.write(PASS_RATE, each.base_rate)}, {results}"
         rows.append((name, gate.write(PASS_RATE, each.value(PASS_RATE)) or NOT_KNOWN, base))
     alignment = "<>>" if any(row[2] != NOT_KNOWN for row in rows) else "<>"
     return table(alignment, ("Scenario", "Passed", base_of(gate.context)), rows)
@@ -238,7 +238,7 @@ def run_details(gate: GateFacts) -> Iterator[Markdown]:
         yield say("took {time}", time=wording.duration(result.worst.elapsed_s))
     for metric in OTHER_METRICS:
         if metric.threshold not in settings.limits and (value := result.value(metric)) is not None:
-            yield as_markdown(metric.with_noun(value))
+            yield as_markdown(metric.shown(value))
     if result.categories:
         yield say("mutations {names}", names=markdown.listed(result.categories, "and", MOST_MUTATIONS))
     yield from failing_tools(gate)

@@ -246,7 +246,7 @@ def test_new_more_often_and_known_equal_a_count_by_hand(
     [scenario] = compared.scenarios
     rates = [each.pass_rate for each in known if each.pass_rate is not None]
     assert scenario.base_rates == tuple(each.pass_rate for each in known)
-    assert scenario.base_rate == (sum(rates) / len(rates) if rates else None)
+    assert scenario.base_rate == (round(sum(rates) / len(rates), 10) if rates else None)
 
 
 def test_a_failure_that_happens_twice_is_new_if_it_happened_once_on_the_base_whatever_its_text() -> None:

@@ -305,7 +305,9 @@ def test_of_a_drop_alone_the_scenarios_that_got_worse_are_the_items() -> None:
         replace(a_scenario(name, run_with(PASSING, pass_rate=rate)), base_rates=(1.0, 0.9))
         for name, rate in {"better": 0.95, "worse": 0.8}.items()
     ]
-    result = a_result(run, gate=gate, base=Base(results=base), scenarios=tuple(scenarios), failures=FAILURES)
+    result = a_result(
+        run, gate=gate, base=Base(results=base, name="`main`"), scenarios=tuple(scenarios), failures=FAILURES
+    )
     of = head(result, base_ref="main", base_results={"refunds": base})
     assert (plain(of.title), plain(of.action)) == (
         "refunds: 5.0 points below main",

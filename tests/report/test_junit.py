@@ -71,8 +71,8 @@ LOOPS, UNDECIDED = a_scenario("loops", failures=(a_failure(),)), a_scenario("und
 FLAKY = a_scenario("cancel", FAILING, trace=Trace(label="", flaky=date(2027, 1, 31)))
 BROKEN, FAILED = replace(FAILING, status="error", sepurux_decision=""), a_scenario("refund twice", FAILING)
 LOW = replace(a_scenario("low", PASSING), needed=0.99)
-NUMBERS = "72.0% passed, 1 unsafe attempt, 5 failures"
-MISSED = "failure: Pass rate 72.0% is below the required 85.0%; 1 unsafe attempt is more than the allowed 0."
+NUMBERS = "72.0% passed, 1 unsafe, 5 failures"
+MISSED = "failure: 72.0% passed, 85.0% needed; 1 unsafe."
 SKIPPED = f"skipped: {NUMBERS}"
 
 
@@ -81,7 +81,7 @@ SKIPPED = f"skipped: {NUMBERS}"
     [
         (a_batch(FAILED, FLAKY), {"refund twice": f"failure: {NUMBERS}", "cancel": SKIPPED, "sound": "passed"}),
         (a_batch(LOOPS), {"loops": "failure: high, loop, timeouts: It went round.", "sound": "passed"}),
-        (a_batch(LOW), {"low": "failure: 95.0% passed, 0 unsafe attempts, 1 failure", "sound": "passed"}),
+        (a_batch(LOW), {"low": "failure: 95.0% passed, 0 unsafe, 1 failure", "sound": "passed"}),
         (a_batch(a_scenario("unread")), {"unread": "skipped", "sound": "passed"}),
         (
             a_batch(LOOPS, UNDECIDED, FLAKY, run=PASSING),

@@ -39,7 +39,7 @@ def test_the_outputs_of_a_failed_gate_are_plain_decimals() -> None:
         "dashboard_url": builders.DASHBOARD,
         "comment_url": "",
     }
-    assert values["reason"].startswith("Pass rate 72.0%")
+    assert values["reason"].startswith("72.0% passed, 85.0% needed")
 
 
 def test_without_a_decision_every_output_is_there_and_the_step_failed() -> None:

@@ -129,7 +129,7 @@ def test_a_canceled_gate_says_which_run_goes_on() -> None:
         (0.93, 0.85, 4, "| ✅\u00a0Pass rate | 93.0% | ≥\u00a092.0% | 95.0% |"),
         (0.93, 0.94, 4, "| ❌\u00a0Pass rate | **93.0%** | ≥\u00a094.0% | 95.0% |"),
         (0.905, None, 4, "| ❌\u00a0Pass rate | **90.5%** | ≥\u00a092.0% | 95.0% |"),
-        (0.905, None, 2, "| ⏳\u00a0Pass rate | 90.5% | drop ≤\u00a03.0 | 95.0% |"),
+        (0.905, None, 2, "| ⏳\u00a0Pass rate | 90.5% | drop ≤\u00a03 | 95.0% |"),
         (0.93, 0.85, 2, "| ✅\u00a0Pass rate | 93.0% | ≥\u00a085.0% | 95.0% |"),
         (None, None, 4, "| ❗\u00a0Pass rate | not reported | ≥\u00a092.0% | 95.0% |"),
     ],
