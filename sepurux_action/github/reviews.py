@@ -11,10 +11,11 @@ from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
-from sepurux_action.github.client import READS_S, Calls, Client, Operation
+from sepurux_action.github.client import READS_S, Calls, Client, GitHubError, Operation
 from sepurux_action.github.event import Event
 from sepurux_action.github.queries import BOT_SUFFIX, PERSON, read_pull_request, read_requesters
 
+NOT_FOUND = 404
 MAY_WRITE = frozenset({"write", "maintain", "admin"})
 APPROVED = "APPROVED"
 DECISIVE = frozenset({APPROVED, "CHANGES_REQUESTED", "DISMISSED"})
@@ -54,7 +55,13 @@ def approval(calls: Calls, event: Event, reviewers: tuple[str, ...]) -> Approval
         path = f"collaborators/{quote(login, safe='')}/permission"
 
         def read(client: Client) -> str:
-            return json_reader.text(client.send("GET", path), "permission")
+            try:
+                found = client.send("GET", path)
+            except GitHubError as error:
+                if error.status != NOT_FOUND:
+                    raise
+                return ""  # there is no such user
+            return json_reader.text(found, "permission")
 
         return calls.once(path, lambda: calls.try_call(Operation.REVIEWS, read))
 

@@ -10,6 +10,7 @@ import pytest
 
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.options import Stage
+from sepurux_action.evaluation.decision import Reason, Refusal
 from sepurux_action.github.client import Calls, Client, GitHubError, Kind, Operation
 from sepurux_action.github.comment import create_comment, delete_comment, edit_comment
 from sepurux_action.github.connection import connect
@@ -202,15 +203,14 @@ def test_a_response_of_an_unknown_shape_is_an_error_or_has_no_comments_and_no_ad
         assert create_comment(scene.pull.number, "text", scene.client) == ""
 
 
-def test_a_user_whose_permission_cannot_be_read_leaves_the_reviews_unread(scene: Scene) -> None:
+def test_a_user_who_does_not_exist_may_not_write_and_one_whose_permission_is_not_known_leaves_the_reviews_unread(
+    scene: Scene,
+) -> None:
     scene.load()
-    assert scene.approval("unknown").unread
+    assert scene.approval("unknown").cannot_approve == (Refusal("unknown", Reason.NO_WRITE_ACCESS),)
     scene.github.fault("repos/get-collaborator-permission-level", faults.refused(403, "no"))
     assert scene.approval("ada").unread
-    statuses = ("404 unknown is not a user", "403 no")
-    assert [text.partition(").")[0] for text in scene.warnings] == [
-        f"Could not read the reviews (HTTP {status}" for status in statuses
-    ]
+    assert [text.partition(").")[0] for text in scene.warnings] == ["Could not read the reviews (HTTP 403 no"]
 
 
 def test_a_list_of_more_entries_than_the_limit_is_an_error(scene: Scene) -> None:
