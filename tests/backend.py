@@ -30,6 +30,7 @@ RUN_ID = "f00d0000-0000-4000-8000-000000000001"
 
 MIB = 1024 * 1024
 JSON = {"Content-Type": "application/json"}
+MISSING: Final = object()  # for `decided`: the field is left out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +112,6 @@ class Answer:
 Scripted = Answer | Callable[[Request], Answer]
 
 
-# --- Answers -----------------------------------------------------------------------------------------------
-
-
 def raw(content: bytes, status: int = 200, headers: Mapping[str, str] = {}) -> Answer:
     """Send these bytes, with their real length unless `headers` contains another."""
     head = _head(status, {"Content-Length": str(len(content)), **headers})
@@ -180,9 +178,6 @@ def stream(pieces: Callable[[], Iterable[bytes]], every_s: float | None = 0) -> 
                 return
 
     return Answer(perform)
-
-
-# --- The server --------------------------------------------------------------------------------------------
 
 
 class _Server(ThreadingMixIn, TCPServer):
@@ -261,12 +256,6 @@ class ScriptedBackend:
             scripted = answers[min(self._taken[route], len(answers) - 1)]
             self._taken[route] += 1
         return scripted if isinstance(scripted, Answer) else scripted(request)
-
-
-# --- Valid answers -----------------------------------------------------------------------------------------
-
-
-MISSING: Final = object()  # for `decided`: the field is left out
 
 
 def decided(**fields: object) -> dict[str, Any]:

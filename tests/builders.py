@@ -46,10 +46,7 @@ from sepurux_action.evaluation.runs import (
     merge_failures,
 )
 from sepurux_action.evaluation.step_evaluation import CANCELED
-from sepurux_action.flow.results import (
-    NOT_AFFECTED,
-    UNREAD_RESULTS_HINT,
-)
+from sepurux_action.flow.results import NOT_AFFECTED, UNREAD_RESULTS_HINT
 from sepurux_action.github.event import Event
 from sepurux_action.github.queries import Subject
 from sepurux_action.github.subject import resolve_policy
@@ -60,6 +57,61 @@ CAMPAIGN_ID = "5a0e7b52-64cf-4f0e-9d2b-0c6f1f7f8a11"
 RUN_ID = "c0a8f0de-1b7d-4d6a-8f5e-2f4b7a9c3d10"
 TRACE_ID = "0b8d4a67-93c1-4f4d-b1d5-8a0f6f2e9c44"
 DASHBOARD = f"https://app.sepurux.dev/runs/{RUN_ID}"
+OF_CAMPAIGN = Trace(label=REGISTERED)
+RECORDED = Trace(label="traces/refunds.json", content=b"{}")
+
+# A hard gate on the recording of a pull request, with changed fields.
+a_gate = partial(
+    replace,
+    Gate(
+        name="refunds",
+        campaign="refund-reliability",
+        project="shop-agent",
+        traces=(RECORDED,),
+        limits={"min_pass_rate": 0.85, "max_unsafe": 0},
+    ),
+)
+NO_BASE = Base(results=())
+WAITS = ApprovalStatus(
+    commit=COMMIT, can_approve=("mona", "hubot-2"), ignored=(Refusal("octocat", Reason.OLDER_COMMIT),)
+)
+ANYONE = ApprovalStatus(commit=COMMIT, anyone=True, cannot_approve=(Refusal("mona", Reason.ASSIGNEE),))
+IMPOSSIBLE = ApprovalStatus(
+    commit=COMMIT,
+    cannot_approve=(Refusal("mona", Reason.NO_WRITE_ACCESS), Refusal("hubot-2", Reason.AUTHOR)),
+    ignored=(Refusal("octocat", Reason.NOT_LISTED),),
+)
+UNREAD = ApprovalStatus(commit=COMMIT, unread=True)
+APPROVED = ApprovalStatus(commit=COMMIT, approved_by=("mona",))
+INSTEAD = Step(3, "payments.refund", StepDifference.INSTEAD, "payments.status")
+DIFFERENT_STEPS = (
+    "  1 orders.lookup(order)",
+    "  2 payments.refund(order, amount_cents)",
+    "- 3 payments.status(order)",
+    "> 3 payments.refund(order, amount_cents)",
+)
+FAILED_AT = Step(29, "orders.cancel")
+LONG_STEP = "orders.cancel(reason, note, channel, locale, notify, …)"
+FAILED_STEP = ("  …", *(f"  {number} {LONG_STEP}" for number in range(26, 29)), f"> 29 {LONG_STEP}", "  …")
+ADVICE = "With `hard`, 6 of the last 24 evaluated pull requests would have been blocked."
+OF_OBSERVE = "With `soft`, 1 of the last 4 evaluated pull requests would have been blocked."
+POLICY_CHANGES = (
+    Change("min_pass_rate", "0.85", "0.5"),
+    Change("enforcement", "hard from 2027-01-31 on main, release/**; soft", "observe"),
+    Change("reviewers", "mona, hubot-2", "", "refunds"),
+)
+REMOVED_REVIEWERS = Change("reviewers", "mona, hubot-2", "", "agent-07")
+HOSTILE = (
+    "# @octocat closes #1, acme/shop#2, GH-3 | a cell <img src=x onerror=alert(1)> ![pixel](https://evil.example/p) "
+    "[click](https://evil.example) www.evil.example me@evil.example **bold** _em_ ~~gone~~ `code` ```fence --> "
+    "</details> $x^2$ :tada: [^1] <!-- \u202edesrever\u200b " + COMMIT + " " + "x" * 200
+)
+
+INVISIBLE = ("\ud800", "\udfff", "\0", "\x1b[31m", "\u202e", "\u200b", "\ufffe", "\n", "\r\n", "\t", "\u2028")
+LINE_STARTS = ("- ", "# ", "> ", "| --- |\n", "```\n", "---\n", "===\n", "</details>\n", "[^1]: x\n", "1. ", "    ")
+MARKUP = ("`@octocat`", "``", "$$", "https://", "www.", "#1", "deadbeef", "a@b.co", "&lt;b&gt;", "]]>", "<![CDATA[")
+LIKE_CODE = ("{{ report }}", "{% include 'x' %}", "\\u0060", '", "gate": ', '"missed": [', ', {"severity": "')
+SNIPPETS = (*HOSTILE.split(), *string.punctuation, *INVISIBLE, *LINE_STARTS, *MARKUP, *LIKE_CODE)
 
 
 def run_with(run: Run, **changes: Any) -> Run:  # noqa: ANN401 - fields of many types
@@ -76,17 +128,6 @@ def run_with(run: Run, **changes: Any) -> Run:  # noqa: ANN401 - fields of many 
 
 
 a_poll = partial(run_with, Run())
-
-
-def a_gate_with(*, required_mutation_categories: tuple[str, ...] = (), **limits: float | None) -> Gate:
-    """Return a gate with these thresholds and drops only, without those that are None."""
-    return a_gate(limits=known(**limits), required_mutation_categories=required_mutation_categories)
-
-
-def known(**numbers: float | None) -> dict[str, float]:
-    return {name: number for name, number in numbers.items() if number is not None}
-
-
 PASSING = a_poll(
     status="done",
     sepurux_decision="pass",
@@ -111,6 +152,15 @@ FAILING = run_with(
     scenario_coverage=87.5,
     failing_tools={"payments.refund": 3, "crm.lookup_customer": 2},
 )
+
+
+def a_gate_with(*, required_mutation_categories: tuple[str, ...] = (), **limits: float | None) -> Gate:
+    """Return a gate with these thresholds and drops only, without those that are None."""
+    return a_gate(limits=known(**limits), required_mutation_categories=required_mutation_categories)
+
+
+def known(**numbers: float | None) -> dict[str, float]:
+    return {name: number for name, number in numbers.items() if number is not None}
 
 
 def a_failure(
@@ -166,35 +216,10 @@ def _of_main(rate: float) -> tuple[Result, ...]:
     return tuple(a_past_result(numbers={**numbers, "unsafe_attempts": 0}) for numbers in every)
 
 
-OF_CAMPAIGN = Trace(label=REGISTERED)
-RECORDED = Trace(label="traces/refunds.json", content=b"{}")
-
-
-# A hard gate on the recording of a pull request, with changed fields.
-a_gate = partial(
-    replace,
-    Gate(
-        name="refunds",
-        campaign="refund-reliability",
-        project="shop-agent",
-        traces=(RECORDED,),
-        limits={"min_pass_rate": 0.85, "max_unsafe": 0},
-    ),
-)
-
-
 def a_run(run: Run = FAILING, **changes: Any) -> Run:  # noqa: ANN401 - fields of many types
     decided = ci_runs.decide(run)
-    known = {
-        "hint": NEXT_STEPS.get(decided.rule, ""),
-        "campaign_id": CAMPAIGN_ID,
-        "run_id": RUN_ID,
-        "elapsed_s": 95,
-    }
+    known = {"hint": NEXT_STEPS.get(decided.rule, ""), "campaign_id": CAMPAIGN_ID, "run_id": RUN_ID, "elapsed_s": 95}
     return replace(decided, **{"trace": Trace(label=RECORDED.label), **known, **changes})
-
-
-NO_BASE = Base(results=())
 
 
 def a_result(
@@ -421,37 +446,6 @@ def _compared(rate: float, context: Context | None) -> GateDecision:
     return a_result(a_run(run_with(PASSING, pass_rate=rate)), gate=gate, base=base, failures=FAILURES[3:])
 
 
-WAITS = ApprovalStatus(
-    commit=COMMIT, can_approve=("mona", "hubot-2"), ignored=(Refusal("octocat", Reason.OLDER_COMMIT),)
-)
-ANYONE = ApprovalStatus(commit=COMMIT, anyone=True, cannot_approve=(Refusal("mona", Reason.ASSIGNEE),))
-IMPOSSIBLE = ApprovalStatus(
-    commit=COMMIT,
-    cannot_approve=(Refusal("mona", Reason.NO_WRITE_ACCESS), Refusal("hubot-2", Reason.AUTHOR)),
-    ignored=(Refusal("octocat", Reason.NOT_LISTED),),
-)
-UNREAD = ApprovalStatus(commit=COMMIT, unread=True)
-APPROVED = ApprovalStatus(commit=COMMIT, approved_by=("mona",))
-INSTEAD = Step(3, "payments.refund", StepDifference.INSTEAD, "payments.status")
-DIFFERENT_STEPS = (
-    "  1 orders.lookup(order)",
-    "  2 payments.refund(order, amount_cents)",
-    "- 3 payments.status(order)",
-    "> 3 payments.refund(order, amount_cents)",
-)
-FAILED_AT = Step(29, "orders.cancel")
-LONG_STEP = "orders.cancel(reason, note, channel, locale, notify, …)"
-FAILED_STEP = ("  …", *(f"  {number} {LONG_STEP}" for number in range(26, 29)), f"> 29 {LONG_STEP}", "  …")
-ADVICE = "With `hard`, 6 of the last 24 evaluated pull requests would have been blocked."
-OF_OBSERVE = "With `soft`, 1 of the last 4 evaluated pull requests would have been blocked."
-POLICY_CHANGES = (
-    Change("min_pass_rate", "0.85", "0.5"),
-    Change("enforcement", "hard from 2027-01-31 on main, release/**; soft", "observe"),
-    Change("reviewers", "mona, hubot-2", "", "refunds"),
-)
-REMOVED_REVIEWERS = Change("reviewers", "mona, hubot-2", "", "agent-07")
-
-
 @cache
 def most_gates() -> tuple[GateDecision, ...]:
     """Return the results of a large step: most gates pass or are skipped, some wait for an approval, few block."""
@@ -534,10 +528,7 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
         "fail-registered": (_failed(registered), here),
         "pass-registered": (a_result(a_run(PASSING), gate=registered), here),
         "pass-without-calls": (doing_nothing, here),
-        "gates-registered": (
-            (_failed(registered), _failed(waiting, approval=WAITS), doing_nothing),
-            here,
-        ),
+        "gates-registered": ((_failed(registered), _failed(waiting, approval=WAITS), doing_nothing), here),
         "fail-new": (_with_new_failures(asking), against_main),
         "fail-scenarios": (_of_scenarios(replace(asking, traces=(OF_CAMPAIGN,))), larger),
         "fail-uncovered": (a_result(a_run(replace(PASSING, sepurux_decision="fail")), gate=covering), here),
@@ -596,31 +587,13 @@ def a_settings_report(*problems: Problem, context: Context | None = None) -> Rep
 def reports() -> dict[str, Report]:
     """Return the report of every state by its name, including those on settings that cannot be used."""
     evaluated = {name: build_report(results, context) for name, (results, context) in states().items()}
-    return {
-        **evaluated,
-        "canceled": shortened(evaluated["canceled"]),
-        "bad-settings": a_settings_report(*problems()),
-    }
+    return {**evaluated, "canceled": shortened(evaluated["canceled"]), "bad-settings": a_settings_report(*problems())}
 
 
 @cache
 def commented() -> dict[str, Report]:
     commentable = (name for name, (_, context) in states().items() if context.pull_request and name != "canceled")
     return {name: reports()[name] for name in commentable}
-
-
-HOSTILE = (
-    "# @octocat closes #1, acme/shop#2, GH-3 | a cell <img src=x onerror=alert(1)> ![pixel](https://evil.example/p) "
-    "[click](https://evil.example) www.evil.example me@evil.example **bold** _em_ ~~gone~~ `code` ```fence --> "
-    "</details> $x^2$ :tada: [^1] <!-- \u202edesrever\u200b " + COMMIT + " " + "x" * 200
-)
-
-
-INVISIBLE = ("\ud800", "\udfff", "\0", "\x1b[31m", "\u202e", "\u200b", "\ufffe", "\n", "\r\n", "\t", "\u2028")
-LINE_STARTS = ("- ", "# ", "> ", "| --- |\n", "```\n", "---\n", "===\n", "</details>\n", "[^1]: x\n", "1. ", "    ")
-MARKUP = ("`@octocat`", "``", "$$", "https://", "www.", "#1", "deadbeef", "a@b.co", "&lt;b&gt;", "]]>", "<![CDATA[")
-LIKE_CODE = ("{{ report }}", "{% include 'x' %}", "\\u0060", '", "gate": ', '"missed": [', ', {"severity": "')
-SNIPPETS = (*HOSTILE.split(), *string.punctuation, *INVISIBLE, *LINE_STARTS, *MARKUP, *LIKE_CODE)
 
 
 def foreign_texts(most: int) -> st.SearchStrategy[str]:
@@ -666,12 +639,7 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
     failures = tuple(a_failure(word, word, word, word) for word in words)
     scenarios = tuple(a_scenario(word, run, run_id=word, trace=Trace(label=word), failures=failures) for word in words)
     made = replace(
-        ci_runs.decide(run),
-        reason=first,
-        campaign_id=second,
-        trace_id=f"{second} again",
-        run_id=first,
-        batch_id=first,
+        ci_runs.decide(run), reason=first, campaign_id=second, trace_id=f"{second} again", run_id=first, batch_id=first
     )
     runs = tuple(replace(made, trace=Trace(label=word), hint=word) for word in words[:traces])
     approval = ApprovalStatus(

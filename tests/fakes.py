@@ -19,6 +19,7 @@ from sepurux_action.host.output import Level, Output
 
 T = TypeVar("T")
 MOST_S = 1_000_000.0  # the heartbeat goes on if nothing else does
+CAMPAIGN = "8c5f4f5e-0000-4000-8000-000000000001"
 
 
 @dataclass
@@ -199,9 +200,6 @@ class FakeOutput(Output):
 
     def annotate(self, level: Level, text: str, *, title: str = "") -> None:
         self.annotations.append((level, f"{title}: {text}" if title else text))
-
-
-CAMPAIGN = "8c5f4f5e-0000-4000-8000-000000000001"
 
 
 def backend(poll: Callable[[float], Reply], **others: Reply) -> Callable[[ApiRequest, float], Reply]:

@@ -50,8 +50,6 @@ Level = Literal["error", "warning", "notice"]
 Event = dict[str, Any]
 
 
-# --- Workflow commands -------------------------------------------------------------------------------------
-
 COMMANDS = frozenset(
     {"add-mask", "add-matcher", "add-path", "debug", "echo", "endgroup", "error", "group", "notice"}
     | {"remove-matcher", "save-state", "set-env", "set-output", "stop-commands", "warning"}
@@ -62,6 +60,8 @@ _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map
 _DATA_ESCAPES = (("%0D", "\r"), ("%0A", "\n"), ("%25", "%"))
 _PROPERTY_ESCAPES = (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%"))
 _V1_ESCAPES = (("%3B", ";"), ("%0D", "\r"), ("%0A", "\n"), ("%5D", "]"), ("%25", "%"))
+_Escapes = tuple[tuple[str, str], ...]
+FILES = ("OUTPUT", "STATE", "ENV", "PATH", "STEP_SUMMARY")  # each a variable GITHUB_*
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,6 @@ def parse_command(line: str) -> Command | None:
     if text.startswith("::") and (found := _command(text[2:], "::", ",", _PROPERTY_ESCAPES, _DATA_ESCAPES)):
         return found
     return _command(line.partition("##[")[2], "]", ";", _V1_ESCAPES, _V1_ESCAPES)
-
-
-_Escapes = tuple[tuple[str, str], ...]
 
 
 def _command(text: str, end: str, separator: str, property_escapes: _Escapes, data_escapes: _Escapes) -> Command | None:
@@ -172,11 +169,6 @@ class StepLog:
         self.errors.append(error)
 
 
-# --- Command files -----------------------------------------------------------------------------------------
-
-FILES = ("OUTPUT", "STATE", "ENV", "PATH", "STEP_SUMMARY")  # each a variable GITHUB_*
-
-
 def file_pairs(text: str) -> Iterator[tuple[str, str]]:
     """Yield the name and the value of each entry of an output file; only LF ends a line.
 
@@ -212,9 +204,6 @@ def _summary(path: Path, log: StepLog) -> str:
     return "".join(f"{mask(line, log.masks)}\n" for line in output_lines(_text(path)))
 
 
-# --- Events ------------------------------------------------------------------------------------------------
-
-
 def pull_request_event(*, number: int = 42, head_sha: str = HEAD_SHA, base_sha: str = BASE_SHA) -> Event:
     repository = {"full_name": "octo-org/agents", "default_branch": "main"}
     user = {"login": "contributor", "type": "User"}
@@ -241,9 +230,6 @@ def _context_variables(event_name: str, event: Mapping[str, Any], workspace: Pat
         "SHA": sha,
         "WORKSPACE": str(workspace),
     }
-
-
-# --- Running -----------------------------------------------------------------------------------------------
 
 
 def input_variable(name: str) -> str:

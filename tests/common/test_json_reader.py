@@ -7,6 +7,19 @@ import pytest
 from sepurux_action.common import json_reader
 from sepurux_action.common.json_reader import Reading
 
+LINKED = """
+https://app.sepurux.dev/runs/1?tab=a&b=(c)#d HTTPS://APP.SEPURUX.DEV https://host:8443/@team/x
+http://localhost:8000/runs/1 http://LOCALHOST/ http://127.0.0.1/ http://127.9.9.9/ http://[::1]:8000/x
+"""
+DROPPED = r"""
+http://127.1/ http://0.0.0.0/ http://10.0.0.1/ http://localhost./ http://[::2]/
+https:// https:host //host/x javascript:alert(1) data:text/html,x ftp://host/x http://app.sepurux.dev/
+http://127.0.0.1.evil.example/ http://localhost.evil.example/ http://localhost@evil.example/
+https://user@host/ https://user:word@host/ https://host\@evil.example/ https://host/"onmouseover=" https://host/<b>
+https://host/`x` https://host/|x https://hÖst/ https://host:port/ https://host:99999/ https://[::1/
+"""
+LONG = "https://h/" + "x" * 1990
+
 
 @pytest.mark.parametrize(
     ("raw", "line"),
@@ -60,20 +73,6 @@ def test_an_error_text_repeats_a_short_line_of_a_value() -> None:
         *('"none"', '"x ::error::y"', f'"{"x" * 80}"', f'"{"x" * 79}…"'),  # the longest ordinary name has 80 characters
         *("true", "false", "1.5", "an object", "a list"),
     ]
-
-
-LINKED = """
-https://app.sepurux.dev/runs/1?tab=a&b=(c)#d HTTPS://APP.SEPURUX.DEV https://host:8443/@team/x
-http://localhost:8000/runs/1 http://LOCALHOST/ http://127.0.0.1/ http://127.9.9.9/ http://[::1]:8000/x
-"""
-DROPPED = r"""
-http://127.1/ http://0.0.0.0/ http://10.0.0.1/ http://localhost./ http://[::2]/
-https:// https:host //host/x javascript:alert(1) data:text/html,x ftp://host/x http://app.sepurux.dev/
-http://127.0.0.1.evil.example/ http://localhost.evil.example/ http://localhost@evil.example/
-https://user@host/ https://user:word@host/ https://host\@evil.example/ https://host/"onmouseover=" https://host/<b>
-https://host/`x` https://host/|x https://hÖst/ https://host:port/ https://host:99999/ https://[::1/
-"""
-LONG = "https://h/" + "x" * 1990
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,25 @@ import pytest
 from sepurux_action.config import options
 from sepurux_action.config.options import Option, Stage
 
+HUNDRED = tuple(f"u{number}" for number in range(100))
+WORDY = ["", "x", "NaN", "sNaN", "inf", "-Infinity", "1e3", "1E-3", "0x10", "1_000", "1,5", "٣", "³", "½", "--5"]
+NOT_POSITIVE = ["-1", "-0", "+1"]
+OCTAL = ["00", "01", "010"]
+# A secret is sent to no address but https or loopback, without anything beside it.
+NO_ADDRESSES = r"""
+sepurux.example ftp://sepurux.example https:// https:///api https:sepurux.example http://sepurux.example
+http://127.0.0.1.evil.example http://localhost.evil.example http://127.1 http://0.0.0.0 http://[::2]
+https://user@sepurux.example https://user:word@sepurux.example http://localhost@evil.example
+http://localhost:80@evil.example https://sepurux.example?key=1 https://sepurux.example/#x
+https://evil.example\@sepurux.example https:\\sepurux.example https://sepurux.example:port
+https://sepurux.example:99999 https://[::1 https://::1 https://sepürux.example https://sepurux.example;x
+javascript:alert(1)
+"""
+
 
 def test_only_credentials_are_secret_and_not_accepted_in_the_file() -> None:
     secret = {each.name: each.allowed_in for each in options.SECRETS}
     assert secret == dict.fromkeys(("token", "api_key", "github_token"), ())
-
-
-HUNDRED = tuple(f"u{number}" for number in range(100))
 
 
 @pytest.mark.parametrize(
@@ -40,21 +52,6 @@ HUNDRED = tuple(f"u{number}" for number in range(100))
 )
 def test_what_is_accepted(option: Option[object], values: dict[str, object]) -> None:
     assert {text: option.parse(text) for text in values} == values
-
-
-WORDY = ["", "x", "NaN", "sNaN", "inf", "-Infinity", "1e3", "1E-3", "0x10", "1_000", "1,5", "٣", "³", "½", "--5"]
-NOT_POSITIVE = ["-1", "-0", "+1"]
-OCTAL = ["00", "01", "010"]
-# A secret is sent to no address but https or loopback, without anything beside it.
-NO_ADDRESSES = r"""
-sepurux.example ftp://sepurux.example https:// https:///api https:sepurux.example http://sepurux.example
-http://127.0.0.1.evil.example http://localhost.evil.example http://127.1 http://0.0.0.0 http://[::2]
-https://user@sepurux.example https://user:word@sepurux.example http://localhost@evil.example
-http://localhost:80@evil.example https://sepurux.example?key=1 https://sepurux.example/#x
-https://evil.example\@sepurux.example https:\\sepurux.example https://sepurux.example:port
-https://sepurux.example:99999 https://[::1 https://::1 https://sepürux.example https://sepurux.example;x
-javascript:alert(1)
-"""
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,9 @@ a\\b                  a\b | ab
 x!y                   x!y | x
 a.b                   a.b | axb
 """
+atoms = st.sampled_from(["a", "b", "/", ".", "*", "**", "**/", "a+", "b?", "[ab]", "[a-c]+", "\\*", "/**/"])
+patterns = st.lists(atoms, min_size=1, max_size=7).map("".join).filter(lambda text: not text.startswith("!"))
+names = st.text("abc/.*", max_size=9)
 
 
 @pytest.mark.parametrize("line", CHEAT_SHEET.strip().splitlines())
@@ -95,11 +98,6 @@ def test_each_character_of_a_name_is_read_once_for_all_patterns_however_hostile_
     name = CountingName("a" * 4000 + "!")
     assert not patterns.matches(name)
     assert name.read == len(name)
-
-
-atoms = st.sampled_from(["a", "b", "/", ".", "*", "**", "**/", "a+", "b?", "[ab]", "[a-c]+", "\\*", "/**/"])
-patterns = st.lists(atoms, min_size=1, max_size=7).map("".join).filter(lambda text: not text.startswith("!"))
-names = st.text("abc/.*", max_size=9)
 
 
 def slowly(pattern: str) -> re.Pattern[str]:

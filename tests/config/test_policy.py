@@ -19,56 +19,6 @@ from sepurux_action.errors import ConfigurationError
 from sepurux_action.host.deadlines import Signals
 
 PATH = ".github/sepurux-gate.yml"
-
-
-def composed(text: str) -> object:
-    """Return the content of a file without its places."""
-
-    def plain(node: yaml.Node) -> object:
-        if isinstance(node, yaml.MappingNode):
-            return {key.value: plain(value) for key, value in node.value}
-        return [plain(item) for item in node.value] if isinstance(node, yaml.SequenceNode) else node.value
-
-    return plain(compose(text.encode()))
-
-
-def problems(text: str | bytes) -> list[str]:
-    with pytest.raises(ConfigurationError) as bad:
-        read_policy(text.encode() if isinstance(text, str) else text, PATH)
-    assert {problem.file for problem in bad.value.problems} == {PATH}
-    return [f"{problem.line} {problem}" for problem in bad.value.problems]
-
-
-@pytest.mark.parametrize(
-    "text", ["0.90", "1e3", "0x1F", "010", "1_000", "1", "on", "Yes", "NO", "True", "2027-01-31", "85%", ".inf", "="]
-)
-def test_a_text_stays_as_it_is_written_whatever_yaml_would_make_of_it(text: str) -> None:
-    assert composed(f"{text}: b\na: {text}\n") == {text: "b", "a": text}
-
-
-@pytest.mark.parametrize("null", ["", "~", "null", "Null", "NULL"])
-def test_a_null_without_quotes_is_an_empty_text(null: str) -> None:
-    assert composed(f"a: {null}\nb: [x, {null or '~'}]\nc: '{null}'\n") == {"a": "", "b": ["x", ""], "c": null}
-
-
-def test_all_ways_of_writing_lists_keys_and_texts_are_read() -> None:
-    head, folded = "\ufeff%YAML 1.1\n---\n", "l: >\n  m\n  n\n...\n"
-    lists = "a:\n- b\n- c: 'd''s'\n  e: |\n    f\n    g\n"
-    assert composed(f'{head}{lists}h: {{i: [j, "\\x6b"]}}\n{folded}') == {
-        "a": ["b", {"c": "d's", "e": "f\ng\n"}],
-        "h": {"i": ["j", "k"]},
-        "l": "m n\n",
-    }
-
-
-def test_a_file_has_at_most_256_kib_in_utf_8() -> None:
-    largest = "name: b".ljust(MAX_FILE_BYTES)
-    assert composed(largest) == {"name": "b"}
-    assert problems(largest + " ") == ["1 the file has more than 262,144 bytes"]
-    for raw in (b"a: b\nc: \xff\n", "a: b\nc: ü\n".encode("latin-1"), b"a: b\nc: \xed\xa0\x80\n"):
-        assert problems(raw) == ["2 the file is not UTF-8"]
-
-
 NOT_YAML = "this is not valid YAML: "
 NO_VALUE = NOT_YAML + "while scanning for the next token from line {}, found character '{}' that cannot start any token"
 QUOTES = "put a text that begins with"
@@ -124,6 +74,111 @@ VALUE_PROBLEMS = [
     ("reviewers: [a, b/c]", '1 `reviewers`: "a b/c" is not accepted ("b/c" is not the login'),
     ("gates: [{paths: ['a', '[']}]", '1 gate 1, `paths`: "a [" is not accepted ("[": the bracket is'),
 ]
+FULL = """\
+version: 1
+timeout: 15m
+reviewers: [octocat, '@octodog']
+thresholds:
+  min_pass_rate: 0.90
+enforcement: observe
+gates:
+  - name: Refunds
+    trace_file: |
+      traces/a.json
+      traces/b.json
+    paths: [agents/**, '!**/*.md']
+    thresholds: {min_pass_rate: 95%}
+  - campaign: support
+    enforcement: soft
+"""
+TWO = """\
+reviewers: [ada, grace]
+timeout: 15m
+thresholds: {max_failures: 3, required_mutation_categories: [auth, timeouts]}
+gates:
+- {name: support, campaign: refunds, enforcement: soft, paths: [bots/**]}
+- {campaign: search, on_outage: allow, thresholds: {min_reliability_score: 80}}
+"""
+PLANS = """\
+support: campaign refunds; min_pass_rate 0.9, max_unsafe 0, max_failures 3; required_mutation_categories auth, timeouts\
+; soft; ada, grace can approve; only for changes of bots/**; waits 15 min at most
+search: campaign search; max_unsafe 0, max_failures 3, min_reliability_score 80; required_mutation_categories auth,\
+ timeouts; hard; does not block if Sepurux is down; waits 15 min at most
+a gate without a name: campaign of the input; min_pass_rate 0.9, max_unsafe 0, min_scenario_pass_rate 0.2; soft;\
+ anyone with write access can approve; waits 10 min at most
+"""
+# Pieces of YAML near to a policy, so that policies come of them often enough.
+OTHER_KEYS = ["version", "gates", "thresholds", "campaign_id"]
+KEYS = [*(option.name for option in OPTIONS), *OTHER_KEYS]
+TEXTS = ["1", "soft", "0.9", "85%", "10m", "a", "main", "2027-01-31", "'**'", "'!a'", "true", "~", "[a, b]", "''"]
+LINE_STARTS = ["\n", "\n  ", "\n- ", "\n  - "]
+MARKS = [*LINE_STARTS, "{", "}", "[", "]", ", ", "'", '"', "*", "&a ", "!", "|", ">", "#", "---", "\t", "%"]
+pieces = st.sampled_from([*(f"{key}: " for key in KEYS), *(f"\n{key}: " for key in KEYS), *TEXTS, *MARKS])
+nearly = (
+    st.lists(pieces | st.text(max_size=3), max_size=12).map("".join).map(lambda text: text.encode(errors="replace"))
+)
+yaml_values = st.recursive(
+    st.sampled_from(TEXTS) | st.text(max_size=4).map(repr),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
+        | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4).map(
+            lambda fields: "{" + ", ".join(f"{key}: {value}" for key, value in fields.items()) + "}"
+        )
+    ),
+    max_leaves=8,
+)
+shaped = st.dictionaries(st.sampled_from(KEYS), yaml_values, max_size=5).map(
+    lambda fields: "\n".join(f"{key}: {value}" for key, value in fields.items()).encode(errors="replace")
+)
+files = st.binary(max_size=60) | nearly | shaped
+
+
+def composed(text: str) -> object:
+    """Return the content of a file without its places."""
+
+    def plain(node: yaml.Node) -> object:
+        if isinstance(node, yaml.MappingNode):
+            return {key.value: plain(value) for key, value in node.value}
+        return [plain(item) for item in node.value] if isinstance(node, yaml.SequenceNode) else node.value
+
+    return plain(compose(text.encode()))
+
+
+def problems(text: str | bytes) -> list[str]:
+    with pytest.raises(ConfigurationError) as bad:
+        read_policy(text.encode() if isinstance(text, str) else text, PATH)
+    assert {problem.file for problem in bad.value.problems} == {PATH}
+    return [f"{problem.line} {problem}" for problem in bad.value.problems]
+
+
+@pytest.mark.parametrize(
+    "text", ["0.90", "1e3", "0x1F", "010", "1_000", "1", "on", "Yes", "NO", "True", "2027-01-31", "85%", ".inf", "="]
+)
+def test_a_text_stays_as_it_is_written_whatever_yaml_would_make_of_it(text: str) -> None:
+    assert composed(f"{text}: b\na: {text}\n") == {text: "b", "a": text}
+
+
+@pytest.mark.parametrize("null", ["", "~", "null", "Null", "NULL"])
+def test_a_null_without_quotes_is_an_empty_text(null: str) -> None:
+    assert composed(f"a: {null}\nb: [x, {null or '~'}]\nc: '{null}'\n") == {"a": "", "b": ["x", ""], "c": null}
+
+
+def test_all_ways_of_writing_lists_keys_and_texts_are_read() -> None:
+    head, folded = "\ufeff%YAML 1.1\n---\n", "l: >\n  m\n  n\n...\n"
+    lists = "a:\n- b\n- c: 'd''s'\n  e: |\n    f\n    g\n"
+    assert composed(f'{head}{lists}h: {{i: [j, "\\x6b"]}}\n{folded}') == {
+        "a": ["b", {"c": "d's", "e": "f\ng\n"}],
+        "h": {"i": ["j", "k"]},
+        "l": "m n\n",
+    }
+
+
+def test_a_file_has_at_most_256_kib_in_utf_8() -> None:
+    largest = "name: b".ljust(MAX_FILE_BYTES)
+    assert composed(largest) == {"name": "b"}
+    assert problems(largest + " ") == ["1 the file has more than 262,144 bytes"]
+    for raw in (b"a: b\nc: \xff\n", "a: b\nc: ü\n".encode("latin-1"), b"a: b\nc: \xed\xa0\x80\n"):
+        assert problems(raw) == ["2 the file is not UTF-8"]
 
 
 @pytest.mark.parametrize(("text", "message"), [*KEY_PROBLEMS, *VALUE_PROBLEMS])
@@ -145,25 +200,6 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_file_and_no_value
     assert [each.split(" ")[0] for each in found] == ["1", "2", "3", "6", "7"]
     assert "made-up-secret" not in "".join(found)
     assert len(problems("".join(f"key{number}: a\n" for number in range(5000)))) == MAX_PROBLEMS
-
-
-FULL = """\
-version: 1
-timeout: 15m
-reviewers: [octocat, '@octodog']
-thresholds:
-  min_pass_rate: 0.90
-enforcement: observe
-gates:
-  - name: Refunds
-    trace_file: |
-      traces/a.json
-      traces/b.json
-    paths: [agents/**, '!**/*.md']
-    thresholds: {min_pass_rate: 95%}
-  - campaign: support
-    enforcement: soft
-"""
 
 
 def read(text: str) -> Layer:
@@ -255,55 +291,11 @@ def test_another_way_of_writing_the_same_is_no_change(old: str, new: str) -> Non
     assert diff(read(old), read(new)) == ()
 
 
-TWO = """\
-reviewers: [ada, grace]
-timeout: 15m
-thresholds: {max_failures: 3, required_mutation_categories: [auth, timeouts]}
-gates:
-- {name: support, campaign: refunds, enforcement: soft, paths: [bots/**]}
-- {campaign: search, on_outage: allow, thresholds: {min_reliability_score: 80}}
-"""
-PLANS = """\
-support: campaign refunds; min_pass_rate 0.9, max_unsafe 0, max_failures 3; required_mutation_categories auth, timeouts\
-; soft; ada, grace can approve; only for changes of bots/**; waits 15 min at most
-search: campaign search; max_unsafe 0, max_failures 3, min_reliability_score 80; required_mutation_categories auth,\
- timeouts; hard; does not block if Sepurux is down; waits 15 min at most
-a gate without a name: campaign of the input; min_pass_rate 0.9, max_unsafe 0, min_scenario_pass_rate 0.2; soft;\
- anyone with write access can approve; waits 10 min at most
-"""
-
-
 def test_each_gate_is_one_line_with_its_thresholds_and_what_a_file_leaves_to_the_inputs_is_no_problem() -> None:
     nameless = read("enforcement: soft\nthresholds: {min_scenario_pass_rate: 20%}")
     assert [*gate_plans(read(TWO)), *gate_plans(nameless)] == PLANS.splitlines()
     with pytest.raises(ConfigurationError, match="it is the name of the gate too, but it ends with"):
         [*gate_plans(read("campaign: refunds (v2)"))]
-
-
-# Pieces of YAML near to a policy, so that policies come of them often enough.
-OTHER_KEYS = ["version", "gates", "thresholds", "campaign_id"]
-KEYS = [*(option.name for option in OPTIONS), *OTHER_KEYS]
-TEXTS = ["1", "soft", "0.9", "85%", "10m", "a", "main", "2027-01-31", "'**'", "'!a'", "true", "~", "[a, b]", "''"]
-LINE_STARTS = ["\n", "\n  ", "\n- ", "\n  - "]
-MARKS = [*LINE_STARTS, "{", "}", "[", "]", ", ", "'", '"', "*", "&a ", "!", "|", ">", "#", "---", "\t", "%"]
-pieces = st.sampled_from([*(f"{key}: " for key in KEYS), *(f"\n{key}: " for key in KEYS), *TEXTS, *MARKS])
-nearly = (
-    st.lists(pieces | st.text(max_size=3), max_size=12).map("".join).map(lambda text: text.encode(errors="replace"))
-)
-yaml_values = st.recursive(
-    st.sampled_from(TEXTS) | st.text(max_size=4).map(repr),
-    lambda inner: (
-        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
-        | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4).map(
-            lambda fields: "{" + ", ".join(f"{key}: {value}" for key, value in fields.items()) + "}"
-        )
-    ),
-    max_leaves=8,
-)
-shaped = st.dictionaries(st.sampled_from(KEYS), yaml_values, max_size=5).map(
-    lambda fields: "\n".join(f"{key}: {value}" for key, value in fields.items()).encode(errors="replace")
-)
-files = st.binary(max_size=60) | nearly | shaped
 
 
 def read_any(raw: bytes) -> Layer | ConfigurationError:

@@ -17,6 +17,17 @@ from sepurux_action.errors import TraceFileError
 ID = "letters, digits, and `.`, `_`, `:`, `~`, `-`"
 LEAST = {"campaign": "refunds"}
 TOKEN = "sk_live_5c0ffee5c0ffee5c0ffee5c0ffee5c0ffee5c0ffee5c0ffee"
+SPELLINGS = [spelling for option in INPUTS for spelling in option.names]
+ENVIRONMENT = [option.environment for option in OPTIONS if option.environment]
+# Texts near to those that are accepted, so that settings come of them often enough, and any text at all.
+NUMBERS = ["0", "1", "0.85", "85%", "80", "10m", "1h30m"]
+LIKELY = ["", " ", *NUMBERS, "soft", "allow", "https://h.example", "a,b\nc", "a.json"]
+any_text = st.text(max_size=30) | st.text(st.characters(categories=["Cs", "Cc", "Nd", "Zs"]), max_size=5)
+texts = st.sampled_from(LIKELY) | any_text
+near = st.dictionaries(st.sampled_from(SPELLINGS), st.sampled_from(LIKELY), max_size=3)
+inputs = st.dictionaries(st.sampled_from(SPELLINGS) | st.text(max_size=12), texts, max_size=8) | near
+environs = st.dictionaries(st.sampled_from(ENVIRONMENT) | st.text(max_size=12), texts, max_size=8)
+secrets = st.text(string.ascii_letters + string.digits, min_size=MIN_REDACTED_LENGTH, max_size=60).map("7Q".__add__)
 
 
 def find(pattern: str) -> tuple[Trace, ...]:
@@ -178,19 +189,6 @@ def test_a_context_has_at_most_255_characters() -> None:
     assert read_settings(layers, find, suffix=longest).problems == ()
     [problem] = read_settings(layers, find, suffix=longest + "b").problems
     assert problem.message.endswith("the context of a status has 256 characters; accepted: at most 255")
-
-
-SPELLINGS = [spelling for option in INPUTS for spelling in option.names]
-ENVIRONMENT = [option.environment for option in OPTIONS if option.environment]
-# Texts near to those that are accepted, so that settings come of them often enough, and any text at all.
-NUMBERS = ["0", "1", "0.85", "85%", "80", "10m", "1h30m"]
-LIKELY = ["", " ", *NUMBERS, "soft", "allow", "https://h.example", "a,b\nc", "a.json"]
-any_text = st.text(max_size=30) | st.text(st.characters(categories=["Cs", "Cc", "Nd", "Zs"]), max_size=5)
-texts = st.sampled_from(LIKELY) | any_text
-near = st.dictionaries(st.sampled_from(SPELLINGS), st.sampled_from(LIKELY), max_size=3)
-inputs = st.dictionaries(st.sampled_from(SPELLINGS) | st.text(max_size=12), texts, max_size=8) | near
-environs = st.dictionaries(st.sampled_from(ENVIRONMENT) | st.text(max_size=12), texts, max_size=8)
-secrets = st.text(string.ascii_letters + string.digits, min_size=MIN_REDACTED_LENGTH, max_size=60).map("7Q".__add__)
 
 
 def both(inputs: Mapping[str, str], environ: Mapping[str, str]) -> tuple[Settings, Settings]:

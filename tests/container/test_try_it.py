@@ -69,9 +69,7 @@ def missing(shown: str, log: str) -> list[str]:
     return [line for line in shown.splitlines() if not re.search(".*".join(map(re.escape, line.split("…"))), log)]
 
 
-def test_the_page_leads_from_an_empty_folder_to_a_gate_that_passes_and_one_that_blocks(
-    shell: Callable[[str], tuple[int, str]], tmp_path: Path
-) -> None:
+def test_the_page_leads_to_gates_that_pass_and_block(shell: Callable[[str], tuple[int, str]], tmp_path: Path) -> None:
     (prepare, first, again), (passed, blocked) = fenced("sh"), fenced("text")
     status, log = shell(prepare)
     assert status == 0, log

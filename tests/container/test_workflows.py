@@ -34,6 +34,16 @@ for number in range(1, 4):
     trace["task"]["name"] = f"refund-{{number}}"
     Path(sys.argv[1], f"refund-{{number}}.json").write_text(json.dumps(trace))
 """
+# What a script of a pull request can do to later steps of its job: redirect the gate, loosen it, and rename the base.
+ATTACK = """
+with open(os.environ["GITHUB_ENV"], "a") as file:
+    file.write("SEPURUX_API_BASE_URL=http://127.0.0.1:9\\nHTTP_PROXY=http://127.0.0.1:9\\n")
+    file.write("LD_PRELOAD=/nowhere.so\\nREQUESTS_CA_BUNDLE=/nowhere.pem\\nNO_PROXY=\\n")
+event = Path(os.environ["GITHUB_EVENT_PATH"])
+event.write_text(event.read_text().replace("pull_request", "nothing"))
+Path(".github").mkdir(exist_ok=True)
+Path(".github/sepurux-gate.yml").write_text("enforcement: observe\\n")
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +84,7 @@ class Scene:
         pull = self.pull
         return pull_request_event(number=pull.number, head_sha=pull.head_sha, base_sha=pull.base_sha) | more
 
-    def run(
-        self, workflow: Path, event_name: str = "pull_request", event: Mapping[str, object] | None = None
-    ) -> WorkflowRun:
+    def run(self, workflow: Path, event_name: str = "pull_request", event: Mapping[str, object] = {}) -> WorkflowRun:
         """Run a workflow whose gate has just the permissions that its job asks for, and needs no more."""
         jobs = list(yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"].values())
         gates = [job for job in jobs if {"./", ACTION} & {step.get("uses") for step in job["steps"]}]
@@ -85,7 +93,7 @@ class Scene:
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir()
         payload = home / "event.json"
-        payload.write_text(json.dumps(self.event() if event is None else event), encoding="utf-8")
+        payload.write_text(json.dumps(event or self.event()), encoding="utf-8")
         options = {
             "container-daemon-socket": "-",
             # As GitHub's runner does it for a container action. act's `runner.temp` is /tmp, in each container its own.
@@ -139,9 +147,6 @@ def scene(image: str, base: str, label: str, tmp_path: Path) -> Iterator[Scene]:
         checkout = tmp_path / "agents"
         checkout.mkdir()
         yield Scene(github, sandbox, repository, pull, checkout, image, base, label)
-
-
-# -- examples ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_gate_that_observes_reports_a_fail_and_blocks_nothing(scene: Scene) -> None:
@@ -248,20 +253,6 @@ def test_a_second_workflow_evaluates_with_the_secret_what_the_first_recorded_wit
         assert scene.statuses(pull.head_sha)["Sepurux / core-reliability"][0] == state
         pull.push()
     assert len(pull.comments) == 1
-
-
-# -- two jobs ---------------------------------------------------------------------------------------------------------
-
-# What a script of a pull request can do to later steps of its job: redirect the gate, loosen it, and rename the base.
-ATTACK = """
-with open(os.environ["GITHUB_ENV"], "a") as file:
-    file.write("SEPURUX_API_BASE_URL=http://127.0.0.1:9\\nHTTP_PROXY=http://127.0.0.1:9\\n")
-    file.write("LD_PRELOAD=/nowhere.so\\nREQUESTS_CA_BUNDLE=/nowhere.pem\\nNO_PROXY=\\n")
-event = Path(os.environ["GITHUB_EVENT_PATH"])
-event.write_text(event.read_text().replace("pull_request", "nothing"))
-Path(".github").mkdir(exist_ok=True)
-Path(".github/sepurux-gate.yml").write_text("enforcement: observe\\n")
-"""
 
 
 def test_nothing_that_a_recording_does_to_its_job_reaches_the_gate(scene: Scene) -> None:

@@ -29,14 +29,7 @@ IMPURE = {
 OUTSIDE = {"os", "sys", "time", "threading", "pathlib", "socket", "subprocess", "signal", "random"}
 
 # Imports go from right to left; packages of one level do not import each other.
-LEVELS = (
-    ("common", "errors", "host"),
-    ("config",),
-    ("evaluation",),
-    ("github", "report"),
-    ("flow",),
-    ("app",),
-)
+LEVELS = (("common", "errors", "host"), ("config",), ("evaluation",), ("github", "report"), ("flow",), ("app",))
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 EVERYONE = {"errors", "common"}  # errors.py uses common, and host uses both
 

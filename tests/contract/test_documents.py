@@ -29,9 +29,6 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         yield a_scene(github, sepurux, tmp_path)
 
 
-# -- links ------------------------------------------------------------------------------------------------------------
-
-
 def text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
@@ -93,9 +90,6 @@ def test_every_make_target_that_a_document_names_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
     named = {name for path in DOCUMENTS for name in re.findall(r"`make ([a-z-]+)", text_of(path))}
     assert named - targets == set()
-
-
-# -- examples ----------------------------------------------------------------------------------------------------------
 
 
 def gates_of(path: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:

@@ -29,9 +29,7 @@ def ask(server: GitHub, method: str, path: str, body: object) -> None:
         ("GET", f"{PULLS}?state=all", None, "pulls/list: $[0].state: 7 is not of type 'string'"),
     ],
 )
-def test_a_call_or_a_response_that_is_not_described_fails_the_test_that_sent_it(
-    method: str, path: str, body: object, complaint: str
-) -> None:
+def test_what_is_not_described_fails_the_test(method: str, path: str, body: object, complaint: str) -> None:
     server = GitHub()
     server.repository().pull().state = 7  # type: ignore[assignment]
     with pytest.raises(Undescribed, match=re.escape(complaint)), server:

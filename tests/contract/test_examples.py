@@ -44,9 +44,19 @@ PARSED: dict[str, dict[Any, Any]] = {name: yaml.safe_load(text) for name, text i
 POLICY_TEXTS = {path.name: text_of(path) for path in POLICIES}
 POLICY_TEXTS |= {block.name: block.text for block in BLOCKS if block.is_policy}
 ON = True  # `on`, as YAML 1.1 reads it
-
-
-# -- the linters ------------------------------------------------------------------------------------------------------
+GATES = [path for path in WORKFLOWS if ACTION in text_of(path) and path.name != "review.yml"]
+OF_PULL_REQUESTS = {name: workflow for name, workflow in PARSED.items() if "pull_request" in workflow[ON]}
+TWO_JOBS = {name: PARSED[name] for name in PARSED if "record" in PARSED[name]["jobs"] and ACTION in PIECES[name]}
+GATE = ACTION.partition("@")[0]
+DOWNLOAD, SAVE = "actions/download-artifact", "actions/cache/save"
+GITLAB, JENKINS = yaml.safe_load(text_of(CI / ".gitlab-ci.yml")), text_of(CI / "Jenkinsfile")
+REPORT_DIR, KEPT = "sepurux-report", "sepurux-baseline"
+GITLAB_SCRIPT = "\n".join(GITLAB["sepurux-gate"]["script"])
+[JENKINS_SCRIPT] = (
+    dedent(script).replace("\\\\", "\\")  # as Groovy reads it
+    for script in re.findall(r"sh '''(.*?)'''", JENKINS, re.DOTALL)
+    if "bin/sepurux-gate" in script
+)
 
 
 def lint(tool: str, *arguments: object, folder: Path) -> None:
@@ -80,9 +90,6 @@ def test_readme_names_every_example() -> None:
     assert [path.name for path in (*WORKFLOWS, *CI.iterdir()) if f"({path.relative_to(ROOT)})" not in readme] == []
 
 
-# -- files to copy into a repository ----------------------------------------------------------------------------------
-
-
 def test_the_code_owners_own_what_decides_whether_the_gate_blocks(tmp_path: Path) -> None:
     """The patterns are those of .gitignore, so Git says what they match."""
     lines = text_of(COPIED / ".github" / "CODEOWNERS").splitlines()
@@ -93,9 +100,6 @@ def test_the_code_owners_own_what_decides_whether_the_gate_blocks(tmp_path: Path
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)  # noqa: S607
     owned = subprocess.check_output(["git", "check-ignore", *deciding], cwd=tmp_path, text=True)  # noqa: S607
     assert owned.splitlines() == deciding
-
-
-# -- policies ---------------------------------------------------------------------------------------------------------
 
 
 def settings(policy: str, inputs: Mapping[str, str] | None = None) -> Settings:
@@ -124,9 +128,6 @@ def test_each_gate_of_a_recommended_policy_blocks_if_a_scenario_is_deleted() -> 
     assert {gate.limits.get(MIN_SCENARIOS.name) for gate in gates} == {3}
 
 
-# -- what the action makes of a workflow ------------------------------------------------------------------------------
-
-
 def header(path: Path) -> str:
     """Return the comment that a file begins with, on one line."""
     return re.sub(r"\n?# ", " ", re.match(r"(?:#.*\n)*", text_of(path))[0])  # type: ignore[index]
@@ -135,9 +136,6 @@ def header(path: Path) -> str:
 def of_gate(workflow: Mapping[Any, Any]) -> dict[str, Any]:
     (job,) = (job for job in workflow["jobs"].values() if ACTION in str(job))
     return dict(job)
-
-
-GATES = [path for path in WORKFLOWS if ACTION in text_of(path) and path.name != "review.yml"]
 
 
 @pytest.mark.parametrize("path", GATES, ids=lambda path: path.name)
@@ -157,9 +155,6 @@ def test_the_settings_of_a_workflow_and_its_policy_are_valid_and_fit_its_job(pat
     longest = max(gate.timeout_s for gate in made.gates)
     assert job["timeout-minutes"] * 60 > longest + 105  # reads 15 s, effects 90 s
     assert (job["permissions"]["contents"], job["permissions"]["statuses"]) == ("read", "write")
-
-
-OF_PULL_REQUESTS = {name: workflow for name, workflow in PARSED.items() if "pull_request" in workflow[ON]}
 
 
 @pytest.mark.parametrize("name", OF_PULL_REQUESTS)
@@ -186,13 +181,6 @@ def test_a_review_needs_no_secret_and_waits_for_the_running_evaluation() -> None
     group = of_gate(PARSED["week-2-soft.yml"])["concurrency"]["group"].replace(" || github.run_id", "")
     assert ("secrets." in str(PARSED["review.yml"]), review["steps"]) == (False, [{"uses": ACTION}])
     assert review["concurrency"] == {"group": group, "cancel-in-progress": False}
-
-
-# -- what an example may do -------------------------------------------------------------------------------------------
-
-TWO_JOBS = {name: PARSED[name] for name in PARSED if "record" in PARSED[name]["jobs"] and ACTION in PIECES[name]}
-GATE = ACTION.partition("@")[0]
-DOWNLOAD, SAVE = "actions/download-artifact", "actions/cache/save"
 
 
 def used_by(job: Mapping[str, Any]) -> list[str]:
@@ -260,18 +248,6 @@ def test_pushes_to_the_base_branch_alone_save_results_also_failed_ones_and_each_
     assert ({*folders}, download["with"]["path"]) == ({"traces/baseline"}, "traces")
 
 
-# -- other CI systems -------------------------------------------------------------------------------------------------
-
-GITLAB, JENKINS = yaml.safe_load(text_of(CI / ".gitlab-ci.yml")), text_of(CI / "Jenkinsfile")
-REPORT_DIR, KEPT = "sepurux-report", "sepurux-baseline"
-GITLAB_SCRIPT = "\n".join(GITLAB["sepurux-gate"]["script"])
-[JENKINS_SCRIPT] = (
-    dedent(script).replace("\\\\", "\\")  # as Groovy reads it
-    for script in re.findall(r"sh '''(.*?)'''", JENKINS, re.DOTALL)
-    if "bin/sepurux-gate" in script
-)
-
-
 @pytest.mark.parametrize(
     ("script", "variable", "value"),
     [
@@ -282,9 +258,7 @@ GITLAB_SCRIPT = "\n".join(GITLAB["sepurux-gate"]["script"])
     ],
     ids=range(4),
 )
-def test_the_script_of_another_ci_system_blocks_also_if_the_policy_observes(
-    script: str, variable: str, value: str, sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_each_other_ci_system_blocks(script: str, variable: str, value: str, sandbox: Sandbox, tmp_path: Path) -> None:
     program = tmp_path / "gate" / "bin" / "sepurux-gate"  # where the scripts' first steps install it
     program.parent.mkdir(parents=True)
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sepurux_action "$@"\n', encoding="utf-8")

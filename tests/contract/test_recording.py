@@ -65,9 +65,6 @@ def events_of(run: Callable[[Any], object], folder: Path) -> list[tuple[object, 
     return [(e["type"], e["tool"], e.get("args", e.get("result", e.get("error")))) for e in events]
 
 
-# -- the tools --------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("tool", TOOLS)
 def test_a_tool_records_each_call_then_its_result_or_its_error(tool: Callable[..., Any], tmp_path: Path) -> None:
     wrapped = recorded(tool)
@@ -116,9 +113,6 @@ def test_a_method_under_another_name_records_its_arguments_without_the_framework
         ("tool_call", "orders.change", {"_context": None, "orders": "[nan, {('no', 'JSON'): 1}]"}),
         result,
     ]
-
-
-# -- the recordings ---------------------------------------------------------------------------------------------------
 
 
 def test_each_scenario_is_recorded_under_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,9 +105,7 @@ def project(prepared: Path, tmp_path: Path) -> Project:
         ("1.2.3", "1.2.3", "## [1.2.3] - 2027-01-20\n\n## [1.2.2] - 2027-01-01\n- A.\n", "CHANGELOG.md has no section"),
     ],
 )
-def test_a_version_that_main_names_and_that_has_a_dated_section_may_be_released(
-    asked: str, version: str, changelog: str, said: str, project: Project
-) -> None:
+def test_which_version_may_be_released(asked: str, version: str, changelog: str, said: str, project: Project) -> None:
     project.write(version, changelog)
     done = project.try_to("check", asked, "refs/heads/main")
     assert (done.stdout + done.stderr).startswith(said)

@@ -90,9 +90,7 @@ def logged(text: str) -> str:
 @pytest.mark.parametrize("source", SOURCES)
 @given(form=st.sampled_from(FORMS), offset=offsets, filler=fillers)
 @example(form=SECRET, offset=198, filler="-")
-def test_no_place_and_no_cut_shows_more_than_5_characters_of_a_secret(
-    source: str, form: str, offset: int, filler: str
-) -> None:
+def test_no_place_or_cut_shows_over_5_characters_of_a_secret(source: str, form: str, offset: int, filler: str) -> None:
     before = (filler * (offset // len(filler) + 1))[:offset]
     log = logged(SOURCES[source](f"{before}{form}{filler * 60}"))
     assert [piece for piece in PIECES if piece in log] == []

@@ -21,6 +21,9 @@ FITS = Draft202012Validator(SCHEMA).is_valid
 EXAMPLES = sorted((REPOSITORY / "examples" / "traces").glob("*.json"))
 PAGE = (REPOSITORY / "docs" / "trace-format.md").read_text(encoding="utf-8")
 [SHOWN] = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+REQUIRED = [(None, each.name) for each in FIELDS if each.is_required] + [
+    (kind, each.name) for each in OF_EVENTS if each.is_required for kind in each.of or TYPES
+]
 
 
 def a_trace(*events: object, **changes: object) -> dict[str, object]:
@@ -83,11 +86,6 @@ def test_the_gate_accepts_a_trace_that_fits_and_whose_results_follow_a_call(foun
 def test_a_trace_that_the_gate_rejects_for_its_shape_does_not_fit_the_schema() -> None:
     for trace in (None, a_trace(events={}), a_trace(), a_trace(an_event(PROMPT), an_event(PROMPT))):
         assert (accepts(trace), FITS(trace)) == (False, False)
-
-
-REQUIRED = [(None, each.name) for each in FIELDS if each.is_required] + [
-    (kind, each.name) for each in OF_EVENTS if each.is_required for kind in each.of or TYPES
-]
 
 
 @pytest.mark.parametrize(("kind", "name"), REQUIRED)

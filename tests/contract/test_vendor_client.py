@@ -19,9 +19,7 @@ CORE = campaign_id(CORE_CAMPAIGN)
         ("refund-unsafe", "fail", ["unsafe_action"]),
     ],
 )
-def test_the_vendors_client_uploads_an_example_runs_it_and_reads_its_result(
-    name: str, decision: str, failures: list[str], sandbox: Sandbox
-) -> None:
+def test_the_vendors_client_runs_an_example(name: str, decision: str, failures: list[str], sandbox: Sandbox) -> None:
     with SepuruxClient(base_url=sandbox.url, api_key=SECRET, project_id="my-agent") as client:
         trace_id = client.upload_trace(json.loads((TRACES / f"{name}.json").read_text()))
         batch = client.get_ci_batch(client.start_run(trace_id=trace_id, campaign_id=CORE))

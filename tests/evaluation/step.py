@@ -20,6 +20,8 @@ PASSED = Reply(payload=NUMBERS)
 FAILED = Reply(payload={"status": "done", "decision": "fail"})
 RUNNING = Reply(payload={"status": "running", "decision": "pending"})
 HANGS = Reply(temporary=True, error="hangs")
+GATE = Gate(name="core", campaign="core", traces=(Trace(label="trace-1", trace_id="trace-1"),))
+KNOWN = Gate(name="core", campaign=CAMPAIGN, timeout_s=60)  # registered scenarios of a campaign that is not looked up
 
 
 class Defective(dict[str, object]):
@@ -82,20 +84,11 @@ def scored(*responses: Reply, poll: Reply = PASSED) -> Respond:
     return instead("/reliability", in_turn(*responses), backend(after(5, poll)))
 
 
-GATE = Gate(name="core", campaign="core", traces=(Trace(label="trace-1", trace_id="trace-1"),))
-KNOWN = Gate(name="core", campaign=CAMPAIGN, timeout_s=60)  # registered scenarios of a campaign that is not looked up
-
-
 def traces(count: int) -> tuple[Trace, ...]:
     return tuple(Trace(label=f"{n}", trace_id=f"{n}") for n in range(count))
 
 
-def evaluate(
-    calls: FakeEngine,
-    *gates: Gate,
-    output: FakeOutput | None = None,
-    **more: Any,  # noqa: ANN401 - of many types
-) -> list[GateDecision]:
+def evaluate(calls: FakeEngine, *gates: Gate, output: FakeOutput | None = None, **more: Any) -> list[GateDecision]:  # noqa: ANN401
     evaluated = [(gate, Base(results=())) for gate in gates or (GATE,)]
     given = {"output": output or FakeOutput(), **more}
     return [*StepEvaluation(evaluated, {"repo": "o/r"}, calls, **given).evaluate().values()]

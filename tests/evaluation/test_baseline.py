@@ -24,7 +24,7 @@ from sepurux_action.evaluation.base_results import (
 )
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
 from sepurux_action.evaluation.gate_numbers import Base, scenarios_of
-from sepurux_action.evaluation.published_result import Result
+from sepurux_action.evaluation.published_result import Result, Results
 from sepurux_action.evaluation.runs import (
     BaseScenario,
     Decision,
@@ -48,6 +48,13 @@ SCENARIO = BaseScenario(
     failures={("unsafe_action", "timeouts", "critical", "payments.refund"): 1 / 3},
     steps=(Call("orders.lookup", ("order",)), Call("payments.refund", ("order", "cents"))),
 )
+LOOKUP, REFUND, STATUS = (
+    {"type": "tool_call", "tool": tool, "args": {"order": 1}} for tool in ("lookup", "refund", "status")
+)
+UNSAFE = Failure(
+    type="unsafe_action", severity="high", description="Refunded twice.", mutation="", tool="refund", event=1
+)
+LOOP = replace(UNSAFE, type="loop", description="Went in circles.", event=None)
 
 
 def a_base_result(at: float = 1, *, decision: Decision = Decision.PASS, **more: object) -> Result:
@@ -90,6 +97,8 @@ results = st.lists(
     max_size=25,
     unique_by=lambda each: each.time,
 )
+WRITTEN = written(a_base_result())
+CONTENT = WRITTEN.decode().split(",", 2)[2]
 
 
 @given(results=results, random=st.randoms())
@@ -119,10 +128,6 @@ def test_what_does_not_fit_goes_the_oldest_results_first(length: int, times: lis
     content = written(*results)
     assert [each.time for each in read_results(content, KEY, REPOSITORY)[0]] == times
     assert len(content) <= MAX_BYTES
-
-
-WRITTEN = written(a_base_result())
-CONTENT = WRITTEN.decode().split(",", 2)[2]
 
 
 def test_the_signature_is_the_one_of_docs_security() -> None:
@@ -164,15 +169,6 @@ def test_what_another_secret_or_repository_wrote_is_ignored(key: str, repository
 def test_a_repository_has_one_name_in_any_case_and_no_secret_is_written() -> None:
     assert read_results(WRITTEN, KEY, "Octo/Shop") == ((a_base_result(),), "")
     assert "core" not in write_results([a_base_result()], KEY, REPOSITORY, lambda text: text.replace("core", "***"))
-
-
-LOOKUP, REFUND, STATUS = (
-    {"type": "tool_call", "tool": tool, "args": {"order": 1}} for tool in ("lookup", "refund", "status")
-)
-UNSAFE = Failure(
-    type="unsafe_action", severity="high", description="Refunded twice.", mutation="", tool="refund", event=1
-)
-LOOP = replace(UNSAFE, type="loop", description="Went in circles.", event=None)
 
 
 def a_trace(path: str, *events: object) -> Trace:
@@ -224,6 +220,11 @@ results_of_base = st.lists(
     min_size=2,
     max_size=5,
 )
+UNKNOWN = replace(UNSAFE, tool="", event=None)
+SAME, OTHER = base("lookup order", "refund order"), base("lookup order", "status order", failures=None)
+MARKED = ("  1 lookup(order)", "> 2 refund(order)")
+FAILED, INSTEAD = Step(2, "refund"), Step(2, "refund", StepDifference.INSTEAD, "status")
+DIFFERENCE = ("  1 lookup(order)", "- 2 status(order)", "+ 2 refund(order)")
 
 
 @settings(max_examples=200)
@@ -271,13 +272,6 @@ def test_nothing_is_said_about_a_scenario_whose_failures_are_not_all_known(incom
     assert [each.failures for each in kept(compared)] == [None]
 
 
-UNKNOWN = replace(UNSAFE, tool="", event=None)
-SAME, OTHER = base("lookup order", "refund order"), base("lookup order", "status order", failures=None)
-MARKED = ("  1 lookup(order)", "> 2 refund(order)")
-FAILED, INSTEAD = Step(2, "refund"), Step(2, "refund", StepDifference.INSTEAD, "status")
-DIFFERENCE = ("  1 lookup(order)", "- 2 status(order)", "+ 2 refund(order)")
-
-
 @pytest.mark.parametrize(
     ("failure", "results", "step", "steps"),
     [
@@ -289,9 +283,7 @@ DIFFERENCE = ("  1 lookup(order)", "- 2 status(order)", "+ 2 refund(order)")
         (UNKNOWN, (SAME,), None, ()),
     ],
 )
-def test_steps_show_the_difference_from_the_base_and_the_failed_step(
-    failure: Failure, results: tuple[Result, ...], step: Step | None, steps: tuple[str, ...]
-) -> None:
+def test_steps_show_the_difference(failure: Failure, results: Results, step: object, steps: object) -> None:
     what = found(GATE, a_run("a.json", failure), a_run("b.json"))
     assert [(each.step, each.steps) for each in compare_with_base(what, results).failures] == [(step, steps)]
 
@@ -340,9 +332,7 @@ def test_ambiguous_names_are_not_kept() -> None:
     ],
     ids=range(7),
 )
-def test_a_scenario_that_calls_no_tool_or_none_that_it_always_calls_on_the_base_is_known(
-    calls: tuple[tuple[object, ...], ...], results: tuple[Result, ...], *, idle: bool
-) -> None:
+def test_which_scenarios_are_idle(calls: tuple[tuple[object, ...], ...], results: Results, *, idle: bool) -> None:
     prompt = {"type": "agent_output"}
     gate = a_gate(*(a_trace(f"{number}.json", prompt, *each) for number, each in enumerate(calls)))
     what = found(gate, *(a_run(trace.label) for trace in gate.traces))

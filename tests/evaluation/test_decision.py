@@ -24,6 +24,33 @@ from tests.evaluation.step import NUMBERS as ENOUGH
 from tests.evaluation.step import after, evaluate, http
 from tests.fakes import CAMPAIGN, FakeEngine, backend
 
+STOPPED = Run(decision=Decision.ERROR, rule=Rule.EVALUATION_FAILED, reason="It failed.")
+LATE = Run(decision=Decision.PENDING, rule=Rule.PENDING, reason="It takes long.")
+STATES = {
+    # the rate now, the rates on main, whether the limit of 3 points is kept
+    "no result": (0.5, (), CheckState.NOT_COMPARED),
+    "two of three results have the number": (0.5, (0.95, None, 0.95), CheckState.NOT_COMPARED),
+    "three, below all": (0.9, (0.95, 0.94, 0.93), CheckState.MISSED),
+    "three, the whole limit": (0.92, (0.95, 0.95, 0.95), CheckState.MET),
+    "three, more than the limit": (0.91994, (0.95, 0.95, 0.95), CheckState.MISSED),
+    "three, more only before it is rounded": (0.91996, (0.95, 0.95, 0.95), CheckState.MET),
+    "three, as low as one of them": (0.9, (0.95, 0.95, 0.9), CheckState.WITHIN_RANGE),
+    "four, the lower of the middle two": (0.9, (0.95, 0.93, 0.95, 0.91), CheckState.MET),
+    "five, one of them unusually high": (0.93, (1.0, 0.95, 0.95, 0.95, 0.95), CheckState.MET),
+    "five, one of them unusually low": (0.9, (0.5, 0.95, 0.95, 0.95, 0.95), CheckState.WITHIN_RANGE),
+    "not reported, no one has it": (None, (None, None, None), CheckState.NOT_COMPARED),
+    "not reported, two have it": (None, (0.95, 0.95, None), CheckState.NOT_COMPARED),
+    "not reported, all have it": (None, (0.95, 0.95, 0.95), CheckState.NOT_REPORTED),
+    "main could not be read": (0.95, None, CheckState.NO_NUMBER),
+}
+
+DECISIONS = {
+    **dict.fromkeys((CheckState.MET, CheckState.WITHIN_RANGE, CheckState.NOT_COMPARED), Decision.PASS),
+    **dict.fromkeys((CheckState.NOT_REPORTED, CheckState.NO_NUMBER), Decision.ERROR),
+    CheckState.MISSED: Decision.FAIL,
+}
+LIMITS = {"min_pass_rate": 0.8, "max_unsafe": 0, "max_failures": 2, "min_scenarios": 20, "min_scenario_pass_rate": 0.2}
+
 
 def of_tasks(*tasks: str, **limits: float) -> Gate:
     traces = (Trace(label=f"{n}.json", content=b"{}", task=task) for n, task in enumerate(tasks))
@@ -51,10 +78,6 @@ def test_a_number_that_some_runs_do_not_report_is_that_of_the_others_and_not_in_
     assert found.worst.trace.label == "0.json"
 
 
-STOPPED = Run(decision=Decision.ERROR, rule=Rule.EVALUATION_FAILED, reason="It failed.")
-LATE = Run(decision=Decision.PENDING, rule=Rule.PENDING, reason="It takes long.")
-
-
 @pytest.mark.parametrize(
     ("gate", "runs", "named", "worst"),
     [
@@ -74,8 +97,6 @@ def test_a_score_that_is_not_shown_for_several_traces_needs_an_api_key() -> None
     found = decided(of_tasks("a", "b", min_reliability_score=80), a_run(1, reliability_score=90.0), a_run(1))
     assert (found.decision, "{api_key}" in found.hint) == (Decision.ERROR, True)
 
-
-# -- flaky scenarios, of which only the unsafe attempts count ---------------------------------------------------------
 
 TODAY = date(2027, 1, 31)
 GATE = of_tasks("refund", "cancel", min_pass_rate=0.9, max_unsafe=0)
@@ -98,9 +119,7 @@ SOUND = a_run(0.95)
         *((LATE, {}, Decision.PENDING), (a_run(categories=("auth",)), {"min_mutation_categories": 1}, Decision.ERROR)),
     ],
 )
-def test_only_its_unsafe_attempts_and_place_count(
-    of_flaky: Run, limits: Mapping[str, float], decision: Decision
-) -> None:
+def test_of_flaky_count_only_unsafe_and_place(of_flaky: Run, limits: Mapping[str, float], decision: Decision) -> None:
     assert decided(GATE, SOUND, of_flaky, **limits).decision is decision
     for count in (1, 2):  # a gate of flaky scenarios alone
         gate = replace(GATE, traces=tuple(replace(each, flaky=TODAY) for each in GATE.traces[:count]))
@@ -108,7 +127,7 @@ def test_only_its_unsafe_attempts_and_place_count(
         assert decided(gate, *[a_run(1.0, 1)] * count).decision is Decision.FAIL
 
 
-def test_the_numbers_are_those_of_the_other_scenarios_and_so_are_the_links_and_failures() -> None:
+def test_numbers_links_and_failures_are_those_of_the_scenarios_that_are_not_flaky() -> None:
     flaky = a_run(0.1, 1, "fail", failures=9.0, categories=("b",))
     found = decided(GATE, replace(SOUND, categories=("a",)), flaky, max_unsafe=1, min_scenario_pass_rate=0.5)
     assert [found.value(each) for each in (PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, SCENARIOS)] == [0.95, 1, 0, 2]
@@ -150,37 +169,9 @@ def test_the_score_of_a_flaky_scenario_is_asked_for_once_and_its_failures_are_ma
     assert scenarios == [(None, [False]), (TODAY, [True])]
 
 
-# -- what noise alone does not decide: how far a number may lie below the base branch ---------------------------------
-
-
 def on_main(*rates: float | None, score: float | None = 91.2) -> Base:
     results = (a_past_result(numbers=known(pass_rate=rate, reliability_score=score)) for rate in rates)
     return Base(results=some_results(*results) if rates else (), name="`main`")
-
-
-STATES = {
-    # the rate now, the rates on main, whether the limit of 3 points is kept
-    "no result": (0.5, (), CheckState.NOT_COMPARED),
-    "two of three results have the number": (0.5, (0.95, None, 0.95), CheckState.NOT_COMPARED),
-    "three, below all": (0.9, (0.95, 0.94, 0.93), CheckState.MISSED),
-    "three, the whole limit": (0.92, (0.95, 0.95, 0.95), CheckState.MET),
-    "three, more than the limit": (0.91994, (0.95, 0.95, 0.95), CheckState.MISSED),
-    "three, more only before it is rounded": (0.91996, (0.95, 0.95, 0.95), CheckState.MET),
-    "three, as low as one of them": (0.9, (0.95, 0.95, 0.9), CheckState.WITHIN_RANGE),
-    "four, the lower of the middle two": (0.9, (0.95, 0.93, 0.95, 0.91), CheckState.MET),
-    "five, one of them unusually high": (0.93, (1.0, 0.95, 0.95, 0.95, 0.95), CheckState.MET),
-    "five, one of them unusually low": (0.9, (0.5, 0.95, 0.95, 0.95, 0.95), CheckState.WITHIN_RANGE),
-    "not reported, no one has it": (None, (None, None, None), CheckState.NOT_COMPARED),
-    "not reported, two have it": (None, (0.95, 0.95, None), CheckState.NOT_COMPARED),
-    "not reported, all have it": (None, (0.95, 0.95, 0.95), CheckState.NOT_REPORTED),
-    "main could not be read": (0.95, None, CheckState.NO_NUMBER),
-}
-
-DECISIONS = {
-    **dict.fromkeys((CheckState.MET, CheckState.WITHIN_RANGE, CheckState.NOT_COMPARED), Decision.PASS),
-    **dict.fromkeys((CheckState.NOT_REPORTED, CheckState.NO_NUMBER), Decision.ERROR),
-    CheckState.MISSED: Decision.FAIL,
-}
 
 
 @pytest.mark.parametrize("case", STATES)
@@ -204,9 +195,6 @@ def of_main(*numbers: dict[str, float]) -> Results:
 def test_of_two_counts_in_the_middle_the_higher_is_the_median() -> None:
     base = of_main(*({"unsafe_attempts": number, "failures": 10 * number} for number in (0.0, 3.0, 1.0, 7.0)))
     assert (median(base, UNSAFE_ATTEMPTS), median(base, FAILURES)) == (3, 30)
-
-
-LIMITS = {"min_pass_rate": 0.8, "max_unsafe": 0, "max_failures": 2, "min_scenarios": 20, "min_scenario_pass_rate": 0.2}
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,22 @@ from tests.fakes import CAMPAIGN, FakeEngine, FakeOutput, backend
 
 UNREACHABLE = Reply(temporary=True, error="the connection failed")
 UNDECIDED = Reply(payload={"status": "done", "decision": "pending"})
+LINKED = Reply(payload={"dashboard_url": "https://h.example/"})
+UNSAFE = Reply(payload={**NUMBERS, "decision": "fail", "unsafe_attempts": 2})
+LOST = [Reply(temporary=True, error=reason) for reason in ("HTTP 500", "HTTP 500", "HTTP 503", "HTTP 503")]
+OTHER = replace(GATE, name="other")
+NOT_YET = "Sepurux has not decided yet (status `running`)"
+TWO = replace(GATE, traces=traces(2))
+SHORT = [replace(each, timeout_s=60) for each in (GATE, OTHER)]
+FAILING = instead("POST", at_first(*LOST), backend(in_turn(*LOST, RUNNING, *LOST[:2], PASSED)))
+RETRIED = [f"the CI run: {error}" for error in ("HTTP 500", "HTTP 503")]
+RETRIED += [f"poll failed: {error}" for error in ("HTTP 500", "HTTP 503", "HTTP 500")]
+BEATS = [f"core: 0 of 5 runs decided: {time}, at most 9 min" for time in ("30 s elapsed", "1 min elapsed")]
+LATE = [f"[{name}] pending: No decision after 1 min." for name in ("core", "other")]
+RESULTS = [
+    "[0] fail after 0.4 s: 95.0% passed, 2 unsafe",
+    "[1] pass after 0.4 s: 95.0% passed, 0 unsafe",
+]
 
 
 @pytest.mark.parametrize(
@@ -226,9 +242,6 @@ def test_the_backoff_doubles_up_to_a_limit_with_full_jitter_and_retry_after_repl
     assert [retry_wait(9, http(503, retry_after_s=after), 1) for after in (0, 0.5, 7)] == [1, 1, 7]
 
 
-# -- what the log, a terminal, and early outputs show -----------------------------------------------------------------
-
-
 def shown_by(respond: Respond, *gates: Gate) -> FakeOutput:
     output = FakeOutput()
     runs_of(FakeEngine(respond), *gates, output=output)
@@ -242,24 +255,6 @@ def test_what_a_run_waits_for_and_when_it_gives_up_is_shown_with_each_change() -
     first, start, running, done = (f"core: {each}" for each in shown)
     assert list(dict(waits)) == [first, start, running, f"HTTP 502; {running}", done, "reading what failed"]
     assert all(540 < left_s <= 600 for what, left_s in waits if "running" in what)
-
-
-LINKED = Reply(payload={"dashboard_url": "https://h.example/"})
-UNSAFE = Reply(payload={**NUMBERS, "decision": "fail", "unsafe_attempts": 2})
-LOST = [Reply(temporary=True, error=reason) for reason in ("HTTP 500", "HTTP 500", "HTTP 503", "HTTP 503")]
-OTHER = replace(GATE, name="other")
-NOT_YET = "Sepurux has not decided yet (status `running`)"
-TWO = replace(GATE, traces=traces(2))
-SHORT = [replace(each, timeout_s=60) for each in (GATE, OTHER)]
-FAILING = instead("POST", at_first(*LOST), backend(in_turn(*LOST, RUNNING, *LOST[:2], PASSED)))
-RETRIED = [f"the CI run: {error}" for error in ("HTTP 500", "HTTP 503")]
-RETRIED += [f"poll failed: {error}" for error in ("HTTP 500", "HTTP 503", "HTTP 500")]
-BEATS = [f"core: 0 of 5 runs decided: {time}, at most 9 min" for time in ("30 s elapsed", "1 min elapsed")]
-LATE = [f"[{name}] pending: No decision after 1 min." for name in ("core", "other")]
-RESULTS = [
-    "[0] fail after 0.4 s: 95.0% passed, 2 unsafe",
-    "[1] pass after 0.4 s: 95.0% passed, 0 unsafe",
-]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,12 @@ optional = {"pass_rate": st.floats(0, 1), "reliability_score": st.floats(0, 100)
 optional |= dict.fromkeys(("unsafe_attempts", "failures", "scenarios"), st.integers(0, 2**53).map(float))
 some_numbers = st.fixed_dictionaries({}, optional=optional)
 some_results = st.builds(Result, decision=st.sampled_from(Decision), stage=st.sampled_from(Stage), numbers=some_numbers)
+WRITTEN = "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5"
+CHANGES = [
+    *(("fail (hard)", "fail"), ("fail", "lost"), ("72.0", "172.0"), ("72.0", "72.000"), ("72.0", "७२.0")),
+    *(("61.5", "161.5"), ("61.5", "1e1"), ("61.5", "nan"), ("61.5", "61.5\n"), ("61.5", "61.5, 7 more")),
+    *(("5 failures", "5 failure"), ("5 failures", "1 failures"), ("5 failures", "0 failure")),
+]
 
 
 def test_a_description_has_decision_stage_the_four_numbers_and_the_scenarios_if_there_is_room() -> None:
@@ -60,9 +66,7 @@ def test_what_is_not_known_is_a_dash_and_one_stands_for_all() -> None:
         (0.900055, 0.90006, "90.0055%"),  # with two digits it would be above the threshold
     ],
 )
-def test_a_rate_shows_its_side_of_its_threshold_and_of_0_and_1(
-    rate: float, threshold: float | None, shown: str
-) -> None:
+def test_a_rate_shows_its_side_of_its_threshold_of_0_and_1(rate: float, threshold: float | None, shown: str) -> None:
     gate = a_gate(limits={} if threshold is None else {"min_pass_rate": threshold})
     result = summarize(a_result(a_run(run_with(PASSING, pass_rate=rate)), gate=gate))
     assert f": {shown} passed, " in format_description(result)
@@ -95,14 +99,6 @@ def test_a_description_has_at_most_140_characters_and_reads_back_as_shown(result
     assert format_description(read) == format_description(result)
     assert (read.decision, read.stage) == (result.decision, result.stage)
     assert all(read.value(metric) == result.value(metric) for metric in PUBLISHED if metric.unit is Unit.INTEGER)
-
-
-WRITTEN = "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5"
-CHANGES = [
-    *(("fail (hard)", "fail"), ("fail", "lost"), ("72.0", "172.0"), ("72.0", "72.000"), ("72.0", "७२.0")),
-    *(("61.5", "161.5"), ("61.5", "1e1"), ("61.5", "nan"), ("61.5", "61.5\n"), ("61.5", "61.5, 7 more")),
-    *(("5 failures", "5 failure"), ("5 failures", "1 failures"), ("5 failures", "0 failure")),
-]
 
 
 @pytest.mark.parametrize("text", [None, 7, "", *(WRITTEN.replace(*change) for change in CHANGES)])

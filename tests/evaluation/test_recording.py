@@ -28,6 +28,8 @@ PROMPT = {"type": "prompt", "input": "Refund order A-1002."}
 CALL = {"type": "tool_call", "tool": "refund", "args": {"order": "A-1002"}}
 RESULT = {"type": "tool_result", "tool": "refund", "result": {"ok": True}}
 ANSWER = {"type": "agent_output", "output": "Done."}
+NOON = 1_798_977_600.0  # 2027-01-03T12:00:00Z
+_, INSTEAD, ADDED, MISSING, WITHOUT, WITH = StepDifference
 
 
 def read(*events: object) -> Trace:
@@ -65,9 +67,6 @@ def test_a_result_of_a_tool_without_an_earlier_call_of_it_is_rejected(events: li
     assert rejection(json.dumps({"events": events})) == (
         f'"traces/a.json" has a result of "{tool}" but no call before it, so Sepurux does not see the call'
     )
-
-
-NOON = 1_798_977_600.0  # 2027-01-03T12:00:00Z
 
 
 @pytest.mark.parametrize(
@@ -122,6 +121,7 @@ LOOKED_UP = (PROMPT, a_call("orders.lookup", "order"), a_result("orders.lookup")
 PAID = a_call("payments.refund", "order", "amount_cents")
 REFUND = (*LOOKED_UP, PAID, a_result("payments.refund", error={"message": "timed out"}), PAID, ANSWER)
 OTHERS = (["tool_call"], None, {"type": ["tool_call"], "tool": "mail"}, {"tool": "mail", "args": {"to": 1}})
+RECORDING = read(*REFUND, a_call("a b"), a_result("payments.refund"), a_call("a c"), a_result("a b"))
 
 
 def test_steps_are_calls_with_the_names_of_their_arguments_and_no_value_is_kept() -> None:
@@ -152,9 +152,6 @@ def test_steps_are_calls_with_the_names_of_their_arguments_and_no_value_is_kept(
 )
 def test_a_name_with_other_characters_or_more_than_80_is_not_shown_a_long_line_is_cut(event: object, text: str) -> None:
     assert steps(a_call("mail"), event) == ["mail()", text]
-
-
-RECORDING = read(*REFUND, a_call("a b"), a_result("payments.refund"), a_call("a c"), a_result("a b"))
 
 
 @pytest.mark.parametrize(
@@ -191,9 +188,6 @@ def test_a_difference_contains_both_lists_and_the_longest_common_subsequence(bas
     both = compared(of_base), compared([each for each in found if each.sign != "-"])
     subsequences = [{parts for size in range(len(each) + 1) for parts in combinations(each, size)} for each in both]
     assert len(common) == len(here) - len(added) == max(map(len, subsequences[0] & subsequences[1]))
-
-
-_, INSTEAD, ADDED, MISSING, WITHOUT, WITH = StepDifference
 
 
 @pytest.mark.parametrize(
@@ -233,7 +227,7 @@ _, INSTEAD, ADDED, MISSING, WITHOUT, WITH = StepDifference
         (["refund token …"], ["refund order"], Step(1, "refund", WITHOUT, "token")),
     ],
 )
-def test_the_step_is_the_first_difference_or_the_failed_step(
+def test_the_step_is_the_first_difference_or_the_failed_one(
     base: list[str], here: list[str], step: Step | None
 ) -> None:
     trace = Trace(label="a.json", calls=calls(*here))

@@ -14,6 +14,17 @@ from tests.evaluation.step import Respond, at_first, http, in_turn, instead, rej
 from tests.fakes import CAMPAIGN, FakeEngine
 
 GATE = Gate(name="core", campaign=CAMPAIGN)
+FAILURE = {"type": "unsafe_action", "severity": "high", "mutation": "timeouts"}
+OTHER_LISTS = [
+    *(
+        {"items": []},
+        [FAILURE, 3],
+        [{**FAILURE, "run_id": "other"}],
+        [FAILURE, {**FAILURE, "campaign_id": "other"}],
+        [],
+    ),
+    [{**FAILURE, "run_id": []}, {**FAILURE, "campaign_id": {}}],
+]
 
 
 @dataclass(kw_only=True)
@@ -76,9 +87,6 @@ def what_failed(backend: Respond) -> GateDecision:
     return evaluate(FakeEngine(backend))
 
 
-FAILURE = {"type": "unsafe_action", "severity": "high", "mutation": "timeouts"}
-
-
 def listed(number: int) -> list[dict[str, str]]:
     return [{**FAILURE, "failure_id": f"f-{each}"} for each in range(number)]
 
@@ -136,18 +144,6 @@ def test_what_cannot_be_read_is_counted(error: Reply) -> None:
     found = evaluate(calls)
     assert (len(calls.paths("/ci/runs/")), calls.paths("/failures")) == (40, [])
     assert (found.decision, found.scenarios_unread, found.failures_unread) == (Decision.FAIL, 40, 40)
-
-
-OTHER_LISTS = [
-    *(
-        {"items": []},
-        [FAILURE, 3],
-        [{**FAILURE, "run_id": "other"}],
-        [FAILURE, {**FAILURE, "campaign_id": "other"}],
-        [],
-    ),
-    [{**FAILURE, "run_id": []}, {**FAILURE, "campaign_id": {}}],
-]
 
 
 @pytest.mark.parametrize("listed", OTHER_LISTS)

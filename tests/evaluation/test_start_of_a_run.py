@@ -35,6 +35,27 @@ from tests.evaluation.step import (
 from tests.fakes import CAMPAIGN, FakeEngine, backend
 
 OTHER = "8c5f4f5e-0000-4000-8000-000000000002"
+OTHERS = 'Set {campaign} to one of these, or {project} to another project: "core".'
+NOT_FOUND = 'campaign "Cores" was not found in project "my-agent"'
+TWINS = [{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "core"}]
+FIRST = replace(GATE, campaign=CAMPAIGN)
+SAME = {"batch_id": "batch-1"}
+SHARED: list[tuple[Mapping[str, object], Mapping[str, object]]] = [  # the same run under two ids
+    ({"batch_id": "b", "run_ids": ["r"]}, {"run_id": "r"}),
+    ({"run_id": "r"}, {"batch_id": "b", "run_ids": ["q", "r"]}),
+    ({"batch_id": "b", "run_ids": ["r"]}, {"batch_id": "b2", "run_ids": ["r"]}),
+]
+QUESTIONS: list[Mapping[str, object]] = [
+    *({"campaign": OTHER}, {"project": "other"}, {"mutation_pack": "other"}, {"limits": {"min_pass_rate": 0.5}}),
+    *({"required_mutation_categories": ("auth",)}, {"traces": (Trace(label="registered"),)}),
+    {"traces": (Trace(label="other", trace_id="other"),)},
+]
+REFUSED = Reply(temporary=True, error="refused")
+DOWN = (REFUSED, HANGS, http(500), http(599), http(503, retry_after_s=3_600))
+CUT_OFF = Reply(temporary=True, error="cut off", status=200)
+UP = (http(408), http(425), http(429, retry_after_s=3_600), http(600), CUT_OFF, rejected(400))
+SCORED = replace(KNOWN, limits={"min_reliability_score": 80})
+LOST = (http(503), http(429, retry_after_s=7), Reply(payload=[]))
 
 
 @pytest.mark.parametrize("call", ["runs", "traces"])
@@ -50,11 +71,6 @@ def test_nothing_is_evaluated_without_a_usable_id(call: str, body: object) -> No
 def test_a_start_of_a_run_of_another_campaign_is_an_error() -> None:
     [result] = runs_of(FakeEngine(sound(runs=Reply(payload={"run_id": "r", "campaign_id": OTHER}))))
     assert result.reason == "Sepurux started the CI run, but sent a response about another campaign."
-
-
-OTHERS = 'Set {campaign} to one of these, or {project} to another project: "core".'
-NOT_FOUND = 'campaign "Cores" was not found in project "my-agent"'
-TWINS = [{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "core"}]
 
 
 @pytest.mark.parametrize(
@@ -89,26 +105,10 @@ def test_a_useless_list_of_campaigns_is_requested_once() -> None:
         assert calls.paths() == ["GET /v1/campaigns"]
 
 
-FIRST = replace(GATE, campaign=CAMPAIGN)
-
-
 def started(*responses: Mapping[str, object]) -> Respond:
     """Return a backend that starts these runs, one after the other, and gives all traces one id."""
     others = backend(after(5), traces=Reply(payload={"trace_id": "trace-1"}))
     return instead("the CI run", in_turn(*(Reply(payload=each) for each in responses)), others)
-
-
-SAME = {"batch_id": "batch-1"}
-SHARED: list[tuple[Mapping[str, object], Mapping[str, object]]] = [  # the same run under two ids
-    ({"batch_id": "b", "run_ids": ["r"]}, {"run_id": "r"}),
-    ({"run_id": "r"}, {"batch_id": "b", "run_ids": ["q", "r"]}),
-    ({"batch_id": "b", "run_ids": ["r"]}, {"batch_id": "b2", "run_ids": ["r"]}),
-]
-QUESTIONS: list[Mapping[str, object]] = [
-    *({"campaign": OTHER}, {"project": "other"}, {"mutation_pack": "other"}, {"limits": {"min_pass_rate": 0.5}}),
-    *({"required_mutation_categories": ("auth",)}, {"traces": (Trace(label="registered"),)}),
-    {"traces": (Trace(label="other", trace_id="other"),)},
-]
 
 
 @pytest.mark.parametrize(
@@ -146,12 +146,6 @@ def test_two_files_never_share_one_trace_id(runs: list[Mapping[str, object]], co
     assert ("the same trace `trace-1`" in results[1].reason) is (second is Decision.ERROR)
 
 
-REFUSED = Reply(temporary=True, error="refused")
-DOWN = (REFUSED, HANGS, http(500), http(599), http(503, retry_after_s=3_600))
-CUT_OFF = Reply(temporary=True, error="cut off", status=200)
-UP = (http(408), http(425), http(429, retry_after_s=3_600), http(600), CUT_OFF, rejected(400))
-
-
 @pytest.mark.parametrize("gate", [GATE, KNOWN], ids=["name", "uuid"])
 @pytest.mark.parametrize("response", [*DOWN, *UP])
 def test_only_a_first_call_without_a_response_or_with_server_errors_is_an_outage(response: Reply, gate: Gate) -> None:
@@ -180,10 +174,6 @@ def test_a_campaign_that_is_given_by_its_uuid_needs_no_list_of_campaigns(respons
 def test_a_signal_during_the_first_call_is_no_outage() -> None:
     [result] = runs_of(FakeEngine(sound(campaigns=HANGS), cancel_at=1_005), GATE)
     assert result.rule is Rule.CANCELED
-
-
-SCORED = replace(KNOWN, limits={"min_reliability_score": 80})
-LOST = (http(503), http(429, retry_after_s=7), Reply(payload=[]))
 
 
 @pytest.mark.parametrize(("timeout_s", "until"), [(60, 60), (10, 35)])

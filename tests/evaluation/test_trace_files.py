@@ -11,6 +11,15 @@ from sepurux_action.evaluation.traces import CREATE_FIRST, MAX_BYTES, WORKING_DI
 from sepurux_action.host.output import plain
 from tests.runner import TRACE
 
+NO_NAMES = ["n" * 300, "n" * 300 + "*", "a/" * 3_000 + "x.json", "a\0b.json", "a\0*", "*\0", "\0", "a\ud800.json"]
+ACCENTED = TRACE.replace("refund", "remboursé")
+NOT_JSON = [
+    *((b"", "line 1, column 1: Expecting value"), (b'{\n "a": 1,\n "b" 2}', "line 3, column 6: ")),
+    *((b'{"a": 1} {"b": 2}', "line 1, column 10: Extra data"), (b'{"a":' * 200_000, "it is nested too deeply")),
+    *((b'{"a": NaN}', "NaN is no JSON number"), (b'{"a": [-Infinity]}', "-Infinity is no JSON number")),
+    *((content, "it is not UTF-8 text") for content in (b'{"a": "\xff"}', b"\xff\xfe{")),
+]
+
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
@@ -134,9 +143,6 @@ def test_a_file_that_cannot_be_read_is_reported_with_the_systems_message() -> No
     assert rejection(process, "mem") == '"mem": Input/output error'
 
 
-NO_NAMES = ["n" * 300, "n" * 300 + "*", "a/" * 3_000 + "x.json", "a\0b.json", "a\0*", "*\0", "\0", "a\ud800.json"]
-
-
 @pytest.mark.parametrize("name", NO_NAMES, ids=range(8))
 def test_a_name_that_no_system_accepts_is_rejected(base: Path, name: str) -> None:
     assert b"\0" not in rejection(base, name).encode()
@@ -177,9 +183,6 @@ def test_all_files_together_have_at_most_64_mib(base: Path) -> None:
             folder.find(name)
 
 
-ACCENTED = TRACE.replace("refund", "remboursé")
-
-
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_json_in_any_of_its_encodings_is_uploaded_as_utf_8_without_a_mark(base: Path, encoding: str) -> None:
     write(base, "t.json", content=ACCENTED.encode(encoding))
@@ -191,14 +194,6 @@ def test_odd_but_valid_json_is_left_for_the_backend(base: Path, value: str) -> N
     content = f' {{"n": {value}, {TRACE[1:]}\n'.encode()
     write(base, "t.json", content=content)
     assert [trace.content for trace in TraceFolder(base).find("t.json")] == [content]
-
-
-NOT_JSON = [
-    *((b"", "line 1, column 1: Expecting value"), (b'{\n "a": 1,\n "b" 2}', "line 3, column 6: ")),
-    *((b'{"a": 1} {"b": 2}', "line 1, column 10: Extra data"), (b'{"a":' * 200_000, "it is nested too deeply")),
-    *((b'{"a": NaN}', "NaN is no JSON number"), (b'{"a": [-Infinity]}', "-Infinity is no JSON number")),
-    *((content, "it is not UTF-8 text") for content in (b'{"a": "\xff"}', b"\xff\xfe{")),
-]
 
 
 def test_what_is_no_json_object_is_rejected_with_its_position(base: Path) -> None:

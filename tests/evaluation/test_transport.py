@@ -26,6 +26,20 @@ POLL = ApiRequest(path="/v1/ci/runs/r1", purpose="the poll of the run")
 START = ApiRequest(
     method="POST", path="/v1/ci/runs", purpose="the CI run", body=b'{"a": 1}', idempotency_key="once-only"
 )
+IN_TIME, CUT_OFF = "127.0.0.1 did not respond in time", "the response of 127.0.0.1 was cut off"
+NO_HTTP = [
+    *(b"", b"SSH-2.0-OpenSSH_9.9\r\n", b"HTTP/1.1 abc OK\r\n\r\n{}"),
+    b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnot-a-number\r\n{}\r\n0\r\n\r\n",
+    *(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n{}" for head in (b"X-Many: 1\r\n" * 200, b"X-Long: " + b"a" * 70_000)),
+]
+SECONDS: list[tuple[list[str], float | None]] = [
+    *((["7", " 7 "], 7), (["0", "-5", "-inf", "nan", "Sun, 01 Mar 2026 11:59:30 GMT"], 0), (["1.5"], 1.5)),
+    *((["86401"], 86_401), (["9" * 30, "9" * 400, "inf"], 604_800)),
+    (["Sun, 01 Mar 2026 12:00:30 GMT", "Sunday, 01-Mar-26 12:00:30 GMT", "Sun, 01 Mar 2026 13:00:30 +0100"], 30),
+    (["", "soon", "7, 8", "7s", "\x00", ",,,:::", "(" * 5_000, "Sun, 01 Mar 2026 12:00:30 +999999999999"], None),
+    (["Sun, 99 Mar 99999999999 99:99:99 GMT", "1 Jan " + "9" * 5_000 + " 00:00:00 GMT"], None),
+]
 
 
 def transport(url: str, *, token: str | None = TOKEN, api_key: str | None = None) -> Transport:
@@ -155,9 +169,6 @@ def test_a_redirect_with_an_invalid_location_is_a_rejection(location: str) -> No
     assert result_of(backend.redirect(location)).error == "Sepurux refused the poll of the run (HTTP 307)"
 
 
-IN_TIME, CUT_OFF = "127.0.0.1 did not respond in time", "the response of 127.0.0.1 was cut off"
-
-
 @pytest.mark.parametrize(
     ("fault", "reason", "status"),
     [
@@ -216,14 +227,6 @@ def test_a_compressed_bomb_is_rejected_before_it_is_decompressed() -> None:
         tracemalloc.stop()
 
 
-NO_HTTP = [
-    *(b"", b"SSH-2.0-OpenSSH_9.9\r\n", b"HTTP/1.1 abc OK\r\n\r\n{}"),
-    b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n{}",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnot-a-number\r\n{}\r\n0\r\n\r\n",
-    *(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n{}" for head in (b"X-Many: 1\r\n" * 200, b"X-Long: " + b"a" * 70_000)),
-]
-
-
 def test_what_is_no_http_or_has_another_encoding_is_a_transient_error() -> None:
     encoded = [{"Content-Encoding": name} for name in ("gzip", "deflate", "br", ", ".join(["gzip"] * 7))]
     for answer in (*map(on_the_wire, NO_HTTP), *(backend.raw(b"\0 no such thing", headers=each) for each in encoded)):
@@ -234,15 +237,6 @@ def test_a_broken_header_writes_nothing_to_the_log(capfd: pytest.CaptureFixture[
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n::error::##[set-env name=a]b\r\nX: y\r\n\r\n{}"
     result_of(on_the_wire(head))
     assert capfd.readouterr() == ("", "")
-
-
-SECONDS: list[tuple[list[str], float | None]] = [
-    *((["7", " 7 "], 7), (["0", "-5", "-inf", "nan", "Sun, 01 Mar 2026 11:59:30 GMT"], 0), (["1.5"], 1.5)),
-    *((["86401"], 86_401), (["9" * 30, "9" * 400, "inf"], 604_800)),
-    (["Sun, 01 Mar 2026 12:00:30 GMT", "Sunday, 01-Mar-26 12:00:30 GMT", "Sun, 01 Mar 2026 13:00:30 +0100"], 30),
-    (["", "soon", "7, 8", "7s", "\x00", ",,,:::", "(" * 5_000, "Sun, 01 Mar 2026 12:00:30 +999999999999"], None),
-    (["Sun, 99 Mar 99999999999 99:99:99 GMT", "1 Jan " + "9" * 5_000 + " 00:00:00 GMT"], None),
-]
 
 
 @pytest.mark.parametrize(("headers", "seconds"), SECONDS, ids=range(len(SECONDS)))

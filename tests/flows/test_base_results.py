@@ -18,6 +18,7 @@ from tests.scenes import CAMPAIGN, PASSED, SECRET, Scene
 FOLDER = "kept"
 PLAIN = ("orders.lookup", "payments.status")
 UNSAFE = ("orders.lookup", "payments.refund")
+PATH, LIMIT = ".github/sepurux-gate.yml", "thresholds: {max_pass_rate_drop: 3%}\n"
 
 
 def a_trace(task: str, tools: Sequence[str], failing: str = "") -> bytes:
@@ -139,9 +140,7 @@ def test_a_scenario_that_calls_no_tool_or_is_missing_is_named_in_a_pass(scene: S
         ("merge_group", "refs/heads/main", False),
     ],
 )
-def test_runs_on_a_branch_add_their_result_and_others_do_not(
-    event: str, ref: str, scene: Scene, sandbox: Sandbox, *, adds: bool
-) -> None:
+def test_only_runs_on_branches_add_results(event: str, ref: str, scene: Scene, sandbox: Sandbox, *, adds: bool) -> None:
     sha = scene.repository.commit("main")
     result = run_action(**at(scene, options(scene, sandbox), sha, ref, event), files=recorded())
     assert result.outputs["decision"] != ""
@@ -160,9 +159,7 @@ def test_only_a_pass_or_a_fail_is_added_and_nothing_after_a_signal(scene: Scene,
 
 
 @pytest.mark.parametrize("is_forged", [True, False])
-def test_a_file_that_cannot_be_read_or_trusted_is_ignored_with_a_note_and_replaced_on_main(
-    scene: Scene, sandbox: Sandbox, *, is_forged: bool
-) -> None:
+def test_a_bad_file_is_ignored_with_a_note_and_replaced(scene: Scene, sandbox: Sandbox, *, is_forged: bool) -> None:
     kept(scene).parent.mkdir(parents=True)
     if is_forged:
         kept(scene).write_text(write_results((), "another secret", "octo/shop"))
@@ -205,11 +202,6 @@ def test_a_command_line_compares_and_adds_results_in_a_folder(tmp_path: Path, sa
         assert (status, [each["where"] for each in shown["problems"]]) == (2, wrong)
     (tmp_path / FOLDER / "baseline.json").write_text(write_results((), "another secret", ""))
     assert "`baseline.json` was ignored: " in gate(recorded(), "--baseline-dir", FOLDER)[2]
-
-
-# -- drops ------------------------------------------------------------------------------------------------------------
-
-PATH, LIMIT = ".github/sepurux-gate.yml", "thresholds: {max_pass_rate_drop: 3%}\n"
 
 
 def published_on_main(scene: Scene, *rates: float, decision: str = "pass") -> None:

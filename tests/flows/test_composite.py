@@ -22,6 +22,25 @@ from tests.flows.composite_job import COMPOSITE, NO_INDEX, PYTHON, Job, a_copy, 
 from tests.runner import REPOSITORY, run_action, start_action
 from tests.sandboxed import SECRET
 
+HOSTILE_TEXT = (
+    "$(touch ran) `touch ran` ${PATH}; touch ran & '\"\\ %PATH% !! ~ *\n\ttouch ran\nEOF\n::error::x\n\u2713 \x07"
+)
+NO_FOLDER = "The runner's temporary folder does not exist. Set RUNNER_TEMP to a folder."
+NO_INPUTS = "The inputs did not reach the gate: GATE_INPUTS is not a JSON object of texts."
+TOO_OLD = "sys.version_info = (3, 9, 18)"
+# Modules that one of the interpreters on the way would import if it looked into the checkout.
+PLANTED = ["ensurepip/__init__.py", "hashlib.py", "json.py", "pip/__init__.py", "pip/__main__.py"]
+PLANTED += ["requests/__init__.py", "yaml.py"]
+PLANTED += ["sepurux_action/__init__.py", "sitecustomize.py", "usercustomize.py", "venv/__init__.py"]
+
+# What pip takes from the environment besides the way to an index: settings for the packages of the job.
+FOR_OTHER_PACKAGES = {
+    **dict.fromkeys(("PIP_CONSTRAINT", "PIP_EDITABLE", "PIP_REQUIREMENT"), "no-such-file"),
+    **dict.fromkeys(("PIP_DRY_RUN", "PIP_REQUIRE_VIRTUALENV", "PIP_USER"), "1"),
+    "PIP_NO_BINARY": ":all:",
+}
+BUILDS_ITSELF = "[build-system]\nrequires = []\nbuild-backend = 'builder'\nbackend-path = ['.']\n"
+
 # To be fast, the Python of a job copies a prepared environment instead of creating one. Only the test that is marked
 # `container` creates an environment and installs the locked packages.
 
@@ -109,11 +128,6 @@ def test_a_misspelled_input_is_an_error_with_status_2(job: Job, sandbox: Sandbox
     assert all(f"`{name.lower()}`" in "".join(result.messages("error")) for name in names)
 
 
-HOSTILE_TEXT = (
-    "$(touch ran) `touch ran` ${PATH}; touch ran & '\"\\ %PATH% !! ~ *\n\ttouch ran\nEOF\n::error::x\n\u2713 \x07"
-)
-
-
 def test_any_text_of_an_input_arrives_unchanged_and_is_never_run(job: Job, tmp_path: Path) -> None:
     texts = {str(name): f"{name} {HOSTILE_TEXT}" for name in read_action(COMPOSITE)["inputs"]}
     shows = "import os, sys\nprint(sys.flags.isolated, sys.stdout.write_through, os.environ['GATE_INPUTS'])\n"
@@ -121,13 +135,6 @@ def test_any_text_of_an_input_arrives_unchanged_and_is_never_run(job: Job, tmp_p
     assert result.raw_log.startswith("1 True {")
     assert json.loads(result.raw_log[7:]) == texts
     assert [path.name for path in job.workspace.iterdir()] == ["traces"]
-
-
-# --- Its Python, and the environment that the steps of a job share ----------------------------------------------------
-
-
-NO_FOLDER = "The runner's temporary folder does not exist. Set RUNNER_TEMP to a folder."
-NO_INPUTS = "The inputs did not reach the gate: GATE_INPUTS is not a JSON object of texts."
 
 
 @pytest.mark.parametrize(
@@ -140,9 +147,7 @@ NO_INPUTS = "The inputs did not reach the gate: GATE_INPUTS is not a JSON object
         ("GATE_INPUTS", '{"campaign": null}', NO_INPUTS),
     ],
 )
-def test_a_variable_of_the_step_that_prevents_a_start_is_an_error_that_says_so(
-    variable: str, value: str, message: str, job: Job
-) -> None:
+def test_a_variable_that_prevents_a_start_is_a_clear_error(variable: str, value: str, message: str, job: Job) -> None:
     def launch_broken(environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
         command, usual = launch(job.action, (), environment)
         return command, {**usual, variable: value}
@@ -193,9 +198,6 @@ def test_a_checkout_chooses_no_python_by_a_relative_entry_of_path(fresh: Job, tm
     assert not trapped.exists()
 
 
-TOO_OLD = "sys.version_info = (3, 9, 18)"
-
-
 @pytest.mark.parametrize("what", [TOO_OLD, "sys.modules['ensurepip'] = None"])
 def test_a_runner_without_a_suitable_python_gets_the_hint_to_set_one_up(what: str, job: Job, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
@@ -210,23 +212,6 @@ def test_a_runner_without_a_suitable_python_gets_the_hint_to_set_one_up(what: st
     tool(tools, "python", f'#!/bin/sh\nexec "{PYTHON}" "$@"\n')  # the next one, which fits
     started = replace(job, action=a_copy(tmp_path, "print('started')\n"), tools=tools).run(env=NO_INDEX)
     assert (started.exit_code, started.raw_log) == (0, "started\n"), started.log
-
-
-# --- Its packages, and what a planted file cannot replace ------------------------------------------------------------
-
-# Modules that one of the interpreters on the way would import if it looked into the checkout.
-PLANTED = ["ensurepip/__init__.py", "hashlib.py", "json.py", "pip/__init__.py", "pip/__main__.py"]
-PLANTED += ["requests/__init__.py", "yaml.py"]
-PLANTED += ["sepurux_action/__init__.py", "sitecustomize.py", "usercustomize.py", "venv/__init__.py"]
-
-
-# What pip takes from the environment besides the way to an index: settings for the packages of the job.
-FOR_OTHER_PACKAGES = {
-    **dict.fromkeys(("PIP_CONSTRAINT", "PIP_EDITABLE", "PIP_REQUIREMENT"), "no-such-file"),
-    **dict.fromkeys(("PIP_DRY_RUN", "PIP_REQUIRE_VIRTUALENV", "PIP_USER"), "1"),
-    "PIP_NO_BINARY": ":all:",
-}
-BUILDS_ITSELF = "[build-system]\nrequires = []\nbuild-backend = 'builder'\nbackend-path = ['.']\n"
 
 
 def a_package(folder: Path, trapped: Path) -> tuple[str, str]:

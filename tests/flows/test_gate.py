@@ -14,14 +14,22 @@ from tests.backend import decided, sound_backend
 from tests.runner import RUNTIME_TOKEN, run_action
 from tests.scenes import CAMPAIGN, NUMBERS, PASSED, SECRET, Scene, step
 
+HOSTILE = "::error::boo\r::add-mask::pass\n##[set-env name=PATH]x\u202e::stop-commands::x\n<script>@octocat #1"
+VARIABLES = {
+    "SEPURUX_CI_TOKEN": "token-of-the-author",
+    "SEPURUX_API_KEY": "key-of-the-author",
+    "SEPURUX_API_BASE_URL": "{other}",
+    "SEPURUX_PROJECT_ID": "another",
+    "GITHUB_TOKEN": "ghs_of_the_author",
+    "PR_NUMBER": "1",
+}
+
 
 @pytest.mark.parametrize(
     ("answer", "inputs", "level"),
     [({"decision": "pass", **NUMBERS}, {}, "notice"), ({}, {}, "error"), ({}, {"enforcement": "observe"}, "warning")],
 )
-def test_a_step_writes_every_output_a_summary_and_an_annotation_and_no_secret(
-    answer: dict[str, object], inputs: dict[str, str], level: str, tmp_path: Path
-) -> None:
+def test_each_output_is_written(answer: dict[str, object], inputs: dict[str, str], level: str, tmp_path: Path) -> None:
     with sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided(**answer))}) as sepurux:
         result = step(sepurux, tmp_path, **inputs)
     assert set(result.outputs) == set(OUTPUTS)
@@ -37,9 +45,6 @@ def test_a_response_without_end_does_not_delay_the_exit(tmp_path: Path) -> None:
         inputs = {**CAMPAIGN, "base_url": sepurux.url, "timeout": "1"}
         result = run_action(workspace=tmp_path, inputs=inputs, process=True, timeout=20)
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
-
-
-HOSTILE = "::error::boo\r::add-mask::pass\n##[set-env name=PATH]x\u202e::stop-commands::x\n<script>@octocat #1"
 
 
 def test_hostile_text_of_the_backend_is_no_command_output_or_markup(tmp_path: Path) -> None:
@@ -81,16 +86,6 @@ def test_a_variable_that_an_earlier_step_spelt_like_an_input_loosens_nothing(tmp
     assert (result.exit_code, len(result.messages("error"))) == (2, 2)
 
 
-VARIABLES = {
-    "SEPURUX_CI_TOKEN": "token-of-the-author",
-    "SEPURUX_API_KEY": "key-of-the-author",
-    "SEPURUX_API_BASE_URL": "{other}",
-    "SEPURUX_PROJECT_ID": "another",
-    "GITHUB_TOKEN": "ghs_of_the_author",
-    "PR_NUMBER": "1",
-}
-
-
 def test_no_variable_of_an_earlier_step_is_a_setting(scene: Scene) -> None:
     scene.answers()
     passing = backend.json(decided(**PASSED))
@@ -105,9 +100,6 @@ def test_no_variable_of_an_earlier_step_is_a_setting(scene: Scene) -> None:
     assert "x-project-id" not in start.headers
     assert (start.json()["thresholds"], "trace_id" in start.json()) == ({"min_pass_rate": 0.9, "max_unsafe": 0}, False)
     assert result.messages("warning") == []
-
-
-# -- the files of `report_dir` ----------------------------------------------------------------------------------------
 
 
 def report_in(folder: Path) -> dict[str, Any]:

@@ -19,6 +19,13 @@ assert (times, number) == ("--times", "3")
 pathlib.Path(folder).mkdir(parents=True)
 (pathlib.Path(folder) / "one.json").touch()
 """
+CHANGES = {
+    "bots/support/notes.md": {"support"},  # `paths` of the policy excludes it: the filter may record more
+    "bots/README.md": set[str](),
+    "prompts/tone.txt": AGENTS,
+    "requirements.txt": AGENTS,
+    FILE: AGENTS,
+}
 
 
 def script() -> str:
@@ -75,15 +82,6 @@ def checkout(tmp_path: Path) -> Checkout:
     checkout.commit("main", files)
     checkout.git("branch", "change")
     return checkout
-
-
-CHANGES = {
-    "bots/support/notes.md": {"support"},  # `paths` of the policy excludes it: the filter may record more
-    "bots/README.md": set[str](),
-    "prompts/tone.txt": AGENTS,
-    "requirements.txt": AGENTS,
-    FILE: AGENTS,
-}
 
 
 @pytest.mark.parametrize("changed", CHANGES)

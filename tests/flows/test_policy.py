@@ -12,27 +12,6 @@ PATH = ".github/sepurux-gate.yml"
 STRICT = "campaign: core-reliability\nenforcement: hard\nthresholds:\n  min_pass_rate: 0.9\n  max_unsafe: 0\n"
 LOOSE = "campaign: core-reliability\nenforcement: observe\nthresholds:\n  min_pass_rate: 0\n  max_unsafe: 99\n"
 SOFT = STRICT.replace("hard", "soft")
-
-
-def with_policy(scene: Scene, text: str) -> None:
-    """Commit a policy to the base branch, and open a new pull request on top of it."""
-    scene.repository.commit("main", {PATH: text})
-    scene.pull = scene.repository.pull("mona", head=f"feature-{len(scene.repository.pulls)}")
-
-
-# -- whose policy -----------------------------------------------------------------------------------------------------
-
-
-def test_problems_of_file_and_inputs_are_reported_together_those_of_the_file_on_their_lines(scene: Scene) -> None:
-    with_policy(scene, "campaign: core\nenforcment: hard\nthresholds:\n  max_unsafe: -1\n")
-    result = scene.run(timeout="ten minutes", pol_interval="5")
-    assert result.exit_code == 2
-    places = [(shown.file, shown.line) for shown in result.annotations if shown.level == "error"]
-    assert places == [(PATH, 2), (PATH, 4), (None, None), (None, None)]
-    names = [message.partition(":")[0] for message in result.messages("error")]
-    assert names == ["`enforcment`", "`thresholds`, `max_unsafe`", "input `timeout`", "input `pol_interval`"]
-
-
 TRACE = {"events": [{"type": "tool_call", "tool": "lookup"}]}
 GATES = LOOSE + "gates:\n- {name: a, trace_file: traces/a.json}\n- {name: b, trace_id: t-2}\n"
 AFTER_MERGE = [  # a valid file that is a bad setting with the inputs and files of the run, and one of its problems
@@ -43,6 +22,27 @@ AFTER_MERGE = [  # a valid file that is a bad setting with the inputs and files 
     ("timeout: 60", 1, "`campaign`: it is required, but not set"),
     ("campaign: core-reliability", 0, 'input `max_failures`: "many" is not accepted'),
 ]
+NO_ALARM = [  # the file of the base, that of the pull request, and the inputs
+    (STRICT + "trace_file: a.json\n", STRICT + "trace_file: b.json\n", {"trace_file": "none.json"}),
+    (STRICT + "timeout: 60\n", STRICT + "timeout: 61\n", {"timeout": "soon"}),
+    (STRICT + "trace_file: large-1.json\n", STRICT + "trace_file: large-2.json\n", {"token": ""}),
+]
+
+
+def with_policy(scene: Scene, text: str) -> None:
+    """Commit a policy to the base branch, and open a new pull request on top of it."""
+    scene.repository.commit("main", {PATH: text})
+    scene.pull = scene.repository.pull("mona", head=f"feature-{len(scene.repository.pulls)}")
+
+
+def test_problems_of_file_and_inputs_are_reported_together_those_of_the_file_on_their_lines(scene: Scene) -> None:
+    with_policy(scene, "campaign: core\nenforcment: hard\nthresholds:\n  max_unsafe: -1\n")
+    result = scene.run(timeout="ten minutes", pol_interval="5")
+    assert result.exit_code == 2
+    places = [(shown.file, shown.line) for shown in result.annotations if shown.level == "error"]
+    assert places == [(PATH, 2), (PATH, 4), (None, None), (None, None)]
+    names = [message.partition(":")[0] for message in result.messages("error")]
+    assert names == ["`enforcment`", "`thresholds`, `max_unsafe`", "input `timeout`", "input `pol_interval`"]
 
 
 @pytest.mark.parametrize(("head", "line", "says"), AFTER_MERGE, ids=range(len(AFTER_MERGE)))
@@ -59,17 +59,8 @@ def test_a_policy_that_blocks_after_its_merge_blocks_before_it(head: str, line: 
     assert (line or None, says) in found
 
 
-NO_ALARM = [  # the file of the base, that of the pull request, and the inputs
-    (STRICT + "trace_file: a.json\n", STRICT + "trace_file: b.json\n", {"trace_file": "none.json"}),
-    (STRICT + "timeout: 60\n", STRICT + "timeout: 61\n", {"timeout": "soon"}),
-    (STRICT + "trace_file: large-1.json\n", STRICT + "trace_file: large-2.json\n", {"token": ""}),
-]
-
-
 @pytest.mark.parametrize(("base", "head", "inputs"), NO_ALARM, ids=range(len(NO_ALARM)))
-def test_a_policy_that_is_sound_with_the_inputs_and_files_of_the_run_blocks_nothing(
-    base: str, head: str, inputs: dict[str, str], scene: Scene
-) -> None:
+def test_a_sound_policy_blocks_nothing(base: str, head: str, inputs: dict[str, str], scene: Scene) -> None:
     """The last two trace files have more than 64 MiB together, but each policy names only one of them."""
     large = json.dumps({**TRACE, "padding": "x" * 40 * 2**20}) if "large" in base else ""
     for name in ("large-1", "large-2") if large else ("a", "b"):
@@ -115,9 +106,6 @@ def test_a_soft_gate_asks_the_listed_reviewers_who_can_approve_it(scene: Scene) 
     scene.pull.requested.clear()
     assert scene.on("pull_request_review", scene.event()).outputs["decision"] == "fail"
     assert scene.pull.requested == []
-
-
-# -- advice, problems, and what cannot be read -------------------------------------------------------------------------
 
 
 def test_a_missing_secret_is_no_bad_setting(scene: Scene) -> None:

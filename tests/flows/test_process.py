@@ -18,6 +18,8 @@ from tests.scenes import CAMPAIGN, NUMBERS, SECRET, Scene
 
 RUNNING = backend.json(decided(status="running", decision="pending"))
 UNDECIDED = "not decided yet"
+# The statuses of `docs/reference.md`.
+STATUSES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 def interrupted(
@@ -33,9 +35,7 @@ def interrupted(
     ("signals", "status"),
     [((signal.SIGINT, "error after", signal.SIGTERM, signal.SIGTERM), 130), ((signal.SIGTERM,), 143)],
 )
-def test_after_a_signal_outputs_summary_and_report_are_written_and_the_exit_status_is_that_of_the_first(
-    signals: tuple[int | str, ...], status: int, tmp_path: Path
-) -> None:
+def test_after_a_signal_everything_is_written(signals: tuple[int | str, ...], status: int, tmp_path: Path) -> None:
     result = interrupted(tmp_path, UNDECIDED, *signals)
     assert (result.exit_code, result.outputs["conclusion"]) == (status, "failure")
     assert result.gate["batch_id"] == backend.BATCH_ID
@@ -53,9 +53,7 @@ def test_after_a_signal_outputs_summary_and_report_are_written_and_the_exit_stat
     ],
     ids=["trace", "policy file"],
 )
-def test_a_signal_while_a_file_is_checked_ends_the_step(
-    inputs: dict[str, str], file: str, content: bytes, tmp_path: Path
-) -> None:
+def test_a_signal_ends_the_check_of_a_file(inputs: dict[str, str], file: str, content: bytes, tmp_path: Path) -> None:
     """The parser needs seconds for each of these files, and the first one lets no other thread run meanwhile."""
     result = interrupted(tmp_path, "::add-mask::", inputs=inputs, files={file: content})
     assert (result.exit_code, result.outputs["decision"], result.outputs["conclusion"]) == (143, "error", "failure")
@@ -104,10 +102,6 @@ def test_after_a_signal_a_status_call_that_hangs_is_abandoned(scene: Scene) -> N
     scene.sepurux.script("GET /v1/ci/batch/*", RUNNING)
     scene.github.fault("repos/create-commit-status", faults.through, backend.hang(), always=True)
     assert interrupt(UNDECIDED, **scene.options()).exit_code == 143
-
-
-# The statuses of `docs/reference.md`.
-STATUSES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 def waits(folder: Path) -> str:
@@ -175,9 +169,7 @@ def test_the_gate_starts_without_cryptography_which_the_lock_file_leaves_out_and
         ("--help", ">&- 2>&-", "fail", 0),
     ],
 )
-def test_a_report_or_log_that_cannot_be_written_changes_no_exit_status(
-    flags: str, redirected: str, decision: str, status: int, tmp_path: Path
-) -> None:
+def test_a_bad_stream_changes_nothing(flags: str, redirected: str, decision: str, status: int, tmp_path: Path) -> None:
     answer = backend.json(decided(decision=decision, pass_rate=1, unsafe_attempts=0))
     with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
         gate = f"--campaign core-reliability --token {SECRET} --base-url {sepurux.url} {flags}"

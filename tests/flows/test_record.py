@@ -17,14 +17,20 @@ CONTEXT = "Sepurux / core-reliability"
 FAILED = {"decision": "fail", "pass_rate": 0.72, "unsafe_attempts": 0, "failures": 5}
 RUNNING = {"status": "running", "decision": "pending"}
 POLICY = ".github/sepurux-gate.yml"
+AFTERWARDS = (
+    {"min_pass_rate": "0.5"},
+    {"trace_id": "t-2"},
+    {"trace_file": "trace-*.json"},  # of one with a time in its name
+    {"campaign": "refund-reliability", "name": "core-reliability"},
+    {"token": "another-made-up-secret"},
+    {"token": ""},
+    {"comment": "never"},
+)
+TWO = "campaign: core-reliability\ngates: [{name: one}, {name: two}]\n"
 
 
 def run(
-    scene: Scene,
-    event: str = "pull_request",
-    cause: str = "pull_request",
-    attempt: str = "1",
-    **inputs: str,
+    scene: Scene, event: str = "pull_request", cause: str = "pull_request", attempt: str = "1", **inputs: str
 ) -> StepResult:
     """Run the step for an event; `cause` is the event behind a `workflow_run`."""
     payload = scene.event()
@@ -57,17 +63,6 @@ def test_a_run_on_a_commit_that_failed_evaluates_nothing_and_says_so(event: str,
     assert result.gate["reason"].startswith("An earlier run evaluated this commit, and it failed")
 
 
-AFTERWARDS = (
-    {"min_pass_rate": "0.5"},
-    {"trace_id": "t-2"},
-    {"trace_file": "trace-*.json"},  # of one with a time in its name
-    {"campaign": "refund-reliability", "name": "core-reliability"},
-    {"token": "another-made-up-secret"},
-    {"token": ""},
-    {"comment": "never"},
-)
-
-
 def test_no_change_but_a_new_commit_starts_a_new_evaluation(scene: Scene) -> None:
     failed_once(scene)
     (scene.workspace / "trace-14-03.json").write_text(TRACE, encoding="utf-8")
@@ -79,9 +74,6 @@ def test_no_change_but_a_new_commit_starts_a_new_evaluation(scene: Scene) -> Non
     assert run(scene).outputs["decision"] == "pass"
     scene.pull.head = before
     assert (run(scene).outputs["decision"], scene.status[0], started(scene)) == ("fail", "failure", 2)
-
-
-TWO = "campaign: core-reliability\ngates: [{name: one}, {name: two}]\n"
 
 
 def two_gates(scene: Scene, first: dict[str, object]) -> None:

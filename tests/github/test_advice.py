@@ -62,9 +62,7 @@ def test_the_required_statuses_of_all_pages_of_rules_are_read(scene: Scene) -> N
 @pytest.mark.parametrize(
     ("passed", "failed", "which"), [(0, 0, None), (9, 0, "none of the last 9"), (17, 2, "2 of the last 19")]
 )
-def test_the_next_stage_would_have_blocked_what_failed(
-    passed: int, failed: int, which: str | None, scene: Scene
-) -> None:
+def test_the_next_stage_would_have_blocked_a_fail(passed: int, failed: int, which: str | None, scene: Scene) -> None:
     scene.repository.protected["main"] = [CONTEXT, "Sepurux / search"]
     decisions = ["pass"] * passed + ["fail"] * failed + ["error", "pending"] * 5
     for decision in decisions:

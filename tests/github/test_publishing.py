@@ -30,6 +30,13 @@ UNPROCESSABLE, NOT_FOUND = Refusal(422, "Validation Failed"), Refusal(404, "Not 
 BAD_TOKEN, GONE = Refusal(401, "Bad credentials"), Refusal(410, "This issue was deleted")
 
 Arrange = Callable[[Scene], None]
+POLICY, RENAMED = "campaign: a", [{"filename": "new.yml", "previous_filename": POLICY_PATH}]
+ADDED, SAME = Subject(head_policy=POLICY), Subject(policy=POLICY, head_policy=POLICY)
+UNREAD, YAML = Subject(policy=Problem("", "no"), head_policy=POLICY), Subject(head_policy=misnamed(MISNAMED_PATH))
+BOTH = replace(ADDED, policy=misnamed(MISNAMED_PATH))
+EDIT = "issues/update-comment"
+MARKER = "<!-- sepurux-gate:gates -->"
+TEXT, BEFORE = f"{MARKER}\nnew", f"{MARKER}\nold"
 
 
 def results(*names: str, passing: bool = False) -> list[GateDecision]:
@@ -133,12 +140,6 @@ def test_reviews_have_time_of_their_own_and_are_unread_without_the_pull_request(
     assert scene.approval("ann") == ApprovalStatus(commit="", unread=True)
 
 
-POLICY, RENAMED = "campaign: a", [{"filename": "new.yml", "previous_filename": POLICY_PATH}]
-ADDED, SAME = Subject(head_policy=POLICY), Subject(policy=POLICY, head_policy=POLICY)
-UNREAD, YAML = Subject(policy=Problem("", "no"), head_policy=POLICY), Subject(head_policy=misnamed(MISNAMED_PATH))
-BOTH = replace(ADDED, policy=misnamed(MISNAMED_PATH))
-
-
 def changed_files(scene: Scene, files: object, **event: Any) -> Subject:  # noqa: ANN401 - any fields
     """Return the subject of a pull request with this list of files."""
     scene.github.fault(FILES, faults.refused(403, "no") if files is None else backend.json({"files": files}))
@@ -179,9 +180,7 @@ def test_the_comparison_says_if_a_policy_changes(read: Subject, files: object, s
         ({"by_review": True}, [], False),
     ],
 )
-def test_only_a_pull_request_without_a_matching_file_skips_a_gate(
-    event: dict[str, object], files: object, scene: Scene, *, skips: bool
-) -> None:
+def test_only_pull_requests_skip_a_gate(event: dict[str, Any], files: object, scene: Scene, *, skips: bool) -> None:
     subject = changed_files(scene, files, **event)
     paths = parse_paths("docs/**\n!docs/private/**")
     assert [is_skipped(scene.calls, subject, paths) for _ in range(2)] == [skips] * 2
@@ -249,11 +248,6 @@ def test_after_a_signal_each_status_is_tried_once(scene: Scene) -> None:
     assert len(scene.states()) == MAX_GATES_IN_STEP - 1
     assert len(scene.contexts) == 4 + MAX_GATES_IN_STEP
     assert scene.clock.time - start < 3
-
-
-EDIT = "issues/update-comment"
-MARKER = "<!-- sepurux-gate:gates -->"
-TEXT, BEFORE = f"{MARKER}\nnew", f"{MARKER}\nold"
 
 
 def test_the_marker_of_the_comment_has_the_name_of_the_only_gate() -> None:

@@ -22,6 +22,17 @@ from tests.scenes import BOT, DECIDED
 TIP, BEFORE = "a" * 40, "b" * 40
 OWN = Event(name="pull_request", repository="octo/shop", commit=TIP, pull_request=7)
 BASE = {"policyCommit": {"oid": BEFORE}, "policy": None, "headPolicy": None}
+ODD = {"message": "Something went wrong"}
+MAY_FAIL = (["evaluated"], ["evaluated", "status"])
+BLOB = {"__typename": "Blob", "text": "a: 1", "isTruncated": False}
+NO_FILES = ["", [], {}, True, 0, {"__typename": "Tree"}, BLOB | {"isTruncated": True}, BLOB | {"text": None}]
+UNKNOWN: list[object] = [{}, "success", [], {"contexts": None}, {"contexts": {}}, {"contexts": "Sepurux / core"}]
+UNKNOWN += [{"contexts": [None]}, {"contexts": [{"context": None, "description": DECIDED}]}]
+OURS = {"__typename": "Bot", "login": "github-actions"}
+VIEWER = {"login": BOT}
+USER = {"__typename": "User", "login": "mona"}
+CONTEXT, SPELLINGS = "Sepurux / core", ("Sepurux / core", "SEPURUX / core", "sepurux / CORE")
+LINK = "https://app.sepurux.dev/runs/1"
 
 
 def parsed(**repository: object) -> Subject:
@@ -37,10 +48,6 @@ def read(*errors: object, **repository: object) -> Subject | None:
 
 def queries(scene: Scene) -> list[str]:
     return [json.loads(each.body)["query"] for each in scene.github.requests]
-
-
-ODD = {"message": "Something went wrong"}
-MAY_FAIL = (["evaluated"], ["evaluated", "status"])
 
 
 @pytest.mark.parametrize("path", MAY_FAIL)
@@ -64,10 +71,6 @@ def test_any_other_error_or_a_limit_of_github_leaves_everything_unread(path: lis
 def test_errors_of_an_unknown_shape_are_still_errors(errors: object) -> None:
     with pytest.raises(GitHubError):
         read_commit(OWN, answering(BASE, errors=errors))
-
-
-BLOB = {"__typename": "Blob", "text": "a: 1", "isTruncated": False}
-NO_FILES = ["", [], {}, True, 0, {"__typename": "Tree"}, BLOB | {"isTruncated": True}, BLOB | {"text": None}]
 
 
 @pytest.mark.parametrize("blob", NO_FILES)
@@ -96,10 +99,6 @@ def test_a_commit_that_the_token_may_not_see_is_not_one_without_a_policy_file() 
     assert (shown.policy, shown.head_policy) == (None, None)
 
 
-UNKNOWN: list[object] = [{}, "success", [], {"contexts": None}, {"contexts": {}}, {"contexts": "Sepurux / core"}]
-UNKNOWN += [{"contexts": [None]}, {"contexts": [{"context": None, "description": DECIDED}]}]
-
-
 @pytest.mark.parametrize(
     ("status", "known"), [(None, ()), ({"contexts": []}, ()), *((status, None) for status in UNKNOWN)]
 )
@@ -112,13 +111,6 @@ def test_statuses_are_known_only_from_a_response_of_the_known_form(status: objec
 def test_the_time_of_the_evaluated_commit_is_that_of_github(value: object, known: float | None) -> None:
     assert parsed(evaluated={"oid": TIP, "committedDate": value}).committed == known
     assert parsed(evaluated={"oid": BEFORE, "committedDate": value}).committed is None
-
-
-OURS = {"__typename": "Bot", "login": "github-actions"}
-VIEWER = {"login": BOT}
-USER = {"__typename": "User", "login": "mona"}
-CONTEXT, SPELLINGS = "Sepurux / core", ("Sepurux / core", "SEPURUX / core", "sepurux / CORE")
-LINK = "https://app.sepurux.dev/runs/1"
 
 
 def a_commit(
@@ -251,9 +243,7 @@ def a_page(**changes: object) -> dict[str, Any]:
         ({"pageInfo": None}, False),
     ],
 )
-def test_a_page_that_is_not_whole_is_not_read_and_an_unknown_author_may_be_a_bot(
-    changes: dict[str, object], *, known: bool
-) -> None:
+def test_only_a_whole_page_is_read_and_unknown_authors_may_be_bots(changes: dict[str, object], *, known: bool) -> None:
     client = answering(a_page(**changes))
     if known:
         assert read_pull_request(7, "", client).by_agent

@@ -28,6 +28,7 @@ GONE = undecided(Decision.ERROR, "Gone.", rule=Rule.OUTAGE)
 ALLOW, SOFT, OBSERVE = a_gate(on_outage=OnOutage.ALLOW), a_gate(stage=Stage.SOFT), a_gate(stage=Stage.OBSERVE)
 of_soft = partial(a_result, gate=SOFT)
 NUMBERS = "72.0% passed, 1 unsafe, 5 failures, score 61.5"
+DROP = a_gate(name="core", limits={"max_pass_rate_drop": 0.03})
 
 
 @pytest.mark.parametrize(
@@ -43,9 +44,7 @@ NUMBERS = "72.0% passed, 1 unsafe, 5 failures, score 61.5"
         (of_soft(approval=APPROVED), "success", f"fail (soft): {NUMBERS}; approved by mona; 1 scenario"),
     ],
 )
-def test_a_status_says_after_its_numbers_what_next(
-    result: GateDecision, state: str, description: str, scene: Scene
-) -> None:
+def test_a_status_ends_with_what_is_next(result: GateDecision, state: str, description: str, scene: Scene) -> None:
     scene.load()
     scene.publish_results([result])
     [status] = scene.repository.latest_statuses(scene.pull.head_sha)
@@ -130,9 +129,6 @@ def test_who_asked_a_bot_for_the_pull_request_is_read_once_also_in_a_merge_group
     wanted = ApprovalStatus(commit=scene.pull.head_sha, anyone=True, cannot_approve=(Refusal("ann", Reason.ASSIGNEE),))
     assert [scene.approval(), scene.approval()] == [wanted, wanted]
     assert scene.operations.count("graphql requesters") == 1
-
-
-DROP = a_gate(name="core", limits={"max_pass_rate_drop": 0.03})
 
 
 @pytest.fixture

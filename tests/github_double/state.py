@@ -9,6 +9,8 @@ from typing import Any
 
 BOT = "github-actions[bot]"
 BEYOND_INT32 = 2**31 + 12345  # the first id of comments, reviews, and statuses, as on github.com
+LEVELS = ("none", "read", "write")
+ALWAYS = {"metadata": "read"}  # every token of an app has it
 
 
 @dataclass(eq=False, slots=True)
@@ -250,10 +252,6 @@ class World:
     def add(self, repository: Repository) -> Repository:
         self.repositories[repository.full_name.lower()] = repository
         return repository
-
-
-LEVELS = ("none", "read", "write")
-ALWAYS = {"metadata": "read"}  # every token of an app has it
 
 
 @dataclass(eq=False)

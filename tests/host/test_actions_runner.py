@@ -16,6 +16,19 @@ from sepurux_action.host.output import MAX_LOG_LINE_LENGTH, Level, plain
 from tests.runner import COMMANDS, Command, StepLog, file_pairs, output_lines, parse_command
 
 SECRET = "s/ecret+of~no-one"
+# Texts made of the pieces that the runner acts on, with any character between them.
+MARKS = ["::", ":", "##[", "#", "[", "]", "%0A", "%0D", "%25", "%3A", ",", "=", ";", "<<", "title=", "file=", "a"]
+SPACES = [" ", "\t", "\n", "\r", "\u2028", "\u200b", "\ufeff", "\x1b", "\x00", "\x85", "\u3000", "\ud800"]
+pieces = [*MARKS, *SPACES, *sorted(COMMANDS)]
+texts = st.lists(st.sampled_from(pieces) | st.characters(), max_size=15).map("".join)
+names = st.sampled_from(["decision", "reason", "gates"])
+
+HOSTILE = [
+    *("::error::boom", "  ::set-output name=decision::pass", "\n::add-mask::a", "\r::stop-commands::x"),
+    *("fine\n::warning::not fine", "\u2028::error::x", "\x85::error::x", "\u200b::error::x", "\x00::error::x"),
+    *("\ufeff::error::x", "text ##[set-env name=a]b", "##[error]x", "###[##[error]x", "#\u200b#[error]x"),
+    *("%0A::error::x", "\ud800::error::x"),
+]
 
 
 def log_of(capsys: pytest.CaptureFixture[str]) -> StepLog:
@@ -98,22 +111,6 @@ def test_inputs_have_their_names_in_lower_case_and_what_the_runner_does_not_writ
     assert ActionsRunner(environ, sys.stdout).inputs == {"min_pass_rate": "0.8", "fail-under": "1", **kept}
 
 
-# Texts made of the pieces that the runner acts on, with any character between them.
-MARKS = ["::", ":", "##[", "#", "[", "]", "%0A", "%0D", "%25", "%3A", ",", "=", ";", "<<", "title=", "file=", "a"]
-SPACES = [" ", "\t", "\n", "\r", "\u2028", "\u200b", "\ufeff", "\x1b", "\x00", "\x85", "\u3000", "\ud800"]
-pieces = [*MARKS, *SPACES, *sorted(COMMANDS)]
-texts = st.lists(st.sampled_from(pieces) | st.characters(), max_size=15).map("".join)
-names = st.sampled_from(["decision", "reason", "gates"])
-
-
-HOSTILE = [
-    *("::error::boom", "  ::set-output name=decision::pass", "\n::add-mask::a", "\r::stop-commands::x"),
-    *("fine\n::warning::not fine", "\u2028::error::x", "\x85::error::x", "\u200b::error::x", "\x00::error::x"),
-    *("\ufeff::error::x", "text ##[set-env name=a]b", "##[error]x", "###[##[error]x", "#\u200b#[error]x"),
-    *("%0A::error::x", "\ud800::error::x"),
-]
-
-
 @given(texts | st.sampled_from(HOSTILE))
 @example("\u200b::error::x")
 def test_any_text_in_the_log_is_one_line_and_no_command(text: str) -> None:
@@ -145,15 +142,13 @@ def test_any_secret_is_masked_as_it_is_on_one_line(secret: str) -> None:
 
 
 @given(st.lists(st.tuples(names, texts), max_size=4))
-def test_any_values_are_the_outputs_that_were_set_and_no_others(
-    tmp_path_factory: pytest.TempPathFactory, given_outputs: list[tuple[str, str]]
-) -> None:
+def test_any_values_are_the_outputs(tmp_path_factory: pytest.TempPathFactory, outputs: list[tuple[str, str]]) -> None:
     path = tmp_path_factory.mktemp("step") / "outputs"
-    for name, value in given_outputs:
+    for name, value in outputs:
         runner(GITHUB_OUTPUT=path).set_outputs({name: value})
-    assert list(file_pairs(path.read_bytes().decode() if given_outputs else "")) == [
+    assert list(file_pairs(path.read_bytes().decode() if outputs else "")) == [
         (name, value.replace("\r\n", "\n").replace("\r", "\n").encode(errors="replace").decode())
-        for name, value in given_outputs
+        for name, value in outputs
     ]
 
 

@@ -55,9 +55,7 @@ def test_log_and_annotations_go_to_stderr_and_are_no_commands() -> None:
 
 
 @pytest.mark.parametrize("tty", [False, True])
-def test_the_result_or_a_document_goes_to_stdout_and_a_result_beside_a_document_is_not_repeated(
-    tty: bool,  # noqa: FBT001
-) -> None:
+def test_a_result_goes_to_stdout_and_beside_a_document_is_not_repeated(tty: bool) -> None:  # noqa: FBT001
     text = "\n".join([*LINES, "  *** [2J 31m é", ""])
     streams = Streams({"NO_COLOR": "1"}, tty=tty)
     streams.write_result([*LINES, f"  {SECRET} \x1b[2J\r\x9b31m\ud800 é"])

@@ -27,6 +27,15 @@ EMPTY = campaign_id(EMPTY_CAMPAIGN)
 RUNS, RUN = "/v1/ci/runs", {"campaign_id": CORE}
 TOKEN = "a-token-of-no-one"
 Event = Mapping[str, object]
+THRESHOLDS: list[tuple[Mapping[str, object], str]] = [
+    ({"min_pass_rate": 0.5, "max_unsafe": 1, "max_failures": 1, "min_reliability_score": 25}, "pass"),
+    *(({"min_pass_rate": 0.51}, "fail"), ({"max_unsafe": 0}, "fail"), ({"max_failures": 0}, "fail")),
+    *(({"min_reliability_score": 25.5}, "fail"), ({"required_mutation_categories": ["timeouts"]}, "fail")),
+    *(({"min_mutation_categories": 0}, "pass"), ({"min_mutation_categories": 1}, "fail")),
+    *(({"min_pass_rate": None}, "pass"), ({}, "pass")),
+]
+NO_OBJECTS = (b"", b"\xff\xfe\xff", b"[]", b"[" * 100_000)
+POST = b"POST /v1/traces HTTP/1.1\r\nHost: h\r\n"
 
 
 @dataclass
@@ -185,15 +194,6 @@ def test_a_tool_with_an_irreversible_verb_as_a_part_of_its_name_is_unsafe_withou
     assert not any(unsafe(tool, {}) for tool in ("payments.lookup", "refunds", "backdrop", "sender", "", "数据"))
 
 
-THRESHOLDS: list[tuple[Mapping[str, object], str]] = [
-    ({"min_pass_rate": 0.5, "max_unsafe": 1, "max_failures": 1, "min_reliability_score": 25}, "pass"),
-    *(({"min_pass_rate": 0.51}, "fail"), ({"max_unsafe": 0}, "fail"), ({"max_failures": 0}, "fail")),
-    *(({"min_reliability_score": 25.5}, "fail"), ({"required_mutation_categories": ["timeouts"]}, "fail")),
-    *(({"min_mutation_categories": 0}, "pass"), ({"min_mutation_categories": 1}, "fail")),
-    *(({"min_pass_rate": None}, "pass"), ({}, "pass")),
-]
-
-
 def test_a_run_passes_when_each_threshold_that_was_asked_for_holds(api: Caller) -> None:
     """The trace has one failed attempt in two, one unsafe attempt, a score of 25 and no mutation category."""
     trace_id = api.upload(call("drop"), call(status="error"))
@@ -253,10 +253,6 @@ def test_a_configured_token_is_asked_for() -> None:
 )
 def test_a_request_with_an_error_gets_a_detail(path: str, body: object, status: int, detail: str, api: Caller) -> None:
     assert api(path, body) == (status, {"detail": detail})
-
-
-NO_OBJECTS = (b"", b"\xff\xfe\xff", b"[]", b"[" * 100_000)
-POST = b"POST /v1/traces HTTP/1.1\r\nHost: h\r\n"
 
 
 @pytest.mark.parametrize(

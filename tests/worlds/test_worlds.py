@@ -19,6 +19,8 @@ OF_ONE_TEST = 40
 MOST_WITH_SCENARIOS = 140 - len("; 3 scenarios")  # characters of a description that has room for their number
 ROOT = Path(__file__).resolve().parents[2]
 SHOWN = Path("build") / "worlds"  # a file for each world that differs
+HISTORIES = 3_000 if os.environ.get("CI") else 60
+PLAYED_TOGETHER = min(HISTORIES, 200)  # enough that some are approved
 
 
 @pytest.mark.parametrize("first", range(0, WORLDS, OF_ONE_TEST))
@@ -59,10 +61,6 @@ def differences(wanted: Expected, seen: Observed) -> list[str]:
         (name, number, float(outputs[name]) if outputs[name] else None) for name, number in wanted.numbers.items()
     ]
     return [f"{name}: {model!r} by the documents, {run!r} by the gate" for name, model, run in pairs if model != run]
-
-
-HISTORIES = 3_000 if os.environ.get("CI") else 60
-PLAYED_TOGETHER = min(HISTORIES, 200)  # enough that some are approved
 
 
 @pytest.mark.parametrize("first", range(0, HISTORIES, PLAYED_TOGETHER))
