@@ -278,14 +278,14 @@ def sound_backend(**overrides: Scripted | Sequence[Scripted]) -> ScriptedBackend
 
     `overrides` replaces or adds routes: `sound_backend(**{"POST /v1/ci/runs": backend.empty(503)})`.
     """
+    core = {"campaign_id": CAMPAIGN_ID, "name": "core-reliability"}
+    other = {"campaign_id": OTHER_CAMPAIGN_ID, "name": "refund-reliability"}
+    failure = {"failure_id": "fa110000-0000-4000-8000-000000000001", "type": "wrong_arguments", "severity": "medium"}
+    failure |= {"run_id": RUN_ID, "trace_id": TRACE_ID, "campaign_id": CAMPAIGN_ID, "mutation": "timeouts"}
+    failure |= {"description": "payments.refund was called with an amount of 0"}
     routes: dict[str, Scripted | Sequence[Scripted]] = {
-        "GET /v1/campaigns": json(
-            [
-                {"campaign_id": CAMPAIGN_ID, "name": "core-reliability"},
-                {"campaign_id": OTHER_CAMPAIGN_ID, "name": "refund-reliability"},
-            ]
-        ),
-        "GET /v1/campaigns/*": json({"campaign_id": CAMPAIGN_ID, "name": "core-reliability"}),
+        "GET /v1/campaigns": json([core, other]),
+        "GET /v1/campaigns/*": json(core),
         "POST /v1/traces": json({"trace_id": TRACE_ID, "validation_status": "valid", "validation_errors": []}, 201),
         "GET /v1/traces/*": json({"trace_id": TRACE_ID}),
         "POST /v1/ci/runs": json({"batch_id": BATCH_ID, "run_ids": [RUN_ID]}),
@@ -294,20 +294,7 @@ def sound_backend(**overrides: Scripted | Sequence[Scripted]) -> ScriptedBackend
         ),
         "GET /v1/ci/runs/*": lambda request: json(_passed(request)),
         "GET /v1/campaigns/*/reliability": json({"reliability_score": 0.93}),
-        "GET /v1/campaigns/*/failures": json(
-            [
-                {
-                    "failure_id": "fa110000-0000-4000-8000-000000000001",
-                    "run_id": RUN_ID,
-                    "trace_id": TRACE_ID,
-                    "campaign_id": CAMPAIGN_ID,
-                    "mutation": "timeouts",
-                    "type": "wrong_arguments",
-                    "severity": "medium",
-                    "description": "payments.refund was called with an amount of 0",
-                }
-            ]
-        ),
+        "GET /v1/campaigns/*/failures": json([failure]),
     }
     return ScriptedBackend({**routes, **overrides})
 

@@ -233,18 +233,12 @@ def a_result(
     """Return the result of a gate in its stage; without runs it has one that failed. Each of several has a trace."""
     gate, runs = gate or a_gate(), runs or (a_run(),)
     if len(runs) != len(gate.traces):
-        gate = replace(
-            gate, traces=tuple(replace(run.trace, trace_id=f"t-{n}", content=None) for n, run in enumerate(runs))
-        )
+        traces = tuple(replace(run.trace, trace_id=f"t-{n}", content=None) for n, run in enumerate(runs))
+        gate = replace(gate, traces=traces)
     decided = decide_gate(gate, runs, base)
     blocks = is_blocking(decided.decision, gate.stage, approved=bool(approval and approval.approved_by))
-    return replace(
-        decided,
-        blocks=blocks and not decided.is_allowed_outage,
-        approval=approval,
-        notes=notes,
-        **read or {"scenarios": scenarios_of(gate, runs) if len(runs) > 1 else ()},
-    )
+    read = read or {"scenarios": scenarios_of(gate, runs) if len(runs) > 1 else ()}
+    return replace(decided, blocks=blocks and not decided.is_allowed_outage, approval=approval, notes=notes, **read)
 
 
 def a_scenario(
@@ -260,18 +254,9 @@ def a_scenario(
     return Scenario(name=name or run_id, recordings=(recording,))
 
 
-def undecided(
-    decision: Decision, reason: str, hint: str = "", run: Run | None = None, rule: Rule = Rule.NOT_POLLED
-) -> Run:
-    return a_run(
-        run or Run(),
-        decision=decision,
-        rule=rule,
-        reason=reason,
-        hint=hint,
-        run_id=RUN_ID if run else "",
-        campaign_id=CAMPAIGN_ID if run else "",
-    )
+def undecided(decision: Decision, reason: str, hint: str = "", run: Run = Run(), rule: Rule = Rule.NOT_POLLED) -> Run:
+    ids = {"run_id": "", "campaign_id": ""} if run == Run() else {}
+    return a_run(run, decision=decision, rule=rule, reason=reason, hint=hint, **ids)
 
 
 def _timed_out() -> Run:
@@ -304,32 +289,25 @@ def _with_new_failures(gate: Gate) -> GateDecision:
         call, scenario="cancel an order", on_base=OnBase(2, 5, 2, 1), count=2, step=FAILED_AT, steps=FAILED_STEP
     )
     incomplete = replace(incomplete, scenario="a new one")
-    rows = {  # of each recording, its pass rate and its failures
-        "refund twice": ((0.667, (unsafe, lookup)),),
-        "cancel an order": ((0.7, (call,)),),
-        "a new one": ((0.8, (incomplete,)),),
+    rows = {
+        "refund twice": (0.667, (unsafe, lookup)),
+        "cancel an order": (0.7, (call,)),
+        "a new one": (0.8, (incomplete,)),
     }
     tools = {unsafe: "payments.refund", lookup: "crm.lookup_customer"}
     runs = []
-    for name, recordings in rows.items():
-        for number, (rate, failures) in enumerate(recordings):
-            place = f"{name.split()[0]}-{number}"
-            run = run_with(
-                FAILING if failures else PASSING,
-                pass_rate=rate,
-                unsafe_attempts=float(unsafe in failures),
-                failures=float(len(failures)),
-                failing_tools={tools.get(each, "orders.cancel"): 1 for each in failures},
-                dashboard_url=f"https://app.sepurux.dev/runs/{place}",
-            )
-            made = a_run(
-                run,
-                trace=Trace(label=f"traces/{place}.json", content=b"{}"),
-                run_id=place,
-                trace_id=place,
-                failures=failures,
-            )
-            runs.append((name, made))
+    for name, (rate, failures) in rows.items():
+        place = f"{name.split()[0]}-0"
+        run = run_with(
+            FAILING,
+            pass_rate=rate,
+            unsafe_attempts=float(unsafe in failures),
+            failures=float(len(failures)),
+            failing_tools={tools.get(each, "orders.cancel"): 1 for each in failures},
+            dashboard_url=f"https://app.sepurux.dev/runs/{place}",
+        )
+        trace = Trace(label=f"traces/{place}.json", content=b"{}")
+        runs.append((name, a_run(run, trace=trace, run_id=place, trace_id=place, failures=failures)))
     return _of_recordings(gate, runs)
 
 
@@ -414,13 +392,8 @@ def _of_low_scenarios() -> GateDecision:
             count = round(4 * (1 - rate))
             run = run_with(PASSING, pass_rate=rate, failures=count, reliability_score=100 * rate)
             failures = (replace(FAILURES[2], mutation="timeouts", count=count),) if count else ()
-            made = a_run(
-                run,
-                trace=Trace(label=f"traces/{task}-{n}.json", content=b"{}"),
-                trace_id=f"{task}-{n}",
-                failures=failures,
-            )
-            runs.append((task, made))
+            trace = Trace(label=f"traces/{task}-{n}.json", content=b"{}")
+            runs.append((task, a_run(run, trace=trace, trace_id=f"{task}-{n}", failures=failures)))
     return _of_recordings(gate, runs)
 
 

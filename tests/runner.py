@@ -459,28 +459,14 @@ def interrupt(ready: str | Callable[[], object], *signals: int | str, **step: Un
 
 
 def run_cli(args: Sequence[str], env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "sepurux_action", *args],
-        env={**inherited(), "PYTHONPATH": str(REPOSITORY), "HOME": str(cwd), **env},
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
-    )
+    command = [sys.executable, "-m", "sepurux_action", *args]
+    env = {**inherited(), "PYTHONPATH": str(REPOSITORY), "HOME": str(cwd), **env}
+    return subprocess.run(command, env=env, cwd=cwd, capture_output=True, encoding="utf-8", timeout=60, check=False)
 
 
 def run_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["/bin/bash", "-c", command],
-        env={**inherited(), "PYTHONPATH": f"{folder}:{REPOSITORY}"},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    words, env = ["/bin/bash", "-c", command], {**inherited(), "PYTHONPATH": f"{folder}:{REPOSITORY}"}
+    return subprocess.run(words, env=env, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
 
 
 def inherited() -> dict[str, str]:

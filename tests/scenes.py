@@ -65,11 +65,10 @@ class Scene:
         inputs: Mapping[str, str] = {},
         *,
         env: Mapping[str, str] = {},
-        files: Mapping[str, str] = {},
     ) -> StepResult:
         """Run the step on another event; `env` adds to the variables of the runner."""
         sent = {"event_name": event_name, "event": {"repository": repository_json(self.repository), **event}}
-        return run_action(**{**self.options(**inputs), **sent, "env": {**self.environment(), **env}, "files": files})
+        return run_action(**{**self.options(**inputs), **sent, "env": {**self.environment(), **env}})
 
     def push(self, branch: str, **inputs: str) -> StepResult:
         commit, ref = self.repository.branches[branch].sha, f"refs/heads/{branch}"

@@ -11,34 +11,24 @@ from sepurux_action.errors import ConfigurationError
 
 # Every accepted way of writing a value, key by key; each line is a file of its own.
 SOUND = """
-version: 1
-project: my-agent
+{version: 1, project: my-agent, mutation_pack: 17, trace_file: traces/*.json, enforcement: soft, on_outage: allow}
 project_id: my-agent
 campaign: 5a0e7b52-64cf-4f0e-9d2b-0c6f1f7f8a11
 campaign_id: refunds
 campaign_name: refunds
 trace_id: t-1, t-2
 trace_id: [t-1, t-2]
-trace_file: traces/*.json
-mutation_pack: 17
 thresholds: {min_pass_rate: 0.85}
 thresholds: {min_pass_rate: 85.5%}
 thresholds: {max_unsafe: 0, max_failures: 3, min_mutation_categories: 2}
-thresholds: {min_scenarios: 1}
-thresholds: {min_scenario_pass_rate: 60%}
-thresholds: {min_reliability_score: 0}
+thresholds: {min_scenarios: 1, min_scenario_pass_rate: 60%, min_reliability_score: 0}
 thresholds: {min_reliability: 80.5}
-thresholds: {required_mutation_categories: [timeouts]}
-thresholds: {max_pass_rate_drop: 0.05}
+thresholds: {required_mutation_categories: [timeouts], max_pass_rate_drop: 0.05}
 thresholds: {max_pass_rate_drop: 5%}
-enforcement: soft
-on_outage: allow
-flaky: {refund: 2027-01-31}
-reviewers: [octocat, '@octodog']
+{flaky: {refund: 2027-01-31}, reviewers: [octocat, '@octodog'], comment: on_failure}
 timeout: 600
 timeout: 1h30m
 timeout: 10m
-comment: on_failure
 gates: [{campaign: refunds, name: Refunds, paths: [src/**, '!**.md'], thresholds: {max_unsafe: 1}}]
 gates: [{campaign: refunds, enforcement: hard, on_outage: block, timeout: 30s, reviewers: octocat}]
 """

@@ -178,6 +178,6 @@ class GitHub:
         if complaints:
             raise Refusal(422, "Invalid request.", errors=complaints)
         body = json.loads(request.body) if request.body else {}
-        payload = perform(Call(self.world, repository, token, values, request.query, body, self.server_url))
+        payload = perform(Call(repository, token, values, request.query, body, self.server_url))
         self.unknown += operation.misfits(status, payload)
         return be.json(payload, status) if payload is not None else be.raw(b"", status, {})

@@ -4,17 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from tests.github_double.state import (
-    Account,
-    Comment,
-    PullRequest,
-    Refusal,
-    Repository,
-    Status,
-    Token,
-    World,
-    not_found,
-)
+from tests.github_double.state import Account, Comment, PullRequest, Refusal, Repository, Status, Token, not_found
 
 MAX_COMMENT_LENGTH = 65_536  # characters
 MAX_DESCRIPTION_LENGTH = 140
@@ -29,7 +19,6 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    world: World
     repository: Repository
     token: Token
     values: Mapping[str, str]
@@ -100,7 +89,7 @@ def get_branch_rules(call: Call) -> object:
 
 
 def get_permission(call: Call) -> object:
-    account = call.world.users.get(call.values["username"].lower())
+    account = call.repository.world.users.get(call.values["username"].lower())
     if account is None:
         raise not_found(f"{call.values['username']} is not a user")
     role = call.repository.role(account)
@@ -171,7 +160,7 @@ def list_requested(call: Call) -> object:
 
 def request_reviewers(call: Call) -> object:
     pull, repository = call.pull, call.repository
-    accounts = [call.world.users.get(login.lower()) for login in call.body.get("reviewers", [])]
+    accounts = [repository.world.users.get(login.lower()) for login in call.body.get("reviewers", [])]
     for account in accounts:
         if account is None or account is pull.author or repository.role(account) == "none":
             raise Refusal(422, f"Reviews may only be requested from collaborators of {repository.full_name}.")

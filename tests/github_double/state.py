@@ -8,6 +8,8 @@ from itertools import count
 from typing import Any
 
 BOT = "github-actions[bot]"
+Files = Mapping[str, str | bytes]
+CHANGE: Files = {"change.txt": "one line\n"}
 BEYOND_INT32 = 2**31 + 12345  # the first id of comments, reviews, and statuses, as on github.com
 LEVELS = ("none", "read", "write")
 ALWAYS = {"metadata": "read"}  # every token of an app has it
@@ -160,30 +162,18 @@ class Repository:
         return self.world.add(fork)
 
     def pull(
-        self,
-        author: str = "mona",
-        *,
-        head: str = "topic",
-        base: str = "",
-        files: Mapping[str, str | bytes] = {"change.txt": "one line\n"},
-        source: "Repository | None" = None,
+        self, author: str = "mona", *, head: str = "topic", files: Files = CHANGE, source: "Repository | None" = None
     ) -> PullRequest:
         """Return a new open pull request: one commit with `files` on `head`, a branch of the fork `source` if given."""
-        source, base, number = source or self, base or self.default_branch, len(self.pulls) + 1
+        source, base, number = source or self, self.default_branch, len(self.pulls) + 1
         commit, user, tip = self.commits[source.commit(head, files)], self.world.user(author), self.branches[base]
         self.pulls[number] = PullRequest(self, number, user, source, head, commit, base, tip)
         return self.pulls[number]
 
     def status(
-        self,
-        sha: str,
-        state: str,
-        context: str = "default",
-        description: str | None = None,
-        *,
-        creator: str | None = BOT,
+        self, sha: str, state: str, context: str, description: str | None = None, *, creator: str = BOT
     ) -> Status:
-        account = self.world.user(creator) if creator else None
+        account = self.world.user(creator)
         status = Status(next(self.world.ids), self.commits[sha], state, context, description, account)
         self.statuses.append(status)
         return status

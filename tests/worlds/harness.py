@@ -64,6 +64,7 @@ CAMPAIGN_ID = "c0de0000-0000-4000-8000-000000000001"
 OLDER = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
 SECRET = "made-up-secret"
 LATER = ".later"
+HTML = object()  # for `_respond`: a page in place of JSON
 THRESHOLDS = ("min_", "max_", "required_")
 RESPONSES = requests.adapters.HTTPAdapter()
 LIMITED = {"data": None, "errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "too large"}]}
@@ -352,18 +353,14 @@ def _fail(request: requests.PreparedRequest, kind: str, seconds: int | None = No
     if kind == "reset":
         raise requests.ConnectionError(urllib3.exceptions.ProtocolError("aborted", ConnectionResetError()))
     if kind == "html":
-        return _respond(request, None, text="<html>")
+        return _respond(request, HTML)
     return _respond(request, {"detail": "no"}, int(kind), {} if seconds is None else {"Retry-After": str(seconds)})
 
 
 def _respond(
-    request: requests.PreparedRequest,
-    payload: object,
-    status: int = 200,
-    headers: Mapping[str, str] | None = None,
-    text: str = "",
+    request: requests.PreparedRequest, payload: object, status: int = 200, headers: Mapping[str, str] = {}
 ) -> requests.Response:
-    content = (text or json.dumps(payload)).encode()
+    content = b"<html>" if payload is HTML else json.dumps(payload).encode()
     raw = urllib3.HTTPResponse(body=io.BytesIO(content), status=status, headers=headers, preload_content=False)
     return RESPONSES.build_response(request, raw)
 
