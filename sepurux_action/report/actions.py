@@ -12,7 +12,7 @@ from sepurux_action.evaluation.gate_numbers import DROP
 from sepurux_action.evaluation.metrics import SCENARIOS
 from sepurux_action.evaluation.runs import Decision, Rule
 from sepurux_action.report import markdown
-from sepurux_action.report.items import FEW, NOTHING, prose, run_link
+from sepurux_action.report.items import FEW, NOTHING, gate_link, prose, run_link, sepurux_link
 from sepurux_action.report.markdown import Markdown, code, link, listed, say
 from sepurux_action.report.report import LACKING, SHORT_SHA, Context, GateFacts, State
 
@@ -124,7 +124,9 @@ def _fix(gate: GateFacts, *, has_items: bool) -> Markdown:
     result, context, run = gate.result, gate.context, run_link(gate)
     and_push, then = push(context), NOTHING if context.on_command_line else Markdown(", then push a commit")
     if result.recorded:
-        failed = link("failed already", result.link or gate.dashboard)
+        failed = sepurux_link("failed already", gate.dashboard, context)
+        if not gate.dashboard:  # the page of a workflow run
+            failed = link("failed already", result.link)
         return say("This commit {failed} and is not evaluated again. Fix it and push.", failed=failed)
     if gate.by_settings and gate.missed == {SCENARIOS.threshold} and result.gate.names_traces:
         return say("Record the missing scenarios{push}.", push=and_push)
@@ -157,7 +159,7 @@ def _needs_approval(gates: Sequence[GateFacts], fix: Markdown) -> Action:
     """Return who can approve gates, and the other way out if there is one: an order that `fix` gives."""
     address = gates[0].context.pull_request_url
     _, _, of_whom = approval_of(gates[0]).partition("needs an approval ")
-    runs = [run_link(gates[0])] if len(gates) == 1 else [link(code(each.name), each.dashboard) for each in gates]
+    runs = [run_link(gates[0])] if len(gates) == 1 else [gate_link(each) for each in gates]
     shown = Markdown(joined(" and ", ", ".join(runs[:FEW]), f"{len(runs) - FEW} more" if runs[FEW:] else ""))
     words = "look at the {runs}, then {review}." if len(gates) == 1 else "look at {runs}, then {review}."
     look = say(words, runs=shown, review=link("review", address and f"{address}/files"))

@@ -3,6 +3,7 @@
 They are the title, what follows and what to do, the things to change, the numbers, and one remark.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ from sepurux_action.report.items import (
     base_of,
     commit_link,
     fitting,
+    name_of,
     phone_lines,
     run_link,
     things_of,
@@ -89,7 +91,7 @@ def head_of(report: Report, *, most: int = MOST) -> Head:
         *(each.text for each in others),
     )
     room = FEW_LINES - sum(map(phone_lines, slots))
-    items = fitting(things, room, most - len(others), at_length=most > MOST, several=len(acting) > 1)
+    items = fitting(things[: most - len(others)], math.inf if most > MOST else room, several=len(acting) > 1)
     hidden += len(things) - len(items)
     are_failures = all(isinstance(each, Failure) for _, each in things)
     unlisted = pluralize(hidden, "more failure" if are_failures and things else "more item") if hidden else ""
@@ -137,7 +139,7 @@ def _gate_item(gate: GateFacts) -> Item:
     """Return a gate with nothing to list, or that needs an approval which is not that of all, as an item."""
     if gate.result.needs_approval:
         words = "{name} {what}." if gate.state is State.NEEDS_APPROVAL else "{name}: {what}."
-        return Item(say(words, name=code(gate.name), what=approval_of(gate)))
+        return Item(say(words, name=name_of(gate), what=approval_of(gate)))
     _, what = action_of(gate, has_items=False)
     said = say("{title}. {what}", title=title_of(gate), what=Markdown(capitalized(what)))
     return Item(Markdown(joined(" ", said, hint_of(gate))))
@@ -149,7 +151,7 @@ def _numbers(report: Report, acting: Sequence[GateFacts], hint: Markdown, unlist
     if gate.result.decision.is_decided:
         parts += [] if gate.passed and report.gates[1:] else numbers_of(gate)
         if len(acting) > 1:
-            parts[1:2] = [say("{name}: {number}", name=code(gate.name), number=each) for each in parts[1:2]]
+            parts[1:2] = [say("{name}: {number}", name=name_of(gate), number=each) for each in parts[1:2]]
     elif gate.dashboard and len(acting) == 1 and "Sepurux run" not in hint:
         parts.append(run_link(gate))
     if unlisted or (context.run_url and gate.result.decision.is_decided):
@@ -178,7 +180,7 @@ def _head_of_problems(report: Report) -> Head:
 
 def title_of(gate: GateFacts) -> Markdown:
     """Return the title of one gate: the new failures, else all, else the number that it misses."""
-    name, result, news = code(gate.name), gate.result, NOTHING
+    name, result, news = name_of(gate), gate.result, NOTHING
     if gate.passed:
         return say("{name} {word}", name=name, word=gate.state.word)
     if result.decision is Decision.PENDING:
@@ -216,7 +218,14 @@ def _title_of_gates(report: Report, state: State, named: Sequence[GateFacts]) ->
     what = say("{count} of {every} {gates} {verb}", count=len(named), every=every, gates=gates, verb=verb)
     if state in {State.PASSED, State.SKIPPED}:
         return what
-    return say("{what}: {names}", what=what, names=listed((gate.name for gate in named), "and", NAMED_GATES))
+    return say("{what}: {names}", what=what, names=named_gates(named))
+
+
+def named_gates(gates: Sequence[GateFacts]) -> Markdown:
+    """Return the names of the first gates, and how many more there are."""
+    names = [name_of(gate) for gate in gates[:NAMED_GATES]]
+    more = [f"{len(gates) - NAMED_GATES} more"] if gates[NAMED_GATES:] else []
+    return Markdown(f"{', '.join(names)}, and {more[0]}" if more else " and ".join(names))
 
 
 def missed_numbers(gate: GateFacts) -> list[Markdown]:
@@ -311,7 +320,7 @@ def _others(report: Report, named: Sequence[GateFacts]) -> Markdown:
         if gates[0].result.approval and not gates[0].result.blocks:
             words = say("approved by {who}", who=listed(gates[0].result.approval.approved_by, "and"))
         few = len(gates) <= NAMED_GATES
-        names = listed((gate.name for gate in gates), "and") if few else str(len(gates))
+        names = named_gates(gates) if few else str(len(gates))
         said = "{symbol} {names}" if few and state is State.PASSED else "{symbol} {names} {word}"
         parts.append(say(said, symbol=state.symbol, names=names, word=words))
     if changes := policy_changes(report.context):

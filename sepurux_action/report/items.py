@@ -15,7 +15,7 @@ from sepurux_action.report.report import SHORT_SHA, Context, GateFacts
 
 MAX_FIRST_ITEM, MAX_ITEM, MAX_LONG_ITEM = 140, 90, 400  # characters; the last one where a list has all items
 MIN_DESCRIPTION = 40  # characters of a description that are shown at least
-MAX_SCENARIO, MAX_STEP = 30, 40  # characters of a scenario's name, and of a tool or an argument
+MAX_GATE, MAX_SCENARIO, MAX_STEP = 40, 30, 40  # characters of a gate's and a scenario's name, and of a tool
 MAX_REASON = 300  # characters of a reason, or of what to do about it
 LEAST, FEW, MOST = 2, 3, 5  # items
 PHONE_LINE = 38  # characters of a line on a phone
@@ -78,19 +78,19 @@ def things_of(gates: Sequence[GateFacts]) -> Sequence[Thing]:
     return [*scenarios, *found] if low_alone else [*found, *scenarios]
 
 
-def fitting(things: Sequence[Thing], room: int, most: int, *, at_length: bool, several: bool) -> list[Item]:
-    """Return the first two things as items, and more, up to `most`, as far as they fit into so many lines.
+def fitting(things: Sequence[Thing], room: float, *, several: bool) -> list[Item]:
+    """Return the first two things as items, and more, as far as they fit into so many lines.
 
-    Where there is no list of all, they are shown `at_length`.
+    If the room has no end, because no list of all follows, they are long.
     """
     items = list[Item]()
-    for gates, of in things[:most]:
+    for gates, of in things:
         longest = MAX_ITEM if items else MAX_FIRST_ITEM
-        item = item_of(gates, of, MAX_LONG_ITEM if at_length else longest, several=several)
+        item = item_of(gates, of, MAX_LONG_ITEM if room == math.inf else longest, several=several)
         if any(item.file == each.file for each in items):  # is said once
             item = replace(item, file=NOTHING)
         room -= phone_lines(item.text)
-        if room < 0 and len(items) >= LEAST and not at_length:
+        if room < 0 and len(items) >= LEAST:
             break
         items.append(item)
     return items
@@ -103,11 +103,10 @@ def phone_lines(text: str) -> int:
 
 def item_of(gates: Sequence[GateFacts], of: Failure | Scenario, longest: int, *, several: bool = False) -> Item:
     """Return an item of at most `longest` characters, of which a description is cut; with the gates, if `several`."""
-    gate = gates[0]
-    of_gate = NOTHING
+    gate, of_gate = gates[0], NOTHING
     if several:
         others = pluralize(len(gates) - 1, "other gate") if gates[1:] else ""
-        of_gate = Markdown(joined(" and ", link(code(gate.name), gate.dashboard), others))
+        of_gate = Markdown(joined(" and ", gate_link(gate), others))
     if isinstance(of, Failure):
         return _of_failure(gate, of, longest, of_gate)
     name = scenario_link(gate, of)
@@ -167,19 +166,28 @@ def commit_link(context: Context) -> Markdown:
     return link(code(context.commit[:SHORT_SHA]), context.commit_url)
 
 
+def sepurux_link(label: str, page: str, context: Context) -> Markdown:
+    """Return the link to a page at Sepurux, with the name of a host that is not that of `base_url`."""
+    host = context.other_host(page) if page else ""
+    return say("{link} on {host}", link=link(label, page), host=code(host)) if host else link(label, page)
+
+
 def run_link(gate: GateFacts) -> Markdown:
-    """Return the link to a gate's run at Sepurux, with the name of a host that is not that of `base_url`."""
-    host = gate.context.other_host(gate.dashboard) if gate.dashboard else ""
-    return link(f"Sepurux run on {host}" if host else "Sepurux run", gate.dashboard)
+    return sepurux_link("Sepurux run", gate.dashboard, gate.context)
+
+
+def name_of(gate: GateFacts) -> Markdown:
+    return code(gate.name, longest=MAX_GATE) or Markdown("no name")
+
+
+def gate_link(gate: GateFacts) -> Markdown:
+    return sepurux_link(name_of(gate), gate.dashboard, gate.context)
 
 
 def scenario_link(gate: GateFacts, scenario: Scenario) -> Markdown:
     """Return a scenario's name with a link to its run at Sepurux, of several recordings that of the worst one."""
-    name, page = code(scenario.name, longest=MAX_SCENARIO) or Markdown("no name"), ""
-    if scenario.recordings:
-        page = worst_of(scenario.recordings).dashboard_url
-    host = gate.context.other_host(page) if page else ""
-    return say("{link} on {host}", link=link(name, page), host=code(host)) if host else link(name, page)
+    page = worst_of(scenario.recordings).dashboard_url if scenario.recordings else ""
+    return sepurux_link(code(scenario.name, longest=MAX_SCENARIO) or Markdown("no name"), page, gate.context)
 
 
 def prose(gate: GateFacts, text: str) -> Markdown:

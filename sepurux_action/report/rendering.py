@@ -38,10 +38,10 @@ def render_comment(report: Report, marker: str) -> str:
 
 def render_summary(report: Report, *, most_bytes: int = SUMMARY_BYTES) -> str:
     """Return the head and the rest as Markdown of at most `most_bytes` bytes of UTF-8, or the head alone."""
-    head, count = _head(report, "##"), max(1, len(report.not_passed))
+    head, count, remark = _head(report, "##"), max(1, len(report.not_passed)), head_of(report).remark
     for most in LIMITS:
         of_gate = {name: most[name] // count for name in ("failures", "scenarios")}
-        text = finish(f"{head}\n{_rendered('summary.md.j2', report, most={**most, **of_gate})}")
+        text = finish(f"{head}\n{_rendered('summary.md.j2', report, most={**most, **of_gate}, remark=remark)}")
         if len(text.encode()) <= most_bytes:
             return text
     return head

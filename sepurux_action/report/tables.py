@@ -18,9 +18,9 @@ from sepurux_action.evaluation.gate_numbers import DROP, Scenario
 from sepurux_action.evaluation.metrics import NOT_KNOWN, PASS_RATE
 from sepurux_action.evaluation.runs import Failure
 from sepurux_action.report import markdown
-from sepurux_action.report.actions import action_of, approval_of, hint_of
+from sepurux_action.report.actions import action_of, hint_of
 from sepurux_action.report.head import remarks
-from sepurux_action.report.items import MAX_LONG_ITEM, base_of, item_of, scenario_link
+from sepurux_action.report.items import MAX_LONG_ITEM, base_of, item_of, scenario_link, sepurux_link
 from sepurux_action.report.markdown import NBSP, Markdown, as_markdown, code, escaped, say
 from sepurux_action.report.report import SHORT_SHA, GateFacts, Report, State
 
@@ -96,8 +96,7 @@ def failure_line(gate: GateFacts, failure: Failure) -> Markdown:
 def action(gate: GateFacts) -> Markdown:
     """Return what follows from one of several gates, and what to do."""
     lead, what = action_of(gate, has_items=bool(gate.counted))
-    approval = say("It {approval}.", approval=approval_of(gate)) if gate.result.needs_approval else ""
-    return Markdown(joined(" ", lead, re.sub(":$", ".", what), hint_of(gate), approval if approval not in what else ""))
+    return Markdown(joined(" ", lead, re.sub(":$", ".", what), hint_of(gate)))
 
 
 def unread(gate: GateFacts) -> str:
@@ -113,8 +112,9 @@ def all_remarks(report: Report) -> Iterator[Markdown]:
         yield from (Markdown(f"{of_gate}{remark}") for remark in remarks(gate))
 
 
-def notes(report: Report) -> Iterator[Markdown]:
-    yield from all_remarks(report)
+def notes(report: Report, shown: str) -> Iterator[Markdown]:
+    """Yield the notes, and the remarks but for the one that the head has."""
+    yield from (each for each in all_remarks(report) if each != shown)
     for note in report.notes:
         yield Markdown(joined(": ", markdown.listed(note.gates, "and"), markdown.prose(note.text)))
 
@@ -140,7 +140,7 @@ def gates(every: Sequence[GateFacts]) -> Markdown:
     rows = []
     for gate in every:
         state = say("{symbol}{nbsp}{word}", symbol=gate.state.symbol, nbsp=Markdown(NBSP), word=consequence(gate))
-        name = markdown.link(code(gate.name), gate.dashboard)
+        name = sepurux_link(code(gate.name), gate.dashboard, gate.context)
         rows.append((name, state, gate.write(PASS_RATE, gate.result.value(PASS_RATE)) or NOT_KNOWN))
     return table("<<>", ("Gate", "Result", "Passed"), rows)
 

@@ -497,6 +497,15 @@ def test_a_gate_with_another_approval_or_without_a_result_is_an_item(
     assert of.unlisted == ("2 more items" if len(results) > 4 else "")
 
 
+def test_a_long_name_of_a_gate_is_cut() -> None:
+    long = [
+        replace(each, gate=replace(each.gate, name=f"{'n' * 60}{at}")) for at, each in enumerate([FAILS, a_result()])
+    ]
+    shown = "n" * 39 + "…"
+    assert plain(head(*long).title) == f"2 of 2 gates block: {shown} and {shown}"
+    assert plain(head(long[0]).title) == f"{shown}: 1 failure"
+
+
 def test_a_failure_of_several_gates_is_one_item() -> None:
     of = head(*named(FAILS, FAILS, FAILS))
     assert items(of) == [f"critical {FAILURES[0].description} g0 and 2 other gates"]

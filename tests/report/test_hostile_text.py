@@ -185,7 +185,9 @@ def test_a_listing_is_read_as_its_lines_without_what_cannot_be_seen(lines: list[
     assert shown.count(" ") == "".join(lines).count(" ")
 
 
-ordinary = st.from_regex(r"[A-Za-z0-9_.:/+-]{1,12}( [A-Za-z0-9_.:/+-]{1,12}){0,3}", fullmatch=True)
+ordinary = st.from_regex(
+    r"[A-Za-z0-9_.:/+-]{1,12}( [A-Za-z0-9_.:/+-]{1,12}){0,2}", fullmatch=True
+)  # within 40 characters
 
 
 def errors(name: str) -> Iterator[GateDecision]:

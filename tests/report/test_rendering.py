@@ -102,6 +102,15 @@ def test_a_log_and_a_terminal_print_a_failure_and_an_address_once(state: str) ->
         assert any(line and not line.startswith(" ") for line in terminal[1:])  # what to do
 
 
+@pytest.mark.parametrize("state", reports())
+def test_a_link_to_another_host_than_that_of_base_url_names_it(state: str) -> None:
+    report = reports()[state]
+    context = replace(report.context, base_url_host="sepurux.example")
+    gates = tuple(replace(gate, context=context) for gate in report.gates)
+    shown = render_summary(replace(report, context=context, gates=gates))
+    assert re.findall(r"\[[^]]*\]\(https://app\.sepurux\.dev/[^)]*\)(?! on `app\.sepurux\.dev`)", shown) == []
+
+
 CANCELED_RUN = undecided(Decision.ERROR, CANCELED, run=a_poll(dashboard_url="https://x.dev/r"), rule=Rule.CANCELED)
 
 
@@ -127,16 +136,18 @@ def test_a_canceled_gate_says_which_run_goes_on() -> None:
     ("rate", "minimum", "results", "row"),
     [
         (0.93, 0.85, 4, "| ✅\u00a0Pass rate | 93.0% | ≥\u00a092.0% | 95.0% |"),
+        (0.90, None, 0, "| ✅\u00a0Pass rate | 90.0% | ≥\u00a090.0% | 95.0% |"),  # as low as a result of the base
         (0.93, 0.94, 4, "| ❌\u00a0Pass rate | **93.0%** | ≥\u00a094.0% | 95.0% |"),
         (0.905, None, 4, "| ❌\u00a0Pass rate | **90.5%** | ≥\u00a092.0% | 95.0% |"),
         (0.905, None, 2, "| ⏳\u00a0Pass rate | 90.5% | drop ≤\u00a03 | 95.0% |"),
         (0.93, 0.85, 2, "| ✅\u00a0Pass rate | 93.0% | ≥\u00a085.0% | 95.0% |"),
         (None, None, 4, "| ❗\u00a0Pass rate | not reported | ≥\u00a092.0% | 95.0% |"),
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_a_drop_is_what_the_pass_rate_needs(rate: float | None, minimum: float | None, results: int, row: str) -> None:
-    base = some_results(*[a_past_result()] * results)
+    lower = [a_past_result(numbers={"pass_rate": each}) for each in (0.9, 0.95, 1.0)]
+    base = some_results(*([a_past_result()] * results or lower))
     gate = a_gate_with(min_pass_rate=minimum, max_pass_rate_drop=0.03)
     run = a_run(run_with(PASSING, pass_rate=Reading() if rate is None else rate))
     result = a_result(run, gate=gate, base=Base(results=base, name="`main`"))
