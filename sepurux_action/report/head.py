@@ -70,47 +70,40 @@ def head_of(report: Report, *, most: int = MOST) -> Head:
     """Return the head, with up to `most` items if these are more than five, for a place where no list follows."""
     if report.problems:
         return _head_of_problems(report)
-    acting, context = report.acting, report.context
-    worst, several = acting[0], len(report.gates) > 1
+    acting, worst, several = report.acting, report.acting[0], len(report.gates) > 1
     together = len(acting) > 1 and (worst.failed or len({gate.result.reason for gate in acting}) > 1)
-    state, named = _named(report) if several else (worst.state, [worst])
-    title = _title_of_gates(report, state, named) if several else title_of(worst)
     things = things_of([gate for gate in acting if gate.failed])
-    action, has_items = NOTHING, bool(things)
+    state, title, remark = worst.state, title_of(worst), policy_remark(report.context) or next(remarks(worst), NOTHING)
+    if several:
+        state, title, remark = _of_several(report)
+    action, hint = NOTHING, NOTHING if together else Markdown(hint_of(worst).removesuffix("."))
     if not (several and worst.passed):
-        parts = action_of_all(acting, has_items=has_items) if together else action_of(worst, has_items=has_items)
+        parts = action_of_all(acting, has_items=bool(things)) if together else action_of(worst, has_items=bool(things))
         action = Markdown(joined(" ", *parts))
-    remark = _others(report, named) if several else policy_remark(context) or next(remarks(worst), NOTHING)
-    hint = NOTHING if together else Markdown(hint_of(worst).removesuffix("."))
-    others, hidden = _other_items(acting, has_items=has_items, together=together)
-    slots = (
+    others, unnamed = _other_items(acting, has_items=bool(things), together=together)
+    numbers = _numbers(report, acting, hint)
+    texts = [
         f"## {title}",
         action,
-        " · ".join(_numbers(report, acting, hint, MORE)),
+        " · ".join([*numbers, *_links(report, MORE)]),
         remark,
-        *(each.text for each in others),
-    )
-    room = FEW_LINES - sum(map(phone_lines, slots))
-    items = fitting(things[: most - len(others)], math.inf if most > MOST else room, several=len(acting) > 1)
-    hidden += len(things) - len(items)
-    are_failures = all(isinstance(each, Failure) for _, each in things)
-    unlisted = pluralize(hidden, "more failure" if are_failures and things else "more item") if hidden else ""
+        *(one.text for one in others),
+    ]
+    room = math.inf if most > MOST else FEW_LINES - sum(map(phone_lines, texts))
+    items = fitting(things[: most - len(others)], room, several=len(acting) > 1)
+    unlisted, noun = unnamed + len(things) - len(items), "more item"
+    if things and all(isinstance(each, Failure) for _, each in things):
+        noun = "more failure"
+    items += others
     if (
         action.endswith(":")
         and worst.dashboard
-        and not any("](" in each for each in (action, *(each.text for each in items)))
+        and not any("](" in each for each in (action, *(one.text for one in items)))
     ):
         action = say("{what} ({run}):", what=Markdown(action[:-1]), run=run_link(worst))
-    return Head(
-        state=state,
-        title=title,
-        action=action,
-        items=[*items, *others],
-        unlisted=unlisted,
-        hint=hint,
-        numbers=_numbers(report, acting, hint, unlisted),
-        remark=remark,
-    )
+    more = pluralize(unlisted, noun) if unlisted else ""
+    slots = {"title": title, "action": action, "hint": hint, "remark": remark}
+    return Head(state=state, items=items, unlisted=more, numbers=[*numbers, *_links(report, more)], **slots)
 
 
 def _other_items(acting: Sequence[GateFacts], *, has_items: bool, together: bool) -> tuple[list[Item], int]:
@@ -145,20 +138,24 @@ def _gate_item(gate: GateFacts) -> Item:
     return Item(Markdown(joined(" ", said, hint_of(gate))))
 
 
-def _numbers(report: Report, acting: Sequence[GateFacts], hint: Markdown, unlisted: str) -> list[Markdown]:
-    """Return the fourth slot: the numbers of the worst gate, or what to do about it, links, and the commit."""
-    gate, context, parts = acting[0], report.context, [hint]
+def _numbers(report: Report, acting: Sequence[GateFacts], hint: Markdown) -> list[Markdown]:
+    """Return the numbers of the worst gate, or what to do about it."""
+    gate, parts = acting[0], [hint] if hint else []
     if gate.result.decision.is_decided:
         parts += [] if gate.passed and report.gates[1:] else numbers_of(gate)
         if len(acting) > 1:
-            parts[1:2] = [say("{name}: {number}", name=name_of(gate), number=each) for each in parts[1:2]]
+            parts[:1] = [say("{name}: {number}", name=name_of(gate), number=each) for each in parts[:1]]
     elif gate.dashboard and len(acting) == 1 and "Sepurux run" not in hint:
         parts.append(run_link(gate))
-    if unlisted or (context.run_url and gate.result.decision.is_decided):
+    return parts
+
+
+def _links(report: Report, unlisted: str) -> list[Markdown]:
+    """Return the links to the job summary and the commit."""
+    context, parts = report.context, list[Markdown]()
+    if unlisted or (context.run_url and report.acting[0].result.decision.is_decided):
         parts.append(link(unlisted.replace(" ", NBSP, 1) or "details", context.run_url))
-    if context.commit:
-        parts.append(commit_link(context))
-    return [each for each in parts if each]
+    return [*parts, commit_link(context)] if context.commit else parts
 
 
 def _head_of_problems(report: Report) -> Head:
@@ -196,29 +193,47 @@ def title_of(gate: GateFacts) -> Markdown:
     return say("{name}: {news}", name=name, news=news) if news else say("{name} failed", name=name)
 
 
+def _of_several(report: Report) -> tuple[State, Markdown, Markdown]:
+    """Return the state and the title of several gates, and a line on those that the title does not name."""
+    state, named = _named(report)
+    every = sum(gate.state is not State.SKIPPED for gate in report.gates) or len(report.gates)
+    gates, verb = "gate" if every == 1 else "gates", STATES[state][len(named) > 1]
+    title = say("{count} of {every} {gates} {verb}", count=len(named), every=every, gates=gates, verb=verb)
+    if state not in {State.PASSED, State.SKIPPED}:
+        title = say("{title}: {names}", title=title, names=named_gates(named))
+    others = sorted((gate for gate in report.gates if gate not in named), key=lambda gate: gate.state.rank)
+    parts = [_of_state(state, gates) for state, gates in grouped((gate.state, gate) for gate in others).items()]
+    if changes := policy_changes(report.context):
+        parts.append(say("⚠️ {changes}", changes=changes))
+    if count := sum(1 for gate in report.gates for _ in remarks(gate)):
+        parts.append(say("⚠️ {count}", count=link(pluralize(count, "remark"), report.context.run_url)))
+    return state, title, Markdown(" · ".join(parts))
+
+
 def _named(report: Report) -> tuple[State, Sequence[GateFacts]]:
     """Return the gates that a title names, and what is said of all of them: the first that applies."""
     blocking = [gate for gate in report.blocking if gate.state is not State.NEEDS_APPROVAL]
-    waiting = [gate for gate in report.gates if gate.state is State.NEEDS_APPROVAL]
-    if any(gate.failed for gate in blocking):
-        return State.FAILED, blocking
-    if waiting:
-        return State.NEEDS_APPROVAL, waiting
-    if undecided := [gate for gate in report.not_passed if not gate.failed]:
-        return State.NO_RESULT, undecided
-    if report.not_passed:
-        return State.NOT_BLOCKING, report.not_passed
-    passed = [gate for gate in report.gates if gate.state is State.PASSED]
-    return (State.PASSED, passed) if passed else (State.SKIPPED, report.gates)
+    groups: dict[State, Sequence[GateFacts]] = {
+        State.FAILED: blocking if any(gate.failed for gate in blocking) else [],
+        State.NEEDS_APPROVAL: [gate for gate in report.gates if gate.state is State.NEEDS_APPROVAL],
+        State.NO_RESULT: [gate for gate in report.not_passed if not gate.failed],
+        State.NOT_BLOCKING: report.not_passed,
+        State.PASSED: [gate for gate in report.gates if gate.state is State.PASSED],
+        State.SKIPPED: report.gates,
+    }
+    return next((state, gates) for state, gates in groups.items() if gates)
 
 
-def _title_of_gates(report: Report, state: State, named: Sequence[GateFacts]) -> Markdown:
-    every = sum(gate.state is not State.SKIPPED for gate in report.gates) or len(report.gates)
-    gates, verb = "gate" if every == 1 else "gates", STATES[state][len(named) > 1]
-    what = say("{count} of {every} {gates} {verb}", count=len(named), every=every, gates=gates, verb=verb)
-    if state in {State.PASSED, State.SKIPPED}:
-        return what
-    return say("{what}: {names}", what=what, names=named_gates(named))
+def _of_state(state: State, gates: Sequence[GateFacts]) -> Markdown:
+    """Return what is said of the gates with one state: two names, or how many there are."""
+    words, result = STATES[state][len(gates) > 1], gates[0].result
+    if not (result.blocks or gates[0].passed or state is State.NOT_BLOCKING):
+        words = f"{state.word}, {'does' if len(gates) == 1 else 'do'} not block"
+    if result.approval and not result.blocks:
+        words = say("approved by {who}", who=listed(result.approval.approved_by, "and"))
+    few = len(gates) <= NAMED_GATES
+    said = "{symbol} {names}" if few and state is State.PASSED else "{symbol} {names} {words}"
+    return say(said, symbol=state.symbol, names=named_gates(gates) if few else len(gates), words=words)
 
 
 def named_gates(gates: Sequence[GateFacts]) -> Markdown:
@@ -306,25 +321,3 @@ def policy_changes(context: Context) -> Markdown:
         return NOTHING
     settings = pluralize(len(context.policy_changes), "setting")
     return link(f"changes {settings} of the policy", context.pull_request_url and f"{context.pull_request_url}/files")
-
-
-def _others(report: Report, named: Sequence[GateFacts]) -> Markdown:
-    """Return the gates that the title does not name, by state: two names, or how many there are."""
-    parts, others = list[Markdown](), [gate for gate in report.gates if gate not in named]
-    for state, gates in grouped(
-        (gate.state, gate) for gate in sorted(others, key=lambda gate: gate.state.rank)
-    ).items():
-        words = STATES[state][len(gates) > 1]
-        if not (gates[0].result.blocks or gates[0].passed or state is State.NOT_BLOCKING):
-            words = f"{state.word}, {'does' if len(gates) == 1 else 'do'} not block"
-        if gates[0].result.approval and not gates[0].result.blocks:
-            words = say("approved by {who}", who=listed(gates[0].result.approval.approved_by, "and"))
-        few = len(gates) <= NAMED_GATES
-        names = named_gates(gates) if few else str(len(gates))
-        said = "{symbol} {names}" if few and state is State.PASSED else "{symbol} {names} {word}"
-        parts.append(say(said, symbol=state.symbol, names=names, word=words))
-    if changes := policy_changes(report.context):
-        parts.append(say("⚠️ {changes}", changes=changes))
-    if count := sum(1 for gate in report.gates for _ in remarks(gate)):
-        parts.append(say("⚠️ {count}", count=link(pluralize(count, "remark"), report.context.run_url)))
-    return Markdown(" · ".join(parts))
