@@ -17,7 +17,7 @@ from sepurux_action.report.markdown import Markdown, code, link, listed, say
 from sepurux_action.report.report import LACKING, SHORT_SHA, Context, GateFacts, State
 
 DOCS = "https://github.com/sepurux/gate-action/blob/main/docs/"
-STORED = "evaluate{s} stored scenarios. Record them again, or {record}."
+STORED = "stored scenarios. Record them again, or {record}."
 RECORD = link("record in the workflow", f"{DOCS}record-traces.md#record-in-the-workflow")
 BLOCKED, NOT_BY_PULL_REQUEST = Markdown("**Blocked.**"), Markdown("**Blocked, but not by this pull request:**")
 Action = tuple[Markdown, Markdown]
@@ -42,7 +42,7 @@ def action_of(gate: GateFacts, *, has_items: bool) -> Action:
         return _needs_approval([gate], fix)
     lead = BLOCKED
     if is_stored(gate):
-        lead, fix = NOT_BY_PULL_REQUEST, say(f"it {STORED}", s="s", record=RECORD)
+        lead, fix = NOT_BY_PULL_REQUEST, say(f"it evaluates {STORED}", record=RECORD)
     if result.needs_approval:
         words = "{why}. {fix}" if result.approval and not result.approval.unread else "{why}. Or {fix}"
         fix = _begun(fix, upper=words == "{why}. {fix}")
@@ -59,7 +59,7 @@ def action_of_all(gates: Sequence[GateFacts], *, has_items: bool) -> Action:
     if alike_approval(gates):
         return _needs_approval(gates, fix if has_items and not any(map(is_stored, gates)) else NOTHING)
     if all(map(is_stored, gates)):
-        return NOT_BY_PULL_REQUEST, say(f"they {STORED}", s="", record=RECORD)
+        return NOT_BY_PULL_REQUEST, say(f"they evaluate {STORED}", record=RECORD)
     if not all(gate.result.gate.uploads_traces for gate in failed):
         fix = say("Fix these{push}, and record stored scenarios again:", push=push(context))
     return NOTHING if failed and context.on_command_line else BLOCKED, fix
@@ -80,10 +80,8 @@ def is_stored(gate: GateFacts) -> bool:
 
 def hint_of(gate: GateFacts) -> Markdown:
     """Return what to do about a gate without a result, '' if its action says it."""
-    result = gate.result
-    return (
-        prose(gate, result.hint) if result.decision is Decision.ERROR and result.rule is not Rule.CANCELED else NOTHING
-    )
+    is_said = gate.result.decision is not Decision.ERROR or gate.result.rule is Rule.CANCELED
+    return NOTHING if is_said else prose(gate, gate.result.hint)
 
 
 def approval_of(gate: GateFacts) -> Markdown:
@@ -141,11 +139,7 @@ def _fix(gate: GateFacts, *, has_items: bool) -> Markdown:
             why = why.replace("look at the {run}", "ask Sepurux about {id}")
         return say(why, run=run, id=code(result.worst.run_id))
     if not result.gate.uploads_traces:
-        return Markdown(
-            "Fix the agent, and record the stored scenarios again:"
-            if has_items
-            else "Fix the agent, and record the stored scenarios again."
-        )
+        return Markdown(f"Fix the agent, and record the stored scenarios again{':' if has_items else '.'}")
     if has_items:
         worse = gate.missed == {DROP} and gate.worse
         return say("Fix {what}{push}:", what="what got worse" if worse else "these", push=and_push)

@@ -32,7 +32,7 @@ from sepurux_action.report.items import (
     things_of,
 )
 from sepurux_action.report.markdown import NBSP, Markdown, code, link, listed, say
-from sepurux_action.report.report import LACKING, Context, GateFacts, Report, State
+from sepurux_action.report.report import DAY_S, LACKING, Context, GateFacts, Report, State
 
 MOST_PROBLEMS = 50
 FEW_LINES = 12  # of a head on a phone
@@ -187,7 +187,8 @@ def title_of(gate: GateFacts) -> Markdown:
         evaluated = result.rule not in {Rule.NOT_POLLED, Rule.OUTAGE, Rule.CANCELED, Rule.RECORD_UNREAD}
         return say("{name} has no result" if evaluated else "{name} was not evaluated", name=name)
     if gate.counted:
-        news = Markdown(pluralize(gate.new, "new failure") if gate.new else pluralize(len(gate.counted), "failure"))
+        new = sum(each.is_new for each in gate.failures)
+        news = Markdown(pluralize(new, "new failure") if new else pluralize(len(gate.counted), "failure"))
     if gate.missed <= {DROP, *LACKING} or not news:
         news = next(iter(missed_numbers(gate)), news)
     return say("{name}: {news}", name=name, news=news) if news else say("{name} failed", name=name)
@@ -282,10 +283,8 @@ def remarks(gate: GateFacts) -> Iterator[Markdown]:
     if context.pull_request is not None and result.decision is Decision.PASS and not result.gate.uploads_traces:
         yield say("⚠️ It evaluates stored scenarios, so it says nothing about this pull request.")
     if missing := result.scenarios_missing:
-        words = (
-            "⚠️ {names} is missing: {base} has it." if len(missing) == 1 else "⚠️ {names} are missing: {base} has them."
-        )
-        yield say(words, names=listed(missing, "and"), base=base)
+        words = "{names} is missing: {base} has it." if len(missing) == 1 else "{names} are missing: {base} has them."
+        yield say(f"⚠️ {words}", names=listed(missing, "and"), base=base)
     idle = sorted((each for each in result.scenarios if each.idle), key=lambda each: not each.base_tools)
     for each in idle[:FEW]:
         words = "⚠️ {name} calls none of the tools of {base}: {tools}."
@@ -294,20 +293,20 @@ def remarks(gate: GateFacts) -> Iterator[Markdown]:
         yield say(words, name=code(each.name), base=base, tools=listed(each.base_tools, "and"))
         if "{name}" not in words:
             break
-    if gate.old_traces:
-        were = "was" if len(gate.old_traces) == 1 else "were"
-        yield say("⚠️ {traces} {were} recorded before this commit.", traces=listed(gate.old_traces, "and", 1), were=were)
+    recorded = [
+        (trace.label, trace.recorded) for trace in result.gate.traces if result.decision is not Decision.SKIPPED
+    ]
+    if old := [label for label, at in recorded if at and at + DAY_S < (context.committed or 0)]:
+        were = "was" if len(old) == 1 else "were"
+        yield say("⚠️ {traces} {were} recorded before this commit.", traces=listed(old, "and", 1), were=were)
     for refusal in result.approval.ignored[:1] if result.approval else ():
         words = "{refused}, so this approval does not count."
         if refusal.reason is Reason.OLDER_COMMIT:
             words = "{who}'s approval is for an older commit."
         yield say(words, who=code(refusal.login), refused=refused(refusal))
     if result.decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in result.checks):
-        words, count = (
-            "⏳ {base} has {count} of the {least} results that a drop needs.",
-            len(values_of(gate.base_results, PASS_RATE)),
-        )
-        yield say(words, base=base, count=count, least=MIN_RESULTS)
+        words = "⏳ {base} has {count} of the {least} results that a drop needs."
+        yield say(words, base=base, count=len(values_of(gate.base_results, PASS_RATE)), least=MIN_RESULTS)
 
 
 def policy_remark(context: Context) -> Markdown:

@@ -57,24 +57,19 @@ def _rendered(name: str, report: Report, **values: object) -> str:
         return _environment(TEMPLATES).get_template(name).render(report=report, **values)
     except (jinja2.TemplateError, OSError, UnicodeDecodeError):
         gate = next(iter(report.gates), None)
-        said = (
-            report.problems[0].located if gate is None else f"{gate.name}: {gate.result.decision}. {gate.result.reason}"
-        )
+        said = f"{gate.name}: {gate.result.decision}. {gate.result.reason}" if gate else report.problems[0].located
         return markdown.escaped(said, longest=MAX_LINE_LENGTH)
 
 
 def annotation(report: Report) -> str:
     """Return the message that stands out in a log: the title, what to do, and the address of the run."""
     head = head_of(report)
-    lines = [plain(head.title), plain(head.action), *_addresses(report)]
-    return "\n".join(filter(None, map(_shortened, lines)))
+    return "\n".join(filter(None, map(_shortened, [plain(head.title), plain(head.action), *_addresses(report)])))
 
 
 def log_lines(report: Report) -> list[str]:
     """Return the last lines of a log, after the annotation: what its two lines do not say."""
-    if report.problems:
-        return []
-    return _joined(_text_of(report, head_of(report)))
+    return [] if report.problems else _joined(_text_of(report, head_of(report)))
 
 
 def terminal_lines(report: Report) -> list[str]:

@@ -21,7 +21,7 @@ from sepurux_action.evaluation.runs import Decision, Failure, FailureKind, Failu
 
 SHORT_SHA = 7  # digits, as GitHub shows a commit
 MAX_HOST_LENGTH = 60  # characters; the end of a host's name shows whose it is, so the start is cut
-DAY_S = 86_400
+DAY_S = 86_400  # that a trace may be older than the commit
 
 
 class State(StrEnum):
@@ -171,11 +171,6 @@ class GateFacts:
         return bool(self.missed) and self.missed <= LACKING and self.result.rule is not Rule.DECIDED_FAIL
 
     @property
-    def new(self) -> int:
-        """Return the number of failures that no result of the base has, or has as often."""
-        return sum(each.is_new for each in self.failures)
-
-    @property
     def lacking(self) -> tuple[str, ...]:
         """Return the required mutation categories that no run covers, if this makes the gate fail."""
         return tuple(name for check in self.result.missed for name in check.lacking)
@@ -205,15 +200,6 @@ class GateFacts:
     def scenarios(self) -> Mapping[str, Scenario]:
         """Return the scenarios by name; of two with one name the worse one."""
         return {each.name: each for each in reversed(self.result.scenarios)}
-
-    @property
-    def old_traces(self) -> tuple[str, ...]:
-        """Return the uploaded traces whose newest event is more than a day older than the commit."""
-        committed = self.context.committed
-        if committed is None or self.result.decision is Decision.SKIPPED:
-            return ()
-        times = ((trace.label, trace.recorded) for trace in self.result.gate.traces)
-        return tuple(label for label, at in times if at is not None and at + DAY_S < committed)
 
     @cached_property
     def _having(self) -> Mapping[tuple[str, FailureKind], Sequence[Run]]:
@@ -251,12 +237,8 @@ class GateFacts:
         if drop and all(check.threshold != PASS_RATE.threshold for check in checks):
             checks.append(drop)
         for check in checks:
-            metric, state, actual, needed = (
-                metrics.BY_OPTION.get(check.threshold),
-                check.state,
-                check.actual,
-                check.required,
-            )
+            metric, state = metrics.BY_OPTION.get(check.threshold), check.state
+            actual, needed = check.actual, check.required
             base = median(self.base_results, metric) if metric else None
             if drop and metric is PASS_RATE:  # the drop is what the pass rate needs
                 value = result.value(PASS_RATE)

@@ -24,7 +24,6 @@ from sepurux_action.report.items import MAX_LONG_ITEM, base_of, item_of, scenari
 from sepurux_action.report.markdown import NBSP, Markdown, as_markdown, code, escaped, say
 from sepurux_action.report.report import SHORT_SHA, GateFacts, Report, State
 
-_DELIMITERS = {"<": "---", ">": "---:"}
 MAX_BRANCH = 20  # characters of a branch in a heading
 MIN_CHART_POINTS = 3
 CHART_STEP = 5  # percentage points; the axis starts and ends at a multiple
@@ -45,7 +44,7 @@ MAX_SEVERITY = 24  # characters
 
 def table(alignment: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
     """Return a table of the columns that have an alignment, `<` or `>`."""
-    lines = [headings, [_DELIMITERS[side] for side in alignment], *rows]
+    lines = [headings, ["---:" if side == ">" else "---" for side in alignment], *rows]
     cells = (map(as_markdown, line[: len(alignment)]) for line in lines)
     return Markdown("\n".join("| " + " | ".join(each) + " |" for each in cells))
 
@@ -86,9 +85,8 @@ def failures_by_origin(gate: GateFacts) -> dict[Markdown, list[Failure]]:
 def failure_line(gate: GateFacts, failure: Failure) -> Markdown:
     """Return a failure with its severity, description, scenario, step, file, type, and mutation."""
     item = item_of([gate], failure, MAX_LONG_ITEM)
-    severity = (
-        say("**{severity}**", severity=escaped(failure.severity, longest=MAX_SEVERITY)) if failure.severity else ""
-    )
+    shown = escaped(failure.severity, longest=MAX_SEVERITY)
+    severity = shown and f"**{shown}**"
     kind = joined(" under ", code(failure.type) or "no type", code(failure.mutation))
     return Markdown(joined(" · ", joined(" ", severity, item.what, item.where, item.file), kind))
 
@@ -146,11 +144,8 @@ def gates(every: Sequence[GateFacts]) -> Markdown:
 
 
 def gate_lines(every: Iterable[GateFacts]) -> list[str]:
-    rows = (
-        (f"{gate.state.mark} {gate.name}", consequence(gate), gate.write(PASS_RATE, gate.result.value(PASS_RATE)))
-        for gate in every
-    )
-    return columns("<<>", rows)
+    rates = ((gate, gate.write(PASS_RATE, gate.result.value(PASS_RATE))) for gate in every)
+    return columns("<<>", ((f"{gate.state.mark} {gate.name}", consequence(gate), rate) for gate, rate in rates))
 
 
 def consequence(gate: GateFacts) -> str:
@@ -202,9 +197,10 @@ def chart(gate: GateFacts) -> Markdown:
     points = [(commit, rate * 100) for commit, rate in rates if commit and rate is not None]
     if len(points) < MIN_CHART_POINTS or gate.result.recorded:
         return Markdown("")
-    drawn = [[value for _, value in points]]
+    drawn, after = [[value for _, value in points]], ""
     if gate.needed_rate is not None:
         drawn.append([gate.needed_rate * 100] * len(points))
+        after = "\n\nThe level line is what is needed."
     values = [value for line in drawn for value in line]
     low = max(0, math.floor(min(values) / CHART_STEP) * CHART_STEP - CHART_STEP)
     high = min(100, math.ceil(max(values) / CHART_STEP) * CHART_STEP + CHART_STEP)
@@ -219,7 +215,7 @@ def chart(gate: GateFacts) -> Markdown:
         *(f"    line [{', '.join(f'{value:.2f}' for value in line)}]" for line in drawn),
         "```",
     ]
-    return Markdown("\n".join(lines))
+    return Markdown("\n".join(lines) + after)
 
 
 def run_details(gate: GateFacts) -> Iterator[Markdown]:
@@ -285,9 +281,5 @@ def change_text(change: Change) -> Markdown:
     same = next((at for at, (was, is_now) in pairs if was != is_now), 0) - KEPT_BEFORE  # what differs is shown
     cut = same if max(len(change.old), len(change.new)) > MAX_VALUE and same > 0 else 0
     old, new = (markdown.value("…" * bool(cut) + text[cut:], longest=MAX_VALUE) for text in (change.old, change.new))
-    words = say("{old} → {new}", old=old, new=new)
-    if not change.new:
-        words = Markdown("removed")
-    elif not change.old:
-        words = say("set to {new}", new=new)
+    words = say("{old} → {new}" if change.old else "set to {new}", old=old, new=new) if change.new else "removed"
     return say("{setting}{of_gate}: {words}", setting=code(change.setting), of_gate=of_gate, words=words)
