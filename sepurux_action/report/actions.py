@@ -43,10 +43,10 @@ def action_of(gate: GateFacts, *, has_items: bool) -> Action:
     lead = BLOCKED
     if is_stored(gate):
         lead, fix = NOT_BY_PULL_REQUEST, say(f"it evaluates {STORED}", record=RECORD)
-    if result.needs_approval:
-        words = "{why}. {fix}" if result.approval and not result.approval.unread else "{why}. Or {fix}"
-        fix = _begun(fix, upper=words == "{why}. {fix}")
-        return BLOCKED, say(words, why=_begun(approval_of(gate)), fix=fix)
+    if result.approval and result.needs_approval:
+        words = "{why}. Or {fix}" if result.approval.unread else "{why}. {fix}"
+        fix = _lower(fix) if result.approval.unread else Markdown(capitalized(fix))
+        return BLOCKED, say(words, why=Markdown(capitalized(approval_of(gate))), fix=fix)
     return NOTHING if has_items and gate.context.on_command_line else lead, fix
 
 
@@ -146,7 +146,7 @@ def _fix(gate: GateFacts, *, has_items: bool) -> Markdown:
     look = say("look at the {run}, fix what it shows{push}.", run=run, push=and_push and Markdown(f",{and_push}"))
     if not gate.dashboard:
         look = say("fix what made the agent fail{push}.", push=and_push)
-    return _begun(look) if unread else say("Sepurux names no failure: {look}", look=look)
+    return Markdown(capitalized(look)) if unread else say("Sepurux names no failure: {look}", look=look)
 
 
 def _needs_approval(gates: Sequence[GateFacts], fix: Markdown) -> Action:
@@ -161,12 +161,11 @@ def _needs_approval(gates: Sequence[GateFacts], fix: Markdown) -> Action:
         fix = Markdown("record the stored scenarios again.")
     order = fix.lower().startswith(("fix", "add", "record"))
     lead = say("**Needs an approval** {of_whom}:", of_whom=Markdown(of_whom))
-    return lead, say("{look} Or {fix}", look=look, fix=_begun(fix, upper=False)) if order else look
+    return lead, say("{look} Or {fix}", look=look, fix=_lower(fix)) if order else look
 
 
-def _begun(sentence: Markdown, *, upper: bool = True) -> Markdown:
-    """Return a sentence with a capital as its first letter, or with a small one."""
-    return Markdown((sentence[:1].upper() if upper else sentence[:1].lower()) + sentence[1:])
+def _lower(sentence: Markdown) -> Markdown:
+    return Markdown(sentence[:1].lower() + sentence[1:])
 
 
 def refused(refusal: Refusal) -> Markdown:

@@ -1,6 +1,6 @@
 """Writes a report: as Markdown for a comment or a job summary, or as plain lines for a log or a terminal."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from sepurux_action.common import json_reader, wording
 from sepurux_action.common.wording import joined
 from sepurux_action.evaluation.runs import Rule
 from sepurux_action.report import markdown, tables
-from sepurux_action.report.actions import DOCS
 from sepurux_action.report.head import Head, head_of, policy_remark
 from sepurux_action.report.items import base_of
 from sepurux_action.report.markdown import Markdown, finish, plain
@@ -155,18 +154,6 @@ def _environment(templates: Path) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= _FILTERS
-    environment.globals |= {"tables": tables, "base_of": base_of, "docs": DOCS}
+    environment.filters |= {"plural": wording.pluralize, "written": Markdown, "code": markdown.code}
+    environment.globals |= {"tables": tables, "markdown": markdown, "base_of": base_of}
     return environment
-
-
-_FILTERS: dict[str, Callable[..., object]] = {
-    "plural": wording.pluralize,
-    "written": Markdown,
-    "capital": lambda text: Markdown(wording.capitalized(text)),
-    "code": markdown.code,
-    "code_block": markdown.code_block,
-    "link": markdown.link,
-    "prose": markdown.prose,
-    "steps_block": markdown.steps_block,
-}

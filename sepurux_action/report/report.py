@@ -220,6 +220,10 @@ class GateFacts:
         """Return a number with enough digits to differ from its threshold, '' if it is unknown."""
         return "" if value is None else metric.write(value, self.result.gate.limits.get(metric.threshold))
 
+    @property
+    def pass_rate(self) -> str:
+        return self.write(PASS_RATE, self.result.value(PASS_RATE))
+
     @cached_property
     def needed_rate(self) -> float | None:
         """Return the pass rate that is needed at least, by its threshold and by the drop; None without both."""

@@ -18,7 +18,7 @@ from sepurux_action.evaluation.gate_numbers import DROP, Scenario
 from sepurux_action.evaluation.metrics import NOT_KNOWN, PASS_RATE
 from sepurux_action.evaluation.runs import Failure
 from sepurux_action.report import markdown
-from sepurux_action.report.actions import action_of, hint_of
+from sepurux_action.report.actions import DOCS, action_of, hint_of
 from sepurux_action.report.head import remarks
 from sepurux_action.report.items import MAX_LONG_ITEM, base_of, item_of, scenario_link, sepurux_link
 from sepurux_action.report.markdown import NBSP, Markdown, as_markdown, code, escaped, say
@@ -47,6 +47,10 @@ def table(alignment: str, headings: Sequence[str], rows: Iterable[Sequence[str]]
     lines = [headings, ["---:" if side == ">" else "---" for side in alignment], *rows]
     cells = (map(as_markdown, line[: len(alignment)]) for line in lines)
     return Markdown("\n".join("| " + " | ".join(each) + " |" for each in cells))
+
+
+def _marked(state: State, text: str) -> Markdown:
+    return say("{symbol}{nbsp}{text}", symbol=state.symbol, nbsp=Markdown(NBSP), text=text)
 
 
 def columns(alignment: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -121,10 +125,9 @@ def numbers(gate: GateFacts) -> Markdown:
     """Return the table of numbers: what each threshold needs, and the median on the base if it has one."""
     base, rows = gate.context.base_ref, []
     for row in gate.rows:
-        result = say("**{result}**", result=row.result) if row.state is State.FAILED else as_markdown(row.result)
+        result = say("**{result}**" if row.state is State.FAILED else "{result}", result=row.result)
         needed = Markdown(re.sub("([≤≥]) ", rf"\1{NBSP}", as_markdown(row.needed)))
-        label = say("{symbol}{nbsp}{label}", symbol=row.state.symbol, nbsp=Markdown(NBSP), label=row.label)
-        rows.append([label, result, needed, row.base or NOT_KNOWN])
+        rows.append([_marked(row.state, row.label), result, needed, row.base or NOT_KNOWN])
     on_base = code(base) if 0 < len(base) <= MAX_BRANCH else Markdown("base" if base else "before")
     return table("<>>>" if any(row.base for row in gate.rows) else "<>>", ["Number", "Result", "Needed", on_base], rows)
 
@@ -137,15 +140,13 @@ def number_lines(gate: GateFacts) -> list[str]:
 def gates(every: Sequence[GateFacts]) -> Markdown:
     rows = []
     for gate in every:
-        state = say("{symbol}{nbsp}{word}", symbol=gate.state.symbol, nbsp=Markdown(NBSP), word=consequence(gate))
         name = sepurux_link(code(gate.name), gate.dashboard, gate.context)
-        rows.append((name, state, gate.write(PASS_RATE, gate.result.value(PASS_RATE)) or NOT_KNOWN))
+        rows.append((name, _marked(gate.state, consequence(gate)), gate.pass_rate or NOT_KNOWN))
     return table("<<>", ("Gate", "Result", "Passed"), rows)
 
 
 def gate_lines(every: Iterable[GateFacts]) -> list[str]:
-    rates = ((gate, gate.write(PASS_RATE, gate.result.value(PASS_RATE))) for gate in every)
-    return columns("<<>", ((f"{gate.state.mark} {gate.name}", consequence(gate), rate) for gate, rate in rates))
+    return columns("<<>", ((f"{gate.state.mark} {gate.name}", consequence(gate), gate.pass_rate) for gate in every))
 
 
 def consequence(gate: GateFacts) -> str:
@@ -167,7 +168,6 @@ def scenarios(gate: GateFacts) -> tuple[Sequence[Scenario], int]:
 
 
 def undecided(scenario: Scenario) -> str:
-    """Return why a recording of a scenario has no decision, '' if each has one."""
     return next((run.reason for run in scenario.recordings if run.reason and not run.decision.is_decided), "")
 
 
@@ -175,7 +175,7 @@ def scenario_table(gate: GateFacts, shown: Iterable[Scenario]) -> Markdown:
     rows = []
     for each in shown:
         state = State.NO_RESULT if undecided(each) and not each.failed else State.FAILED
-        name = say("{symbol}{nbsp}{name}", symbol=state.symbol, nbsp=Markdown(NBSP), name=scenario_link(gate, each))
+        name = _marked(state, scenario_link(gate, each))
         if each.recordings[1:]:
             name = say("{name}, {count}", name=name, count=pluralize(len(each.recordings), "recording"))
         if state is State.NO_RESULT:
@@ -218,8 +218,18 @@ def chart(gate: GateFacts) -> Markdown:
     return Markdown("\n".join(lines) + after)
 
 
-def run_details(gate: GateFacts) -> Iterator[Markdown]:
-    """Yield what was evaluated, how, and for how long, then what else Sepurux reports."""
+def run(gate: GateFacts) -> Markdown:
+    """Return what was evaluated, how, and for how long, what else Sepurux reports, and why the gate failed."""
+    sentences = [Markdown(f"{wording.capitalized(' · '.join(_run_details(gate)))}.")]
+    if gate.failed:
+        sentences.append(markdown.prose(gate.result.reason))
+    if gate.result.worst.sandbox:
+        rules = markdown.link("rules", f"{DOCS}platforms.md#the-rules-of-the-sandbox")
+        sentences.append(say("The {rules} are those of the sandbox, not of Sepurux.", rules=rules))
+    return Markdown(" ".join(sentences))
+
+
+def _run_details(gate: GateFacts) -> Iterator[Markdown]:
     result, settings = gate.result, gate.result.gate
     given = (("campaign", settings.campaign), ("project", settings.project), ("mutation pack", settings.mutation_pack))
     for word, name in (*given, ("policy", gate.context.policy_path)):
@@ -237,10 +247,10 @@ def run_details(gate: GateFacts) -> Iterator[Markdown]:
             yield as_markdown(metric.shown(value))
     if result.categories:
         yield say("mutations {names}", names=markdown.listed(result.categories, "and", MOST_MUTATIONS))
-    yield from failing_tools(gate)
+    yield from _failing_tools(gate)
 
 
-def failing_tools(gate: GateFacts) -> Iterator[Markdown]:
+def _failing_tools(gate: GateFacts) -> Iterator[Markdown]:
     tools = Counter[str]()
     for run in gate.result.runs:
         tools.update({} if run.trace.flaky else run.failing_tools)
