@@ -38,15 +38,6 @@ MOST_PROBLEMS = 50
 FEW_LINES = 12  # of a head on a phone
 MORE = "10 more failures"  # as long as what is left out may be
 NAMED_GATES = 2  # of one state
-STATES = {  # what a title or the last line says of one gate, and of several
-    State.FAILED: ("blocks", "block"),
-    State.NEEDS_APPROVAL: ("needs an approval", "need an approval"),
-    State.NO_RESULT: ("has no result", "have no result"),
-    State.NO_DECISION: ("has no decision", "have no decision"),
-    State.NOT_BLOCKING: ("failed and does not block", "failed and do not block"),
-    State.PASSED: ("passed", "passed"),
-    State.SKIPPED: ("skipped", "skipped"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +189,7 @@ def _of_several(report: Report) -> tuple[State, Markdown, Markdown]:
     """Return the state and the title of several gates, and a line on those that the title does not name."""
     state, named = _named(report)
     every = sum(gate.state is not State.SKIPPED for gate in report.gates) or len(report.gates)
-    gates, verb = "gate" if every == 1 else "gates", STATES[state][len(named) > 1]
+    gates, verb = "gate" if every == 1 else "gates", state.several if named[1:] else state.one
     title = say("{count} of {every} {gates} {verb}", count=len(named), every=every, gates=gates, verb=verb)
     if state not in {State.PASSED, State.SKIPPED}:
         title = say("{title}: {names}", title=title, names=named_gates(named))
@@ -227,7 +218,7 @@ def _named(report: Report) -> tuple[State, Sequence[GateFacts]]:
 
 def _of_state(state: State, gates: Sequence[GateFacts]) -> Markdown:
     """Return what is said of the gates with one state: two names, or how many there are."""
-    words, result = STATES[state][len(gates) > 1], gates[0].result
+    words, result = state.several if gates[1:] else state.one, gates[0].result
     if not (result.blocks or gates[0].passed or state is State.NOT_BLOCKING):
         words = f"{state.word}, {'does' if len(gates) == 1 else 'do'} not block"
     if result.approval and not result.blocks:
@@ -293,10 +284,8 @@ def remarks(gate: GateFacts) -> Iterator[Markdown]:
         yield say(words, name=code(each.name), base=base, tools=listed(each.base_tools, "and"))
         if "{name}" not in words:
             break
-    recorded = [
-        (trace.label, trace.recorded) for trace in result.gate.traces if result.decision is not Decision.SKIPPED
-    ]
-    if old := [label for label, at in recorded if at and at + DAY_S < (context.committed or 0)]:
+    traces = [] if result.decision is Decision.SKIPPED else result.gate.traces
+    if old := [each.label for each in traces if each.recorded and each.recorded + DAY_S < (context.committed or 0)]:
         were = "was" if len(old) == 1 else "were"
         yield say("⚠️ {traces} {were} recorded before this commit.", traces=listed(old, "and", 1), were=were)
     for refusal in result.approval.ignored[:1] if result.approval else ():

@@ -27,28 +27,31 @@ DAY_S = 86_400  # that a trace may be older than the commit
 class State(StrEnum):
     """What a reader has to know first of a gate or a number, in the order of the reader's interest.
 
-    `symbol` is shown in Markdown, `mark` in a log or on a terminal, and `word` in a table.
+    `symbol` is shown in Markdown, `mark` in a log or on a terminal, and `word` in a table. A title, and the last line
+    of a head, say `one` of one gate, and `several` of several.
     """
 
     symbol: str
     mark: str
     word: str
+    one: str
+    several: str
     rank: int
 
     def __new__(cls, value: str, *words: str) -> Self:
         state = str.__new__(cls, value)
         state._value_ = value
-        state.symbol, state.mark, state.word = words
+        state.symbol, state.mark, state.word, state.one, state.several = words
         state.rank = len(cls.__members__)
         return state
 
-    FAILED = "failed", "❌", "✗", "failed"
-    NEEDS_APPROVAL = "needs_approval", "✋", "✗", "needs an approval"
-    NO_RESULT = "no_result", "❗", "!", "no result"
-    NO_DECISION = "no_decision", "⏳", "…", "no decision"
-    NOT_BLOCKING = "not_blocking", "⚠️", "✗", "failed"
-    PASSED = "passed", "✅", "✓", "passed"
-    SKIPPED = "skipped", "⏭️", "-", "skipped"
+    FAILED = "failed", "❌", "✗", "failed", "blocks", "block"
+    NEEDS_APPROVAL = "needs_approval", "✋", "✗", "needs an approval", "needs an approval", "need an approval"
+    NO_RESULT = "no_result", "❗", "!", "no result", "has no result", "have no result"
+    NO_DECISION = "no_decision", "⏳", "…", "no decision", "has no decision", "have no decision"
+    NOT_BLOCKING = "not_blocking", "⚠️", "✗", "failed", "failed and does not block", "failed and do not block"
+    PASSED = "passed", "✅", "✓", "passed", "passed", "passed"
+    SKIPPED = "skipped", "⏭️", "-", "skipped", "skipped", "skipped"
 
 
 BY_DECISION = {

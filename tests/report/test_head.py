@@ -290,11 +290,7 @@ def test_unsafe_attempts_of_a_flaky_scenario_count() -> None:
     [
         ({"min_pass_rate": 0.85, "max_unsafe": 0}, {}, ["72.0% passed, 85.0% needed", "1 unsafe"]),
         ({"max_unsafe": 2}, {"unsafe_attempts": 3}, ["3 unsafe, 2 allowed", "72.0% passed"]),
-        (
-            {"min_reliability_score": 80, "max_failures": 3},
-            {},
-            ["5 failures, 3 allowed", "72.0% passed"],
-        ),
+        ({"min_reliability_score": 80, "max_failures": 3}, {}, ["5 failures, 3 allowed", "72.0% passed"]),
         ({"min_pass_rate": 0.7201}, {}, ["72.00% passed, 72.01% needed"]),
         ({"max_unsafe": 0}, {"pass_rate": Reading()}, ["1 unsafe"]),
     ],

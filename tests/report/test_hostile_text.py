@@ -23,16 +23,7 @@ from sepurux_action.evaluation.api import find_campaign
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
 from sepurux_action.evaluation.gate_numbers import Base
 from sepurux_action.evaluation.runs import Decision, Failure
-from sepurux_action.report.markdown import (
-    ZERO_WIDTH_SPACE,
-    code,
-    code_block,
-    escaped,
-    finish,
-    link,
-    prose,
-    value,
-)
+from sepurux_action.report.markdown import ZERO_WIDTH_SPACE, code, code_block, escaped, finish, link, prose, value
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
 from tests import gfm
@@ -242,10 +233,7 @@ def test_no_report_on_ordinary_names_contains_an_invisible_character(name: str) 
     change = Change("campaign", name, f"{name} 2", name)
     context = a_context(base_ref=name, base_results={name: some_results()}, policy_changes=(change,))
     of_traces = [a_run(run, trace=trace, trace_id=name) for trace in traces]
-    results = [
-        [a_result(a_run(run), **found, gate=gate, approval=soft)],
-        [a_result(*of_traces, gate=gate, **found)],
-    ]
+    results = [[a_result(a_run(run), **found, gate=gate, approval=soft)], [a_result(*of_traces, gate=gate, **found)]]
     results += [[replace(each, gate=gate)] for each in errors(name)]
     results.append([replace(each[0], gate=replace(gate, name=f"{name} {n}")) for n, each in enumerate(results)])
     reports = [build_report(each, context) for each in results]
