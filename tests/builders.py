@@ -33,18 +33,7 @@ from sepurux_action.evaluation.engine import CHECK_NETWORK
 from sepurux_action.evaluation.gate_numbers import Base, Check, CheckState, Scenario, scenarios_of
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.published_result import Result, Results
-from sepurux_action.evaluation.runs import (
-    NEXT_STEPS,
-    Decision,
-    Failure,
-    Failures,
-    OnBase,
-    Rule,
-    Run,
-    Step,
-    StepDifference,
-    merge_failures,
-)
+from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Failure, OnBase, Rule, Run, Step, merge_failures
 from sepurux_action.evaluation.step_evaluation import CANCELED
 from sepurux_action.flow.results import NOT_AFFECTED, UNREAD_RESULTS_HINT
 from sepurux_action.github.event import Event
@@ -59,7 +48,6 @@ TRACE_ID = "0b8d4a67-93c1-4f4d-b1d5-8a0f6f2e9c44"
 DASHBOARD = f"https://app.sepurux.dev/runs/{RUN_ID}"
 OF_CAMPAIGN = Trace(label=REGISTERED)
 RECORDED = Trace(label="traces/refunds.json", content=b"{}")
-
 # A hard gate on the recording of a pull request, with changed fields.
 a_gate = partial(
     replace,
@@ -83,7 +71,7 @@ IMPOSSIBLE = ApprovalStatus(
 )
 UNREAD = ApprovalStatus(commit=COMMIT, unread=True)
 APPROVED = ApprovalStatus(commit=COMMIT, approved_by=("mona",))
-INSTEAD = Step(3, "payments.refund", StepDifference.INSTEAD, "payments.status")
+INSTEAD = Step(3, "payments.refund", ci_runs.StepDifference.INSTEAD, "payments.status")
 DIFFERENT_STEPS = (
     "  1 orders.lookup(order)",
     "  2 payments.refund(order, amount_cents)",
@@ -106,7 +94,6 @@ HOSTILE = (
     "[click](https://evil.example) www.evil.example me@evil.example **bold** _em_ ~~gone~~ `code` ```fence --> "
     "</details> $x^2$ :tada: [^1] <!-- \u202edesrever\u200b " + COMMIT + " " + "x" * 200
 )
-
 INVISIBLE = ("\ud800", "\udfff", "\0", "\x1b[31m", "\u202e", "\u200b", "\ufffe", "\n", "\r\n", "\t", "\u2028")
 LINE_STARTS = ("- ", "# ", "> ", "| --- |\n", "```\n", "---\n", "===\n", "</details>\n", "[^1]: x\n", "1. ", "    ")
 MARKUP = ("`@octocat`", "``", "$$", "https://", "www.", "#1", "deadbeef", "a@b.co", "&lt;b&gt;", "]]>", "<![CDATA[")
@@ -180,8 +167,6 @@ FAILURES = (
     MISUSE("Called the tool without its order id.", ""),
     a_failure("incomplete", "low", "Stopped before it informed the customer."),
 )
-
-
 # Each returns an object with changed fields: the context of a pull request, and an earlier pass of a hard gate.
 a_context = partial(
     replace,
@@ -246,7 +231,7 @@ def a_scenario(
     run: Run | None = None,
     *,
     run_id: str = RUN_ID,
-    failures: Failures = (),
+    failures: ci_runs.Failures = (),
     **changes: Any,  # noqa: ANN401 - fields of many types
 ) -> Scenario:
     """Return a scenario with one recording, whose numbers were not read without a run."""
@@ -362,7 +347,7 @@ def _of_traces() -> GateDecision:
     files = tuple(Trace(label=label, content=b"{}", task=task, by_recorder=True) for label, task in tasks.items())
     gate = a_gate(traces=(*files, Trace(label=TRACE_ID, trace_id=TRACE_ID)))
     perfect = a_run(run_with(PASSING, pass_rate=1.0, failures=0.0))
-    step = Step(2, "payments.refund", StepDifference.INSTEAD, "payments.status")
+    step = Step(2, "payments.refund", ci_runs.StepDifference.INSTEAD, "payments.status")
     failures = [replace(each, scenario="cancel an order") for each in FAILURES]
     failed = a_run(failures=(replace(failures[0], step=step), *failures[1:]))
     runs = [

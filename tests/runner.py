@@ -34,22 +34,17 @@ COMMAND_LINE = f"{sys.executable} -m sepurux_action"
 ENTRYPOINT = REPOSITORY / os.environ.get("GATE_ENTRYPOINT", "entrypoint.py")
 INHERITED = ("PATH", "COVERAGE_", "DOCKER_", "GATE_")  # prefixes: for coverage, and to start a container
 ACTION_YML = REPOSITORY / "action.yml"
-
 TOKEN = "ghs_1042_made.up.token"  # in the format of today's installation tokens
 RUNTIME_TOKEN = "made-up-runtime-token"  # every step has one, and no output may contain it
 HEAD_SHA = "5" * 40
 BASE_SHA = "b" * 40
 MERGE_SHA = "e" * 40
-
 SUMMARY_LIMIT = 1024 * 1024  # bytes of one step's summary; the runner drops a larger one
 ANNOTATIONS_PER_LEVEL = 10  # of one step; later ones are only logged
 MESSAGE_LIMIT = 4096  # characters of an annotation's message
 SIGNAL_GRACE = 5.0  # seconds in which a step in a thread ends after a signal
-
 Level = Literal["error", "warning", "notice"]
 Event = dict[str, Any]
-
-
 COMMANDS = frozenset(
     {"add-mask", "add-matcher", "add-path", "debug", "echo", "endgroup", "error", "group", "notice"}
     | {"remove-matcher", "save-state", "set-env", "set-output", "stop-commands", "warning"}

@@ -32,15 +32,11 @@ KEY_PROBLEMS = [  # a file, and what its only problem begins with
     ("a: b\n---\nc: d\n", "2 a second YAML document begins; accepted: one"),
     ("a: b: c\n", f"1 {NOT_YAML}mapping values are not allowed here"),
     ("gates:\n  -\tname: a\n", f"2 {NO_VALUE.format(1, chr(92) + 't')}"),
-    ("a: 'b\n", f"2 {NOT_YAML}while scanning a quoted scalar from line 1, found unexpected end of stream"),
     ("a: b\nc: d\x07e\n", "2 YAML does not allow the character U+0007"),
     ('a: b\nc: "\\UFFFFFFFF"\n', f"2 {NOT_YAML}a number in it is out of range"),
     (f"%YAML 1.{'9' * 5000}\n---\na: b\n", f"1 {NOT_YAML}a number in it is out of range"),
     ("[" * 200_000, f"1 {NOT_YAML}a number in it is out of range, or it is nested too deeply"),
-    ("campaign: @c\n", f"1 {NO_VALUE.format(1, '@')}"),
-    ("gates:\n  - name: a\n   campaign: c\n", f"3 {NOT_YAML}while parsing a block collection from line 2, expected "),
     ("a:\n - a\nb: [c\nd: e\n", f"4 {NOT_YAML}while parsing a flow sequence from line 3, expected ',' or ']', but got"),
-    ("campaign: a\ntimeout\n", f"3 {NOT_YAML}while scanning a simple key from line 2, could not find expected ':'"),
     ("campain: a", "1 `campain`: it is not known; did you mean `campaign`?"),
     ("<<: {campaign: a}", "1 `<<`: it is not known; accepted: `project`, `campaign`, `trace_id`, "),
     ('"a`\\n::error::b\\u202e": c', "1 `a' ::error::b`: it is not known; accepted: `project`, "),
@@ -281,10 +277,8 @@ def test_a_gate_that_comes_or_goes_is_a_row_beside_its_values() -> None:
     [
         *(("thresholds: {min_pass_rate: 0.9}", "thresholds: {min_pass_rate: 90%}"), ("timeout: 600", "timeout: 10m")),
         *(("trace_id: [a, b]", "trace_id: a, b"), ("campaign: a", "# why\nversion: 1\ncampaign_id: 'a'")),
-        *(
-            ("gates: [{name: a}, {name: b}]", "gates: [{name: b}, {name: a}]"),
-            ("enforcement: soft", "enforcement: Soft"),
-        ),
+        ("gates: [{name: a}, {name: b}]", "gates: [{name: b}, {name: a}]"),
+        ("enforcement: soft", "enforcement: Soft"),
     ],
 )
 def test_another_way_of_writing_the_same_is_no_change(old: str, new: str) -> None:

@@ -14,7 +14,6 @@ from uuid import uuid4
 import yaml
 
 ACTION_YML = Path(__file__).resolve().parents[2] / "action.yml"  # what is started alone finds no package of tests
-
 _OURS = ("PATH", "GATE_", "DOCKER_", "COVERAGE_")  # what this side needs and no container gets
 
 

@@ -40,7 +40,6 @@ def test_the_demo_needs_make_and_python_and_installs_what_the_action_needs(tmp_p
     clone = a_clone(tmp_path / "clone")
     before = {path.name for path in clone.iterdir()}
     first, second = make_demo(clone), make_demo(clone)
-
     assert re.findall(r"^Exit status (\d): the job (\w+)", first, re.MULTILINE) == [("0", "succeeds"), ("1", "fails")]
     assert re.findall(r"^  \| (Notice|Error): ", first, re.MULTILINE) == ["Notice", "Error"]
     assert [each.count("Installing") for each in (first, second)] == [1, 0]
@@ -51,7 +50,6 @@ def test_the_demo_needs_make_and_python_and_installs_what_the_action_needs(tmp_p
     [failure] = blocked["failures"]
     assert (failure["scenario"], failure["on_base"]["having"]) == ("refund an order", 0)
     assert {"- 2 payments.refund(order, approval_token)", "> 2 payments.refund(order)"} <= {*failure["steps"]}
-
     assert {path.name for path in clone.iterdir()} - before == {"build"}
     locked = re.findall(r"^([\w.-]+)==", (clone / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
     [packages] = (clone / "build" / "demo-venv" / "lib").glob("python3*/site-packages")

@@ -14,7 +14,6 @@ from tests.runner import RunningStep, StepResult, start_action
 from tests.sandboxed import SECRET, sound_inputs, trace_files
 
 pytestmark = pytest.mark.container
-
 # What a planted module does when something imports it.
 VENV_PYTHON = "/app/venv/bin/python3"
 TRAP = "open('/github/workspace/trapped', 'a').close()\n"
@@ -120,10 +119,8 @@ def found_by(image: str, python: str, code: str) -> str:
 
 
 def test_the_image_holds_the_package_its_entry_point_its_dependencies_and_no_more(image: str) -> None:
-    assert (
-        found_by(image, VENV_PYTHON, "import os; print(*sorted(os.listdir('/app')))")
-        == "entrypoint.py sepurux_action venv"
-    )
+    listed = found_by(image, VENV_PYTHON, "import os; print(*sorted(os.listdir('/app')))")
+    assert listed == "entrypoint.py sepurux_action venv"
     uncompiled = (
         "import importlib.util, pathlib;"
         "print([str(p) for p in pathlib.Path('/app').glob('*/**/*.py')"

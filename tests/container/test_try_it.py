@@ -21,7 +21,6 @@ from tests.yaml_blocks import blocks_of
 
 # The jobs install packages, as a user's do.
 pytestmark = [pytest.mark.container, pytest.mark.timeout(300), pytest.mark.usefixtures("base")]
-
 PAGE = (REPOSITORY / "docs" / "try-it.md").read_text(encoding="utf-8")
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 OFFLINE = "--pull=false\n--rebuild=false\n--action-offline-mode\n"
@@ -76,10 +75,8 @@ def test_the_page_leads_to_gates_that_pass_and_block(shell: Callable[[str], tupl
     workflow = tmp_path / "folder" / "my-agent" / ".github" / "workflows" / "sepurux.yml"
     quick_start = next(block.text for block in blocks_of("README.md", README) if not block.is_policy)
     workflow.write_text(quick_start, encoding="utf-8")
-
     status, log = shell(first)
     assert (status, missing(passed, log)) == (0, []), log
-
     approval = ', approval_token=found["approval_token"]'
     agent = workflow.parents[2] / "record_traces.py"
     assert f"delete `{approval}`" in PAGE

@@ -20,7 +20,6 @@ from tests.runner import REPOSITORY, pull_request_event
 from tests.sandboxed import SECRET, TRACES
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(300)]  # the first test waits until the image is built
-
 WORKFLOWS = REPOSITORY / "examples" / "workflows"
 SOUND, UNSAFE = "refund-sound.json", "refund-unsafe.json"
 GATE = "1"  # the number of the gate's step in the examples with two jobs
@@ -162,7 +161,6 @@ def test_a_soft_gate_blocks_after_a_fail_until_an_approval_without_another_evalu
     scene.evaluate("week-2-soft.yml", UNSAFE, result="failure")
     assert [login.login for login in scene.pull.requested] == ["octocat"]
     assert scene.statuses()["Sepurux / core-reliability"][0] == "pending"
-
     scene.pull.review("octocat", "APPROVED")
     event = scene.event(action="submitted", review={"state": "approved"})
     run = scene.run(WORKFLOWS / "review.yml", "pull_request_review", event)

@@ -9,7 +9,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "sepurux_action"
-
 # The modules that may interact with the outside world or control time, each with the libraries that it alone imports.
 IMPURE = {
     "__main__": (),
@@ -27,12 +26,10 @@ IMPURE = {
     "flow.execution": (),
 }
 OUTSIDE = {"os", "sys", "time", "threading", "pathlib", "socket", "subprocess", "signal", "random"}
-
 # Imports go from right to left; packages of one level do not import each other.
 LEVELS = (("common", "errors", "host"), ("config",), ("evaluation",), ("github", "report"), ("flow",), ("app",))
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 EVERYONE = {"errors", "common"}  # errors.py uses common, and host uses both
-
 # Each sends a secret to the host that it belongs to.
 REVEALERS = {"flow.execution", "evaluation.api", "github.connection"}
 

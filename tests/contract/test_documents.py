@@ -19,7 +19,6 @@ ROOT = generate.ROOT
 README = ROOT / "README.md"
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 DOCUMENTS = [README, *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "CHANGELOG", "SECURITY")), *GUIDES]
-
 by_name = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 
 

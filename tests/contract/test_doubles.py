@@ -5,7 +5,6 @@ import re
 import pytest
 import requests
 
-from tests import runner
 from tests.github_double import GitHub, Undescribed
 from tests.runner import Command, parse_command
 
@@ -54,9 +53,3 @@ def test_what_is_not_described_fails_the_test(method: str, path: str, body: obje
 )
 def test_a_command_has_colons_at_a_lines_start_or_the_old_form_anywhere(line: str, command: Command | None) -> None:
     assert parse_command(line) == command
-
-
-def test_entries_are_pairs_or_blocks() -> None:
-    text = "a=1\n\nb<<E\nx=1\n\ny<<E\nE\nc=<<E\nd<<=\n2\n=\ne<<E\nE\na=3"
-    pairs = [("a", "1"), ("b", "x=1\n\ny<<E"), ("c", "<<E"), ("d", "2"), ("e", ""), ("a", "3")]
-    assert list(runner.file_pairs(text)) == pairs

@@ -151,7 +151,6 @@ def test_the_settings_of_a_workflow_and_its_policy_are_valid_and_fit_its_job(pat
     made = settings("".join(POLICY_TEXTS[name] for name in policies), inputs)
     assert (bool(made.gates), made.overridden) == (True, ())
     assert re.findall(r"as (\.github/[\w.-]+\.yml)", header(path)) in ([], [POLICY_PATH])
-
     longest = max(gate.timeout_s for gate in made.gates)
     assert job["timeout-minutes"] * 60 > longest + 105  # reads 15 s, effects 90 s
     assert (job["permissions"]["contents"], job["permissions"]["statuses"]) == ("read", "write")

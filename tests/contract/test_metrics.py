@@ -13,21 +13,9 @@ from sepurux_action.common import wording
 from sepurux_action.config import options
 from sepurux_action.config.options import flag_layer
 from sepurux_action.config.settings import REGISTERED, Gate, Trace, read_settings
-from sepurux_action.evaluation import api
+from sepurux_action.evaluation import api, metrics
 from sepurux_action.evaluation.decision import GateDecision, summarize
-from sepurux_action.evaluation.metrics import (
-    HIGHEST,
-    LOWEST_SCENARIO,
-    METRICS,
-    MUTATION_CATEGORIES,
-    RATE_DIGITS,
-    SCENARIOS,
-    SCORE_DIGITS,
-    Kind,
-    Metric,
-    Unit,
-    sent_limits,
-)
+from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, SCENARIOS, Kind, Metric, Unit
 from sepurux_action.evaluation.published_result import format_description, parse_description
 from sepurux_action.evaluation.runs import Decision, Run, parse_run
 from sepurux_action.report.outputs import step_outputs
@@ -109,7 +97,7 @@ def test_a_threshold_is_read_sent_and_decides(case: Case) -> None:
 @by_metric("name")
 def test_a_number_is_that_of_several_runs(case: Case) -> None:
     good, bad = case.value(case.good), case.value(case.bad)
-    special = {SCENARIOS: 2, LOWEST_SCENARIO: bad, MUTATION_CATEGORIES: good}
+    special = {SCENARIOS: 2, LOWEST_SCENARIO: bad, metrics.MUTATION_CATEGORIES: good}
     expected = special.get(case.metric, good + bad if case.metric.kind is Kind.SUM else (good + bad) / 2)
     for order in (case.good, case.bad), (case.bad, case.good):
         runs = [a_run(case.run(raw), trace=Trace(label=str(raw))) for raw in order]
@@ -120,7 +108,7 @@ def test_a_number_is_that_of_several_runs(case: Case) -> None:
 def test_a_number_is_in_report_json_in_outputs_and_in_the_sandbox(case: Case) -> None:
     bad = case.value(case.bad)
     assert gate_in_json(case)["numbers"][case.metric.name] == bad
-    body = {"campaign_id": campaign_id(CORE_CAMPAIGN), "thresholds": sent_limits(case.gate)}
+    body = {"campaign_id": campaign_id(CORE_CAMPAIGN), "thresholds": metrics.sent_limits(case.gate)}
     with Sandbox() as sandbox:
         response = requests.post(sandbox.url + "/v1/ci/runs", json=body, timeout=10)
     assert (case.metric.field or case.metric.name) in response.json()
@@ -149,8 +137,8 @@ def test_a_threshold_is_in_the_report(case: Case) -> None:
 @pytest.mark.parametrize("metric", [each for each in METRICS if each.threshold], ids=lambda metric: metric.name)
 @given(share=st.integers(0, 100))
 def test_a_value_just_beyond_its_limit_is_written_differently(share: int, metric: Metric) -> None:
-    step = {Unit.INTEGER: 1, Unit.FRACTION: 10.0**-RATE_DIGITS}.get(metric.unit, 10.0**-SCORE_DIGITS)
-    limit = share * HIGHEST.get(metric.unit, 100) / 100
+    step = {Unit.INTEGER: 1, Unit.FRACTION: 10.0**-metrics.RATE_DIGITS}.get(metric.unit, 10.0**-metrics.SCORE_DIGITS)
+    limit = share * metrics.HIGHEST.get(metric.unit, 100) / 100
     for value in (limit - step, limit + step):
-        if 0 <= value <= HIGHEST.get(metric.unit, value):
+        if 0 <= value <= metrics.HIGHEST.get(metric.unit, value):
             assert metric.write(value, limit) != metric.write(limit, value)

@@ -52,14 +52,11 @@ thresholds: {min_scenario_pass_rate: 60}
 thresholds: {min_reliability_score: 0.8}
 thresholds: {max_pass_rate_drop: 5}
 thresholds: {timeout: 10}
-thresholds: [1]
 enforcement: strict
 enforcement: {stage: soft}
-enforcement: [soft]
 on_outage: maybe
 flaky: {refund: soon}
 flaky: [refund]
-flaky: refund
 reviewers: []
 timeout: 10 weeks
 timeout: 86401
@@ -77,8 +74,6 @@ baseline_dir: .sepurux-baseline
 report_dir: build/sepurux
 gates: [{paths: [[src/**]]}]
 """
-
-
 NO_NUMBERS = [f"thresholds: {{{option.name}: many}}" for option in options.LIMITS]
 
 

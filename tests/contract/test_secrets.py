@@ -32,7 +32,6 @@ PIECES = {
     for at in range(len(form) - MIN_REDACTED_LENGTH + 1)
 }
 LIMITS = [40, 80, 120, 140, 200, 500, 600, 4_000, 8_000, json_reader.MAX_TEXT_LENGTH]
-
 offsets = st.integers(0, 1_000) | st.builds(
     lambda limit, back: max(0, limit - back), st.sampled_from(LIMITS), st.integers(0, 60)
 )

@@ -17,6 +17,7 @@ POLL = api.poll_run(run_id="run-1", batch_id="", project="shop")
 GATE = Gate(name="refunds", campaign="refunds", project="shop")
 START = api.create_run(GATE, "c-1", "", {}, "k-1")
 OF_TRACE = api.create_run(replace(GATE, project=""), "c-1", "t-1", {}, "k-2")
+REFUSED_POLL = "Sepurux refused the poll of the run (HTTP {}: no such run)"
 REFUSED = Credentials(token=Secret("a-token"))
 
 
@@ -64,11 +65,7 @@ def test_an_id_stays_one_segment_of_the_address() -> None:
         ((200, 201, 202, 299), "", False),
         ((408, 425, 429, 500, 501, 502, 503, 504, 520, 599, 600, 999), "HTTP {}: no such run", True),
         ((401, 403), "Sepurux refused `token` (HTTP {}: no such run)", False),
-        (
-            (300, 301, 302, 308, 400, 404, 410, 422, 499),
-            "Sepurux refused the poll of the run (HTTP {}: no such run)",
-            False,
-        ),
+        ((300, 301, 302, 308, 400, 404, 410, 422, 499), REFUSED_POLL, False),
     ],
 )
 def test_a_status_is_success_temporary_or_rejected(statuses: tuple[int, ...], error: str, *, temporary: bool) -> None:

@@ -14,34 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sepurux_action.config.settings import Call, Gate, Trace
-from sepurux_action.evaluation.base_results import (
-    IGNORED,
-    MAX_BYTES,
-    compare_with_base,
-    read_results,
-    result_to_keep,
-    write_results,
-)
+from sepurux_action.evaluation import base_results
+from sepurux_action.evaluation import runs as ci_runs
+from sepurux_action.evaluation.base_results import compare_with_base, read_results, result_to_keep, write_results
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
 from sepurux_action.evaluation.gate_numbers import Base, scenarios_of
 from sepurux_action.evaluation.published_result import Result, Results
-from sepurux_action.evaluation.runs import (
-    BaseScenario,
-    Decision,
-    Failure,
-    FailureKind,
-    OnBase,
-    Rule,
-    Run,
-    Step,
-    StepDifference,
-    decide,
-)
+from sepurux_action.evaluation.runs import BaseScenario, Decision, Failure, OnBase, Rule, Run, Step, decide
 from sepurux_action.evaluation.traces import read_recording
 from tests.builders import FAILING, run_with
 
 KEY, REPOSITORY = "a secret", "octo/shop"
-REJECTED = ((), IGNORED)
+REJECTED = ((), base_results.IGNORED)
 SCENARIO = BaseScenario(
     name="refund after a timeout",
     pass_rate=0.5,
@@ -127,7 +111,7 @@ def test_what_does_not_fit_goes_the_oldest_results_first(length: int, times: lis
     results = [a_base_result(4), *(a_base_result(at, scenarios=long) for at in (3, 2, 1)), a_base_result(0)]
     content = written(*results)
     assert [each.time for each in read_results(content, KEY, REPOSITORY)[0]] == times
-    assert len(content) <= MAX_BYTES
+    assert len(content) <= base_results.MAX_BYTES
 
 
 def test_the_signature_is_the_one_of_docs_security() -> None:
@@ -194,7 +178,7 @@ def found(gate: Gate, *runs: Run) -> GateDecision:
     return replace(decide_gate(gate, recorded, Base(results=None)), scenarios=scenarios_of(gate, recorded))
 
 
-def base(*steps: str, failures: Mapping[FailureKind, float] | None = {}) -> Result:
+def base(*steps: str, failures: Mapping[ci_runs.FailureKind, float] | None = {}) -> Result:
     calls = tuple(Call(tool, tuple(arguments)) for tool, *arguments in map(str.split, steps))
     return a_base_result(scenarios=(BaseScenario(name="refund", failures=failures, steps=calls),))
 
@@ -204,8 +188,6 @@ def kept(result: GateDecision) -> tuple[BaseScenario, ...]:
 
 
 GATE = a_gate(a_trace("a.json"), a_trace("b.json"))
-
-
 STOPPED = replace(UNSAFE, type="incomplete", description="Stopped.")
 counts = st.dictionaries(st.sampled_from([UNSAFE, LOOP, STOPPED]), st.integers(1, 3))
 results_of_base = st.lists(
@@ -223,7 +205,7 @@ results_of_base = st.lists(
 UNKNOWN = replace(UNSAFE, tool="", event=None)
 SAME, OTHER = base("lookup order", "refund order"), base("lookup order", "status order", failures=None)
 MARKED = ("  1 lookup(order)", "> 2 refund(order)")
-FAILED, INSTEAD = Step(2, "refund"), Step(2, "refund", StepDifference.INSTEAD, "status")
+FAILED, INSTEAD = Step(2, "refund"), Step(2, "refund", ci_runs.StepDifference.INSTEAD, "status")
 DIFFERENCE = ("  1 lookup(order)", "- 2 status(order)", "+ 2 refund(order)")
 
 

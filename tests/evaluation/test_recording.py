@@ -11,17 +11,9 @@ from hypothesis import strategies as st
 
 from sepurux_action.config.settings import Call, Trace
 from sepurux_action.errors import TraceFileError
+from sepurux_action.evaluation import traces as recordings
 from sepurux_action.evaluation.runs import Failure, Step, StepDifference
-from sepurux_action.evaluation.traces import (
-    GUIDE,
-    Calls,
-    Line,
-    compare_steps,
-    failed_step,
-    first_lines,
-    read_recording,
-    with_steps,
-)
+from sepurux_action.evaluation.traces import Calls, compare_steps, failed_step, first_lines, read_recording, with_steps
 from tests.runner import TRACE
 
 PROMPT = {"type": "prompt", "input": "Refund order A-1002."}
@@ -39,7 +31,7 @@ def read(*events: object) -> Trace:
 def rejection(text: str) -> str:
     with pytest.raises(TraceFileError) as error:
         read_recording(text, "traces/a.json")
-    return str(error.value).removesuffix(f"; record every call of a tool: {GUIDE}")
+    return str(error.value).removesuffix(f"; record every call of a tool: {recordings.GUIDE}")
 
 
 def test_a_trace_without_events_or_with_prompts_only_is_rejected() -> None:
@@ -177,13 +169,13 @@ lists = st.lists(st.sampled_from(["a", "b x", "b x y", "b y x", "c"]), max_size=
 
 @given(base=lists, here=lists)
 def test_a_difference_contains_both_lists_and_the_longest_common_subsequence(base: Calls, here: Calls) -> None:
-    def compared(lines: Sequence[Line]) -> list[Call]:
+    def compared(lines: Sequence[recordings.Line]) -> list[Call]:
         return [line.call._replace(arguments=tuple(sorted(line.call.arguments))) for line in lines]
 
     found = compare_steps(base, here)
     removed, added, common = ([each for each in found if each.sign == sign] for sign in "-+ ")
     assert [(each.number, each.call) for each in found if each.sign != "-"] == [*enumerate(here, 1)]
-    of_base = [Line("-", number, call) for number, call in enumerate(base, 1)]
+    of_base = [recordings.Line("-", number, call) for number, call in enumerate(base, 1)]
     assert compared([each for each in of_base if each not in removed]) == compared(common)
     both = compared(of_base), compared([each for each in found if each.sign != "-"])
     subsequences = [{parts for size in range(len(each) + 1) for parts in combinations(each, size)} for each in both]

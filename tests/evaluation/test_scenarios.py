@@ -16,13 +16,11 @@ from tests.fakes import CAMPAIGN, FakeEngine
 GATE = Gate(name="core", campaign=CAMPAIGN)
 FAILURE = {"type": "unsafe_action", "severity": "high", "mutation": "timeouts"}
 OTHER_LISTS = [
-    *(
-        {"items": []},
-        [FAILURE, 3],
-        [{**FAILURE, "run_id": "other"}],
-        [FAILURE, {**FAILURE, "campaign_id": "other"}],
-        [],
-    ),
+    {"items": []},
+    [FAILURE, 3],
+    [{**FAILURE, "run_id": "other"}],
+    [FAILURE, {**FAILURE, "campaign_id": "other"}],
+    [],
     [{**FAILURE, "run_id": []}, {**FAILURE, "campaign_id": {}}],
 ]
 

@@ -12,26 +12,8 @@ from sepurux_action.errors import EvaluationError
 from sepurux_action.evaluation.api import ApiRequest, Reply, find_campaign
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE
 from sepurux_action.evaluation.runs import Decision, Rule
-from tests.evaluation.step import (
-    FAILED,
-    GATE,
-    HANGS,
-    KNOWN,
-    NUMBERS,
-    Defective,
-    Respond,
-    after,
-    evaluate,
-    http,
-    in_turn,
-    instead,
-    rejected,
-    runs_of,
-    score,
-    scored,
-    sound,
-    until,
-)
+from tests.evaluation import step
+from tests.evaluation.step import GATE, KNOWN, evaluate, http, in_turn, instead, rejected, runs_of, score, scored, sound
 from tests.fakes import CAMPAIGN, FakeEngine, backend
 
 OTHER = "8c5f4f5e-0000-4000-8000-000000000002"
@@ -51,7 +33,7 @@ QUESTIONS: list[Mapping[str, object]] = [
     {"traces": (Trace(label="other", trace_id="other"),)},
 ]
 REFUSED = Reply(temporary=True, error="refused")
-DOWN = (REFUSED, HANGS, http(500), http(599), http(503, retry_after_s=3_600))
+DOWN = (REFUSED, step.HANGS, http(500), http(599), http(503, retry_after_s=3_600))
 CUT_OFF = Reply(temporary=True, error="cut off", status=200)
 UP = (http(408), http(425), http(429, retry_after_s=3_600), http(600), CUT_OFF, rejected(400))
 SCORED = replace(KNOWN, limits={"min_reliability_score": 80})
@@ -90,7 +72,7 @@ def test_a_missing_campaign_names_the_others(names: object, campaign: str, reaso
 
 
 def test_each_run_finds_its_campaign_within_its_own_timeout() -> None:
-    calls = FakeEngine(instead("the list of campaigns", until(30, http(503))))
+    calls = FakeEngine(instead("the list of campaigns", step.until(30, http(503))))
     short, long = runs_of(calls, replace(GATE, name="short", timeout_s=10), replace(GATE, name="long", timeout_s=600))
     assert (short.decision, long.decision) == (Decision.ERROR, Decision.PASS)
     assert "HTTP 503" in short.reason
@@ -98,16 +80,16 @@ def test_each_run_finds_its_campaign_within_its_own_timeout() -> None:
 
 
 def test_a_useless_list_of_campaigns_is_requested_once() -> None:
-    for response in (Reply(error="no (HTTP 401)", status=401), Reply(payload=[Defective(name="core")])):
+    for response in (Reply(error="no (HTTP 401)", status=401), Reply(payload=[step.Defective(name="core")])):
         calls = FakeEngine(sound(campaigns=response))
         results = runs_of(calls, GATE, replace(GATE, name="other"))
         assert {result.decision for result in results} == {Decision.ERROR}
         assert calls.paths() == ["GET /v1/campaigns"]
 
 
-def started(*responses: Mapping[str, object]) -> Respond:
+def started(*responses: Mapping[str, object]) -> step.Respond:
     """Return a backend that starts these runs, one after the other, and gives all traces one id."""
-    others = backend(after(5), traces=Reply(payload={"trace_id": "trace-1"}))
+    others = backend(step.after(5), traces=Reply(payload={"trace_id": "trace-1"}))
     return instead("the CI run", in_turn(*(Reply(payload=each) for each in responses)), others)
 
 
@@ -130,7 +112,7 @@ def test_one_run_is_never_accepted_for_two_different_questions(
 
 
 def test_a_run_that_a_batch_names_only_in_a_poll_is_not_accepted_for_another_gate() -> None:
-    polled = in_turn(Reply(payload={**NUMBERS, "run_ids": ["r"]}))
+    polled = in_turn(Reply(payload={**step.NUMBERS, "run_ids": ["r"]}))
     named = instead("/batch/", polled, started({"run_id": "r"}, {"batch_id": "b"}))
     results = runs_of(FakeEngine(named), FIRST, replace(FIRST, name="b", campaign=OTHER))
     assert Decision.ERROR in {result.decision for result in results}
@@ -172,7 +154,7 @@ def test_a_campaign_that_is_given_by_its_uuid_needs_no_list_of_campaigns(respons
 
 
 def test_a_signal_during_the_first_call_is_no_outage() -> None:
-    [result] = runs_of(FakeEngine(sound(campaigns=HANGS), cancel_at=1_005), GATE)
+    [result] = runs_of(FakeEngine(sound(campaigns=step.HANGS), cancel_at=1_005), GATE)
     assert result.rule is Rule.CANCELED
 
 
@@ -209,7 +191,7 @@ def test_a_score_is_asked_for_again_only_after_a_lost_response(responses: list[R
     ],
 )
 def test_the_score_of_each_run_of_a_batch_is_asked_for(responses: list[Reply], shown: Reading) -> None:
-    batch = Reply(payload={**NUMBERS, "run_ids": ["run-1", "run-2", "run-3"]})
+    batch = Reply(payload={**step.NUMBERS, "run_ids": ["run-1", "run-2", "run-3"]})
     [result] = evaluate(FakeEngine(scored(*responses, poll=batch)), SCORED)
     assert RELIABILITY_SCORE.reading(result.numbers) == shown
 
@@ -219,7 +201,7 @@ def test_the_score_of_each_run_of_a_batch_is_asked_for(responses: list[Reply], s
     [(KNOWN, 1, Decision.PASS, 1), (KNOWN, 3, Decision.PASS, 0), (SCORED, 1_000, Decision.ERROR, 0)],
 )
 def test_a_score_that_is_not_needed_is_not_retried(gate: Gate, runs: int, decision: Decision, requests: int) -> None:
-    batch = Reply(payload={**NUMBERS, "run_ids": [f"run-{number}" for number in range(runs)]})
+    batch = Reply(payload={**step.NUMBERS, "run_ids": [f"run-{number}" for number in range(runs)]})
     calls = FakeEngine(scored(http(503), poll=batch))
     [result] = evaluate(calls, gate)
     assert (result.decision, len(calls.paths("reliability"))) == (decision, requests)
@@ -229,10 +211,10 @@ def test_a_score_that_is_not_needed_is_not_retried(gate: Gate, runs: int, decisi
 @pytest.mark.parametrize(
     ("poll", "response", "decision", "requests"),
     [
-        (FAILED, http(503), Decision.FAIL, 1),
-        (FAILED, score(99), Decision.FAIL, 1),
+        (step.FAILED, http(503), Decision.FAIL, 1),
+        (step.FAILED, score(99), Decision.FAIL, 1),
         (Reply(payload={"status": "failed"}), http(503), Decision.ERROR, 0),  # no number of it is shown
-        (Reply(payload={**NUMBERS, "reliability_score": 90}), http(503), Decision.PASS, 0),
+        (Reply(payload={**step.NUMBERS, "reliability_score": 90}), http(503), Decision.PASS, 0),
     ],
 )
 def test_a_useless_score_is_requested_once(poll: Reply, response: Reply, decision: Decision, requests: int) -> None:

@@ -21,7 +21,6 @@ from tests.sandboxed import SECRET, sound_inputs, trace_files
 BASH = ("bash", "--noprofile", "--norc", "-e", "-o", "pipefail")  # the meaning of `shell: bash`
 COMPOSITE = REPOSITORY / "composite"
 PYTHON = Path(sys.executable).resolve()
-
 # The settings of this machine for pip, such as its index.
 PIPS_OWN = {
     name: value

@@ -32,7 +32,6 @@ TOO_OLD = "sys.version_info = (3, 9, 18)"
 PLANTED = ["ensurepip/__init__.py", "hashlib.py", "json.py", "pip/__init__.py", "pip/__main__.py"]
 PLANTED += ["requests/__init__.py", "yaml.py"]
 PLANTED += ["sepurux_action/__init__.py", "sitecustomize.py", "usercustomize.py", "venv/__init__.py"]
-
 # What pip takes from the environment besides the way to an index: settings for the packages of the job.
 FOR_OTHER_PACKAGES = {
     **dict.fromkeys(("PIP_CONSTRAINT", "PIP_EDITABLE", "PIP_REQUIREMENT"), "no-such-file"),

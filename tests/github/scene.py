@@ -25,9 +25,7 @@ from tests.scenes import DECIDED
 
 SETTINGS = Settings()
 PULL, FILES, SET = "graphql pull", "repos/compare-commits-with-basehead", "repos/create-commit-status"
-
 OUTAGE, FORBIDDEN = Refusal(502, "Server Error"), Refusal(403, "Resource not accessible by integration")
-
 Reject = Callable[[Record], Refusal | None]
 
 

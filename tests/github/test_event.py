@@ -8,19 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.common import json_reader
-from sepurux_action.github.event import (
-    MAX_NUMBER,
-    NO_COMMIT,
-    NO_GROUP,
-    NO_NAME,
-    NO_PULL,
-    NOT_A_RUN,
-    PARSERS,
-    SHA,
-    Event,
-    parse_event,
-    with_pull_request,
-)
+from sepurux_action.github import event as github_event
+from sepurux_action.github.event import NO_GROUP, NO_PULL, NOT_A_RUN, Event, parse_event, with_pull_request
 from sepurux_action.github.queries import Subject
 
 HEAD, BASE, MERGE, OTHER = "a" * 40, "b" * 40, "e" * 40, "c" * 40
@@ -45,7 +34,7 @@ RUN_OF_MAIN = {"event": "push", "head_repository": REPOSITORY, "head_branch": "m
 REFUNDS = "refs/heads/refunds"
 PUSHED = "https://github.com/acme/shop/actions/runs/7100001"
 NO_PULLS: list[object] = [None, [], "x", {}, {"pull_request": None}]
-NO_NUMBERS: list[object] = [None, 0, -1, 1.5, True, "42", [], 10**400, MAX_NUMBER + 1]
+NO_NUMBERS: list[object] = [None, 0, -1, 1.5, True, "42", [], 10**400, github_event.MAX_NUMBER + 1]
 NO_HEADS: list[object] = [None, "x", [], {}, *({"sha": sha} for sha in (None, "abc", f"{HEAD}\n", 5))]
 NO_BASES: list[object] = [None, {}, {"ref": "", "sha": BASE}, {"ref": "a\u200bb", "sha": BASE}]
 NO_RUNS: list[Mapping[str, object]] = [
@@ -186,7 +175,7 @@ def test_an_event_says_which_commit_and_which_pull_request_are_evaluated(
         *(("merge_group", merge_group(**{field: None}), NO_GROUP) for field in ("head_sha", "base_ref", "base_sha")),
         ("merge_group", merge_group(base_ref="refs/tags/v1"), NO_GROUP),
         *(("workflow_run", workflow_run(**{**RUN_OF_MAIN, **run}), NOT_A_RUN) for run in NO_RUNS),
-        ("push", push(), NO_NAME),
+        ("push", push(), github_event.NO_NAME),
     ],
 )
 def test_an_event_that_says_no_base_or_commit_is_a_bad_setting(name: str, payload: object, problem: str) -> None:
@@ -220,7 +209,7 @@ def test_a_status_of_another_branch_or_of_a_tag_has_a_name_that_no_other_one_has
 @pytest.mark.parametrize("sha", ["", "A" * 40, "a" * 39, "a" * 41, f"{MERGE}\n", f" {MERGE}", "0" * 40])
 def test_what_is_no_sha_is_no_commit(sha: str) -> None:
     event = event_of("push", push(), GITHUB_SHA=sha)
-    assert (event.commit, event.problem) == ("", NO_COMMIT)
+    assert (event.commit, event.problem) == ("", github_event.NO_COMMIT)
 
 
 def from_fork(repository: object = FORK, sha: str = HEAD, ref: str = "refunds", **changes: object) -> dict[str, object]:
@@ -252,12 +241,12 @@ def test_a_run_has_the_pull_request_with_its_head_and_an_error_if_there_are_seve
     assert with_pull_request(RUN_OF_FORK, [from_fork(base={"ref": ""})]).problem == NO_PULL
 
 
-@given(st.sampled_from([*PARSERS]) | texts, payloads, environs, payloads)
+@given(st.sampled_from([*github_event.PARSERS]) | texts, payloads, environs, payloads)
 def test_any_payload_is_a_printable_event(name: str, payload: object, environ: dict[str, str], answer: object) -> None:
     event = parse_event(name, payload, environ)
     for each in (event, with_pull_request(event, [answer])):
         shown = [getattr(each, field) for field in Event.__slots__ if isinstance(getattr(each, field), str)]
         assert shown == [json_reader.printable(text) for text in shown]
-        assert each.commit == "" or SHA.match(each.commit)
+        assert each.commit == "" or github_event.SHA.match(each.commit)
         assert each.problem or each.skip_reason or each.commit
         assert suffix(each).isascii()

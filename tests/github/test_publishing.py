@@ -24,11 +24,9 @@ from tests.github_double import faults
 from tests.github_double.state import Refusal
 
 READS, CREATE = "graphql *", "issues/create-comment"
-
 LIMITED = Refusal(403, "You have exceeded a secondary rate limit")
 UNPROCESSABLE, NOT_FOUND = Refusal(422, "Validation Failed"), Refusal(404, "Not Found")
 BAD_TOKEN, GONE = Refusal(401, "Bad credentials"), Refusal(410, "This issue was deleted")
-
 Arrange = Callable[[Scene], None]
 POLICY, RENAMED = "campaign: a", [{"filename": "new.yml", "previous_filename": POLICY_PATH}]
 ADDED, SAME = Subject(head_policy=POLICY), Subject(policy=POLICY, head_policy=POLICY)

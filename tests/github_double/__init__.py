@@ -18,7 +18,6 @@ from tests.github_double.rest import CALLS, Call
 from tests.github_double.state import BOT, PullRequest, Refusal, Repository, Token, World, not_found
 
 __all__ = ["BOT", "GitHub", "PullRequest", "Record", "Repository", "Undescribed"]
-
 JWT_LIKE = ".".join(["made-up"] * 64)  # such tokens hold dots and have some 520 characters since 2026
 
 

@@ -13,7 +13,6 @@ from graphql import GraphQLSchema, build_schema
 from jsonschema import Draft202012Validator
 
 FACTS = Path(__file__).parent / "facts"
-
 _FACTS: Final[dict[str, Any]] = json.loads((FACTS / "rest.json").read_text())
 _SCHEMAS: Final[dict[str, Any]] = _FACTS["schemas"]
 _WORDS: Final = {"integer": re.compile(r"-?\d+"), "boolean": re.compile("true|false")}

@@ -7,7 +7,6 @@ from tests import backend as be
 
 Work = Callable[[], be.Answer]
 Step = Callable[[Work], be.Answer]
-
 SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
 
 

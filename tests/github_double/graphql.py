@@ -13,7 +13,6 @@ from tests.github_double.state import Account, Commit, PullRequest, Refusal, Rep
 
 MAX_PAGE = 100
 _SCHEMA: Final = cache(graphql_schema)
-
 Json = dict[str, Any]
 Info = GraphQLResolveInfo[Any]
 
@@ -163,7 +162,6 @@ PERMISSIONS: Final[dict[str, tuple[str, ...]]] = {
     "Repository.pullRequest": ("pull-requests=read",),
     "Repository.pullRequests": ("pull-requests=read",),
 }
-
 FIELDS: Final[dict[str, Callable[..., Any]]] = {
     "Query.repository": _repository,
     "Query.viewer": lambda _, session: session.token.account,

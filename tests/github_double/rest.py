@@ -12,7 +12,6 @@ MAX_CONTEXT_LENGTH = 255
 PAGE = 30  # entries of a page unless the request asks for more
 MAX_PAGE = 100
 MAX_COMPARED = 300  # files of a comparison
-
 Json = dict[str, Any]
 T = TypeVar("T")
 

@@ -22,7 +22,6 @@ SPACES = [" ", "\t", "\n", "\r", "\u2028", "\u200b", "\ufeff", "\x1b", "\x00", "
 pieces = [*MARKS, *SPACES, *sorted(COMMANDS)]
 texts = st.lists(st.sampled_from(pieces) | st.characters(), max_size=15).map("".join)
 names = st.sampled_from(["decision", "reason", "gates"])
-
 HOSTILE = [
     *("::error::boom", "  ::set-output name=decision::pass", "\n::add-mask::a", "\r::stop-commands::x"),
     *("fine\n::warning::not fine", "\u2028::error::x", "\x85::error::x", "\u200b::error::x", "\x00::error::x"),

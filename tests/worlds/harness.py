@@ -35,26 +35,11 @@ from tests.github_double.in_process import connected
 from tests.github_double.rest import pull_json, repository_json
 from tests.github_double.state import Comment, Commit, PullRequest, Status
 from tests.runner import file_pairs, input_variable
-from tests.worlds.worlds import (
-    AUTHOR,
-    CAMPAIGN,
-    CONTEXT,
-    FILES,
-    FOREIGN,
-    MERGED,
-    PEOPLE,
-    PULL_EVENTS,
-    TASKS,
-    TODAY,
-    Published,
-    Pull,
-    Run,
-    World,
-)
+from tests.worlds import worlds
+from tests.worlds.worlds import AUTHOR, CAMPAIGN, CONTEXT, FILES, MERGED, PULL_EVENTS, Published, Pull, Run, World
 
 T = TypeVar("T")
 Json = dict[str, Any]
-
 REPOSITORY, FORK = "octo/shop", "mallory/shop"
 CONFIG = ".github/sepurux-gate.yml"
 TIPS = {"main": "a" * 40, "release/1": "b" * 40, "dev": "c" * 40}
@@ -126,7 +111,7 @@ def run_on(
         transport=partial(Transport, adapter=backend),
         engine=lambda send, _: FakeEngine(lambda call, _now: send(call, 10.0), signals=signals),
         timeouts=partial(InstantTimeouts, github=github),
-        now=lambda: datetime.combine(TODAY, time(14, 2), UTC),
+        now=lambda: datetime.combine(worlds.TODAY, time(14, 2), UTC),
     )
     of_run = {"GITHUB_RUN_ID": str(run_id), "GITHUB_RUN_ATTEMPT": str(attempt)}
     environ = _environment(world, folder, github) | of_run
@@ -193,7 +178,7 @@ def _environment(world: World, folder: Path, github: "WorldGitHub") -> dict[str,
 @cache
 def _baseline(kind: str) -> str:
     """Return a file in which each scenario always passed, three times, of each branch or of another one."""
-    known = tuple(BaseScenario(name=str(name), pass_rate=1.0, steps=(Call("a"),)) for name in {*FILES, *TASKS})
+    known = tuple(BaseScenario(name=str(name), pass_rate=1.0, steps=(Call("a"),)) for name in {*FILES, *worlds.TASKS})
     other = kind == "of another branch"
     numbers = {"pass_rate": 1.0, "unsafe_attempts": 0.0, "failures": 0.0, "reliability_score": 100.0}
     results = [
@@ -384,7 +369,7 @@ class WorldGitHub:
         self._make_commits(world)
         self.evaluated = GROUP if world.event == MERGED else HEAD
         for context in world.older_statuses:
-            self.repository.status(self.evaluated, "success", context, "ok" if context == FOREIGN else OLDER)
+            self.repository.status(self.evaluated, "success", context, "ok" if context == worlds.FOREIGN else OLDER)
         self.show(world)
 
     def show(self, world: World) -> None:
@@ -415,7 +400,7 @@ class WorldGitHub:
         made = PullRequest(
             repository=self.repository,
             number=pull.number,
-            author=user(opener if opener in PEOPLE else f"{opener}[bot]"),
+            author=user(opener if opener in worlds.PEOPLE else f"{opener}[bot]"),
             head_repository=self._fork if pull.fork else self.repository,
             head_ref="topic",
             head=commits[HEAD],

@@ -7,7 +7,6 @@ from random import Random
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-
 ABSENT = "none.json"  # a trace file that does not exist
 TODAY = date(2027, 3, 10)
 CAMPAIGN = "core"
@@ -24,7 +23,6 @@ LOGINS = (*PEOPLE, "helper[bot]")
 AGENT = "copilot-swe-agent"
 OPENERS = (*(AUTHOR,) * 3, AGENT, AGENT, "dependabot")
 TIMEOUT_S = 8
-
 TRACES: tuple[dict[str, list[str]], ...] = (
     *({}, {}, {"trace_id": ["t-1"]}, {"trace_id": ["t-1", "t-2"]}),
     *({"trace_file": ["a.json"]}, {"trace_file": ["a.json", "b.json"]}),
