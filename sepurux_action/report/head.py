@@ -61,18 +61,20 @@ def head_of(report: Report, *, most: int = MOST) -> Head:
     """Return the head, with up to `most` items if these are more than five, for a place where no list follows."""
     if report.problems:
         return _head_of_problems(report)
-    acting, worst, several = report.acting, report.acting[0], len(report.gates) > 1
-    together = len(acting) > 1 and (worst.failed or len({gate.result.reason for gate in acting}) > 1)
-    things = things_of([gate for gate in acting if gate.failed])
+    main_gates, worst, several = report.main_gates, report.main_gates[0], len(report.gates) > 1
+    together = len(main_gates) > 1 and (worst.failed or len({gate.result.reason for gate in main_gates}) > 1)
+    things = things_of([gate for gate in main_gates if gate.failed])
     state, title, remark = worst.state, title_of(worst), policy_remark(report.context) or next(remarks(worst), NOTHING)
     if several:
         state, title, remark = _of_several(report)
     action, hint = NOTHING, NOTHING if together else Markdown(hint_of(worst).removesuffix("."))
     if not (several and worst.passed):
-        parts = action_of_all(acting, has_items=bool(things)) if together else action_of(worst, has_items=bool(things))
+        parts = (
+            action_of_all(main_gates, has_items=bool(things)) if together else action_of(worst, has_items=bool(things))
+        )
         action = Markdown(joined(" ", *parts))
-    others, unnamed = _other_items(acting, has_items=bool(things), together=together)
-    numbers = _numbers(report, acting, hint)
+    others, unnamed = _other_items(main_gates, has_items=bool(things), together=together)
+    numbers = _numbers(report, main_gates, hint)
     texts = [
         f"## {title}",
         action,
@@ -81,7 +83,7 @@ def head_of(report: Report, *, most: int = MOST) -> Head:
         *(one.text for one in others),
     ]
     room = math.inf if most > MOST else FEW_LINES - sum(map(phone_lines, texts))
-    items = fitting(things[: most - len(others)], room, several=len(acting) > 1)
+    items = fitting(things[: most - len(others)], room, several=len(main_gates) > 1)
     unlisted, noun = unnamed + len(things) - len(items), "more item"
     if things and all(isinstance(each, Failure) for _, each in things):
         noun = "more failure"
@@ -97,17 +99,17 @@ def head_of(report: Report, *, most: int = MOST) -> Head:
     return Head(state=state, items=items, unlisted=more, numbers=[*numbers, *_links(report, more)], **slots)
 
 
-def _other_items(acting: Sequence[GateFacts], *, has_items: bool, together: bool) -> tuple[list[Item], int]:
+def _other_items(main_gates: Sequence[GateFacts], *, has_items: bool, together: bool) -> tuple[list[Item], int]:
     """Return items without a failure: what the campaign lacks, gates, and a scenario that is not counted.
 
     The number is that of the gates that are left out.
     """
-    items, failed = list[Item](), [gate for gate in acting if gate.failed]
+    items, failed = list[Item](), [gate for gate in main_gates if gate.failed]
     names = dict.fromkeys(name for gate in failed for name in gate.lacking if not gate.by_settings)
     if names:
         items.append(Item(say("Add {names} to the campaign.", names=listed(names, "and"))))
-    others = [gate for gate in acting if gate.result.needs_approval or not things_of([gate])] if together else []
-    if alike_approval(acting):
+    others = [gate for gate in main_gates if gate.result.needs_approval or not things_of([gate])] if together else []
+    if alike_approval(main_gates):
         others = []
     items += map(_gate_item, others[:FEW])
     flaky = [each for gate in failed for each in gate.result.scenarios if each.flaky and each.failures]
@@ -129,14 +131,14 @@ def _gate_item(gate: GateFacts) -> Item:
     return Item(Markdown(joined(" ", said, hint_of(gate))))
 
 
-def _numbers(report: Report, acting: Sequence[GateFacts], hint: Markdown) -> list[Markdown]:
+def _numbers(report: Report, main_gates: Sequence[GateFacts], hint: Markdown) -> list[Markdown]:
     """Return the numbers of the worst gate, or what to do about it."""
-    gate, parts = acting[0], [hint] if hint else []
+    gate, parts = main_gates[0], [hint] if hint else []
     if gate.result.decision.is_decided:
         parts += [] if gate.passed and report.gates[1:] else numbers_of(gate)
-        if len(acting) > 1:
+        if len(main_gates) > 1:
             parts[:1] = [say("{name}: {number}", name=name_of(gate), number=each) for each in parts[:1]]
-    elif gate.dashboard and len(acting) == 1 and "Sepurux run" not in hint:
+    elif gate.dashboard and len(main_gates) == 1 and "Sepurux run" not in hint:
         parts.append(run_link(gate))
     return parts
 
@@ -144,7 +146,7 @@ def _numbers(report: Report, acting: Sequence[GateFacts], hint: Markdown) -> lis
 def _links(report: Report, unlisted: str) -> list[Markdown]:
     """Return the links to the job summary and the commit."""
     context, parts = report.context, list[Markdown]()
-    if unlisted or (context.run_url and report.acting[0].result.decision.is_decided):
+    if unlisted or (context.run_url and report.main_gates[0].result.decision.is_decided):
         parts.append(link(unlisted.replace(" ", NBSP, 1) or "details", context.run_url))
     return [*parts, commit_link(context)] if context.commit else parts
 

@@ -129,7 +129,7 @@ def _running(report: Report) -> Iterator[str]:
 
 def _addresses(report: Report) -> list[str]:
     """Return the address of the worst run at Sepurux, unless it is said to go on."""
-    worst = next((gate for gate in report.acting if gate.dashboard), None)
+    worst = next((gate for gate in report.main_gates if gate.dashboard), None)
     return [worst.dashboard] if worst and worst.result.rule is not Rule.CANCELED else []
 
 

@@ -290,7 +290,7 @@ class Report:
         return tuple(gate for gate in self.gates if not gate.passed)
 
     @property
-    def acting(self) -> tuple[GateFacts, ...]:
+    def main_gates(self) -> tuple[GateFacts, ...]:
         """Return the gates that the report is about first: those that block, or did not pass, or the first one."""
         return self.blocking or self.not_passed or self.gates[:1]
 
