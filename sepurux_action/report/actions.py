@@ -66,7 +66,7 @@ def action_of_all(gates: Sequence[GateFacts], *, has_items: bool) -> Action:
 
 
 def alike_approval(gates: Sequence[GateFacts]) -> bool:
-    """Return whether all gates need the same approval, and somebody can give it."""
+    """Return whether all gates need the same approval, and someone can give it."""
     same = len({gate.result.approval for gate in gates}) == 1
     return same and all(gate.state is State.NEEDS_APPROVAL for gate in gates)
 
@@ -85,7 +85,7 @@ def hint_of(gate: GateFacts) -> Markdown:
 
 
 def approval_of(gate: GateFacts) -> Markdown:
-    """Return who can approve a gate that needs an approval, or why nobody can, as a clause."""
+    """Return who can approve a gate that needs an approval, or why no one can, as a clause."""
     approval = gate.result.approval
     if approval is None or approval.unread:
         permission = code("pull-requests: read")
