@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.config.options import Stage
-from sepurux_action.evaluation.decision import Refusal
+from sepurux_action.evaluation.decision import ApprovalStatus, Refusal
 from sepurux_action.evaluation.gate_numbers import DROP
 from sepurux_action.evaluation.metrics import SCENARIOS
 from sepurux_action.evaluation.runs import Decision, Rule
@@ -92,8 +92,7 @@ def approval_of(gate: GateFacts) -> Markdown:
         words = "who can approve could not be read: give the job {permission}, then {rerun}"
         return say(words, permission=permission, rerun=prose(gate, "{rerun}"))
     if approval.anyone or approval.can_approve:
-        who = listed(approval.can_approve, "or") or Markdown("anyone else with write access")
-        return say("needs an approval of {commit} by {who}", commit=code(approval.commit[:SHORT_SHA]), who=who)
+        return say("needs an approval {of_whom}", of_whom=_of_whom(approval))
     reason = refused(approval.cannot_approve[0]) if approval.cannot_approve else "no reviewer is listed"
     return say("none of the listed reviewers can approve: {reason}", reason=reason)
 
@@ -151,8 +150,7 @@ def _fix(gate: GateFacts, *, has_items: bool) -> Markdown:
 
 def _needs_approval(gates: Sequence[GateFacts], fix: Markdown) -> Action:
     """Return who can approve gates, and the other way out if there is one: an order that `fix` gives."""
-    address = gates[0].context.pull_request_url
-    _, _, of_whom = approval_of(gates[0]).partition("needs an approval ")
+    address, approval = gates[0].context.pull_request_url, gates[0].result.approval
     runs = [run_link(gates[0])] if len(gates) == 1 else [gate_link(each) for each in gates]
     shown = Markdown(joined(" and ", ", ".join(runs[:FEW]), f"{len(runs) - FEW} more" if runs[FEW:] else ""))
     words = "look at the {runs}, then {review}." if len(gates) == 1 else "look at {runs}, then {review}."
@@ -160,8 +158,13 @@ def _needs_approval(gates: Sequence[GateFacts], fix: Markdown) -> Action:
     if is_stored(gates[0]):
         fix = Markdown("record the stored scenarios again.")
     order = fix.lower().startswith(("fix", "add", "record"))
-    lead = say("**Needs an approval** {of_whom}:", of_whom=Markdown(of_whom))
+    lead = say("**Needs an approval** {of_whom}:", of_whom=_of_whom(approval) if approval else NOTHING)
     return lead, say("{look} Or {fix}", look=look, fix=_lower(fix)) if order else look
+
+
+def _of_whom(approval: ApprovalStatus) -> Markdown:
+    who = listed(approval.can_approve, "or") or Markdown("anyone else with write access")
+    return say("of {commit} by {who}", commit=code(approval.commit[:SHORT_SHA]), who=who)
 
 
 def _lower(sentence: Markdown) -> Markdown:

@@ -64,9 +64,11 @@ def head_of(report: Report, *, most: int = MOST) -> Head:
     main_gates, worst, several = report.main_gates, report.main_gates[0], len(report.gates) > 1
     together = len(main_gates) > 1 and (worst.failed or len({gate.result.reason for gate in main_gates}) > 1)
     things = things_of([gate for gate in main_gates if gate.failed])
-    state, title, remark = worst.state, title_of(worst), policy_remark(report.context) or next(remarks(worst), NOTHING)
     if several:
         state, title, remark = _of_several(report)
+    else:
+        state, title = worst.state, title_of(worst)
+        remark = policy_remark(report.context) or next(remarks(worst), NOTHING)
     action, hint = NOTHING, NOTHING if together else Markdown(hint_of(worst).removesuffix("."))
     if not (several and worst.passed):
         parts = (
@@ -232,9 +234,7 @@ def _of_state(state: State, gates: Sequence[GateFacts]) -> Markdown:
 
 def named_gates(gates: Sequence[GateFacts]) -> Markdown:
     """Return the names of the first gates, and how many more there are."""
-    names = [name_of(gate) for gate in gates[:NAMED_GATES]]
-    more = [f"{len(gates) - NAMED_GATES} more"] if gates[NAMED_GATES:] else []
-    return Markdown(f"{', '.join(names)}, and {more[0]}" if more else " and ".join(names))
+    return Markdown(wording.listed([name_of(gate) for gate in gates], "and", NAMED_GATES))
 
 
 def missed_numbers(gate: GateFacts) -> list[Markdown]:
