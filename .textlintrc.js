@@ -1,4 +1,4 @@
-// The prose rules of `make lint`. docs/concepts.md has the terms; here are the words that they replace.
+// The prose rules of `make lint`. README.md has the terms; here are the words that they replace.
 // In a pattern, `\\s` also matches the line break of a wrapped sentence.
 const terms = [
   // results

@@ -16,6 +16,7 @@ from scripts import record_schema, schema, trace_schema
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import GITHUB_TOKEN, INPUTS, LIMITS, OPTIONS, Option, SectionKind
 from sepurux_action.evaluation.metrics import BY_OPTION
+from sepurux_action.github.client import Operation
 from sepurux_action.report.outputs import OUTPUTS
 
 ACTION = """\
@@ -72,16 +73,15 @@ def _action(name: str, runs: str, source: str = "") -> str:
     return ACTION.format(name=name, inputs="".join(inputs), outputs="".join(outputs), runs=runs)
 
 
-def options_table() -> str:
-    """Return the table of all settings: the words of those that accept only some, and where each may be given."""
-    rows = ["| setting | meaning | words; default | place |", "| --- | --- | --- | --- |"]
+def settings_table() -> str:
+    """Return the table of all settings: what each means, its default, and where it may be given."""
+    rows = ["| setting | meaning | place |", "| --- | --- | --- |"]
     for option in OPTIONS:
         places = ["input"] if option.is_input else []
         places += [_SECTION_NAMES[section] for section in option.allowed_in]
-        places += [f"`{option.environment}`"] if option.environment else []
-        words = option.accepts if option.accepts.startswith("`") else ""
-        default = option.default_shown if option.default or option.default_note else ""
-        cells = (f"`{option.name}`", option.help, "; ".join(filter(None, (words, default))), ", ".join(places))
+        words = [f"Words: {option.accepts}."] if option.accepts.startswith("`") else []
+        default = [f"Default: {option.default_shown}."] if option.default or option.default_note else []
+        cells = f"`{option.name}`", " ".join((option.help, *words, *default)), ", ".join(places)
         rows.append(in_workflow(f"| {' | '.join(cells)} |"))
     return "\n".join(rows)
 
@@ -93,9 +93,19 @@ def outputs_table() -> str:
     )
 
 
+def permissions_table() -> str:
+    """Return the table of what the gate does on GitHub, by the permission that it needs."""
+    permissions = sorted({each.permission for each in Operation})
+    used = {name: "; ".join(each.text for each in Operation if each.permission == name) for name in permissions}
+    return "\n".join(
+        ["| permission | to |", "| --- | --- |", *(f"| `{name}` | {text} |" for name, text in used.items())]
+    )
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
-    "inputs": options_table,
+    "settings": settings_table,
     "outputs": outputs_table,
+    "permissions": permissions_table,
     "fields": trace_schema.table,
 }
 DOCUMENTS = tuple(ROOT / "docs" / f"{name}.md" for name in ("reference", "trace-format"))  # those with blocks

@@ -1,4 +1,4 @@
-"""Computes how often chance decides a gate: the table of docs/noisy-agents.md, and all figures in docs/noise.csv.
+"""Computes how often chance decides a gate: the table of docs/policy.md, and all figures in docs/noise.csv.
 
 `make noise` writes both in some 20 seconds, so a test computes only a part. scripts/noise_model.py has the model.
 """
@@ -53,8 +53,8 @@ AGENTS = {
 HEADS = ("scenarios", "recordings of each")
 SIZES = tuple(product(SCENARIOS, RECORDINGS))
 SIZE = (20, 3)  # of the rows that compare agents
-SHOWN = ((10, 1), (10, 5), (20, 1), SIZE, (50, 3), (100, 3))  # of the sizes, in docs/noisy-agents.md
-PAGE, FIGURES = ROOT / "docs" / "noisy-agents.md", ROOT / "docs" / "noise.csv"
+SHOWN = ((10, 1), (10, 5), (20, 1), SIZE, (50, 3))  # of the sizes, in docs/policy.md
+PAGE, FIGURES = ROOT / "docs" / "policy.md", ROOT / "docs" / "noise.csv"
 
 
 def blocked(limits: Limits, agent: Agent, scenarios: int, recordings: int) -> float:
@@ -124,7 +124,7 @@ def _name(limits: Limits) -> str:
 
 
 def policy_table() -> str:
-    """Return the table of docs/noisy-agents.md: how often the recommended policy blocks."""
+    """Return the table of docs/policy.md: how often the recommended policy blocks."""
     heads = [*HEADS, *CHANGES]
     rows = [heads, ["---:"] * len(heads), *by_size(RECOMMENDED, SHOWN)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -98,7 +98,7 @@ _rate = partial(_threshold, parse=parsers.parse_rate, placeholder="RATE")
 
 TOKEN = _secret(
     "token",
-    "Sepurux CI token, sent as `X-Sepurux-Token`. Without {api_key}, it is also sent as `X-API-Key`.",
+    "Sepurux CI token, sent as `X-Sepurux-Token`, and without {api_key} as `X-API-Key` too.",
     "a CI token",
     environment="SEPURUX_CI_TOKEN",
 )
@@ -129,7 +129,7 @@ CAMPAIGN = _line(
 )
 NAME = Option(
     "name",
-    "Name of the gate in reports. If the policy file has `gates:`, it selects one of them.",
+    "Name of the gate. If the policy file has `gates:`, it selects one of them.",
     f"1 to {parsers.MAX_NAME_LENGTH} characters on one line, the last one no `)`",
     parsers.parse_name,
     "NAME",
@@ -138,7 +138,7 @@ NAME = Option(
 )
 TRACE_ID = _of_gate(
     "trace_id",
-    "IDs of traces to evaluate. Without {trace_id} and {trace_file}, the registered scenarios are evaluated.",
+    "IDs of stored traces to evaluate. Without {trace_id} and {trace_file}: the campaign's registered scenarios.",
     f"trace IDs, separated by commas or line breaks, at most {parsers.MAX_TRACES}",
     parsers.parse_trace_ids,
     "IDS",
@@ -146,7 +146,7 @@ TRACE_ID = _of_gate(
 )
 TRACE_FILE = _of_gate(
     "trace_file",
-    "Trace files to upload and evaluate, in the workspace or the runner's temporary folder.",
+    "Trace files to evaluate, in the workspace or the runner's temporary folder.",
     "paths or globs, one per line",
     parsers.parse_lines,
     "FILES",
@@ -154,7 +154,7 @@ TRACE_FILE = _of_gate(
 )
 MUTATION_PACK = _line(
     "mutation_pack",
-    "ID of the mutation pack, which Sepurux uses for the CI run.",
+    "ID of a mutation pack of Sepurux.",
     "a mutation pack's ID",
     placeholder="ID",
     is_input=False,
@@ -181,7 +181,7 @@ MIN_MUTATION_CATEGORIES = _count(
 )
 MIN_SCENARIOS = _threshold(
     "min_scenarios",
-    "Lowest number of scenarios in the evaluation. The gate compares it; Sepurux does not get it.",
+    "Lowest number of scenarios.",
     "a whole number from 1 to 999,999,999",
     parsers.parse_positive_number,
     "N",
@@ -189,13 +189,13 @@ MIN_SCENARIOS = _threshold(
 )
 MIN_SCENARIO_PASS_RATE = _rate(
     "min_scenario_pass_rate",
-    "Lowest pass rate allowed for each scenario, for a gate that names traces. Sepurux does not get it.",
+    "Lowest pass rate allowed for each scenario, for a gate with traces.",
     "0 to 1, or 0% to 100%, such as `0.2` or `20%`",
     is_input=False,
 )
 REQUIRED_MUTATION_CATEGORIES = _threshold(
     "required_mutation_categories",
-    "Mutation categories that the CI run must cover.",
+    "Mutation categories that must be covered.",
     "names, separated by commas or line breaks",
     parsers.parse_names,
     "NAMES",
@@ -204,14 +204,14 @@ REQUIRED_MUTATION_CATEGORIES = _threshold(
 )
 MAX_PASS_RATE_DROP = _rate(
     "max_pass_rate_drop",
-    "How far the pass rate may lie below the baseline, the median of the last results on the base branch that meet "
-    "the other thresholds. On a command line, it needs {baseline_dir}.",
+    "How far the pass rate may lie below the last results of the base branch. On a command line, it needs "
+    "{baseline_dir}.",
     "0 to 1, or 0% to 100%, such as `0.05` or `5%`",
     is_input=False,
 )
 ENFORCEMENT = _of_gate(
     "enforcement",
-    "Stage of the gate: whether a failed evaluation is only reported, needs an approval, or blocks.",
+    "Whether a gate that failed only reports it, needs an approval, or blocks.",
     "`observe`, `soft` or `hard`",
     partial(parsers.parse_word, Stage),
     "STAGE",
@@ -219,7 +219,7 @@ ENFORCEMENT = _of_gate(
 )
 ON_OUTAGE = _of_file(
     "on_outage",
-    "Whether a gate blocks if Sepurux is down. Then it gives no response, or only HTTP 5xx, to the first call.",
+    "Whether a gate blocks if Sepurux gives no response, or only HTTP 5xx, to the first call.",
     "`block` or `allow`",
     partial(parsers.parse_word, OnOutage),
     default="block",
@@ -234,7 +234,7 @@ REVIEWERS = _of_file(
 )
 PATHS = _of_file(
     "paths",
-    "The gate is skipped if the pull request changes no matching file. On the top level, only without `gates:`.",
+    "The gate is skipped if the pull request changes no matching file.",
     "GitHub's filter patterns, one per line",
     parse_paths,
     form=list,
@@ -242,7 +242,7 @@ PATHS = _of_file(
 )
 FLAKY = _of_file(
     "flaky",
-    "Scenarios that do not count until the end of a day in UTC, apart from their unsafe attempts.",
+    "Scenarios of which only unsafe attempts count, until the end of a day in UTC.",
     "scenarios with a last day, such as `refund: 2027-01-31`",
     parsers.parse_flaky,
     form=dict,
@@ -258,14 +258,14 @@ TIMEOUT = _of_gate(
 )
 GITHUB_TOKEN = _secret(
     "github_token",
-    "Token for the GitHub API. If it is set to an empty string, the gate does not use GitHub.",
+    "Token for the GitHub API. With an empty text, the gate does not use GitHub.",
     "a token for this repository",
     placeholder="",
     default_note="the job's own token",
 )
 COMMENT = Option(
     "comment",
-    "When to comment on the pull request. An existing comment is always updated, except with `never`.",
+    "When to comment on the pull request. An existing comment is updated, except with `never`.",
     "`always`, `on_failure` or `never`",
     partial(parsers.parse_word, CommentMode),
     default="always",
@@ -273,9 +273,8 @@ COMMENT = Option(
 )
 BASELINE_DIR = _folder(
     "baseline_dir",
-    "Folder that the workflow keeps between runs: the base branch's results by scenario. It is in the workspace or the "
-    "runner's temporary folder.",
-    default_note="no comparison by scenario",
+    "Folder that the workflow keeps between runs, with the base branch's results by scenario.",
+    default_note="no comparison",
 )
 REPORT_DIR = _folder(
     "report_dir",

@@ -1,7 +1,7 @@
 """Turns inputs, environment variables, and the policy into Settings, with every problem in them.
 
 In a workflow, the policy overrides inputs, and environment variables do not count. On a command line, flags override
-the policy, and the policy overrides environment variables (docs/configuration.md#where-a-value-comes-from).
+the policy, and the policy overrides environment variables (docs/policy.md).
 """
 
 from collections import Counter

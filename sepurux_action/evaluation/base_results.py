@@ -1,6 +1,6 @@
 """The base's results by scenario: the file `baseline.json` of `baseline_dir`, and what they say about what failed.
 
-No decision in a workflow depends on them. Source: docs/configuration.md#results-by-scenario
+No decision in a workflow depends on them. Source: docs/policy.md#block-only-what-gets-worse
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Sends the calls of a step: when, how often, and for how long (docs/architecture.md#limits-and-polling).
+"""Sends the calls of a step: when, how often, and for how long.
 
 Each run has a thread, whose calls block; so has each call. The main thread waits for the runs, and is the only one that
 handles signals: a handler may use no lock that the main thread could hold, so it only adds to a queue.

@@ -1,4 +1,4 @@
-"""Reads what failed: numbers and failures of each scenario of an evaluation (docs/configuration.md#scenarios)."""
+"""Reads what failed: numbers and failures of each scenario (docs/reference.md#scenarios-and-numbers)."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -58,9 +58,9 @@ def read_earlier(execution: Execution) -> Execution:
 def read_record(execution: Execution) -> Record:
     """Return the record with the `fail` of each gate that an earlier run found at this commit; make others pending.
 
-    A gate whose `fail` stays is not evaluated, whatever its other settings are (docs/configuration.md#re-runs). If it
-    cannot be read, each gate is an error, unless the token may not set statuses: then there is no record. A review
-    evaluates nothing: every gate has its newest decision, or is skipped.
+    A gate whose `fail` stays is not evaluated, whatever its other settings are. If the record cannot be read, each gate
+    is an error, unless the token may not set statuses: then there is no record. A review evaluates nothing: every gate
+    has its newest decision, or is skipped. Source: docs/policy.md#a-failure-stays-with-its-commit.
     """
     gates = execution.settings.gates
     if execution.event.skip_reason:

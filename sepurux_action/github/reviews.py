@@ -1,6 +1,6 @@
 """The soft gate: whose review approves it, reading these reviews, and requesting them.
 
-Sources: docs/configuration.md#the-soft-gate; the permissions of a user,
+Sources: docs/policy.md#who-can-approve; the permissions of a user,
 https://docs.github.com/rest/collaborators/collaborators#get-repository-permissions-for-a-user
 """
 

@@ -1,6 +1,6 @@
 """The statuses of the commit: the record of earlier runs, those that this run sets, and those that the base requires.
 
-Rules: docs/configuration.md#re-runs. Nothing that is set here changes results or exit status.
+Rules: docs/policy.md#a-failure-stays-with-its-commit. Nothing that is set here changes results or exit status.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,7 @@
 """Reads what a run is about: the pull request, the commit and its changes, and the policy that applies.
 
 For a pull request or merge group, the file of the base applies, so that no change can loosen its own gate.
-Source: docs/configuration.md#whose-file-applies.
+Source: docs/policy.md#whose-file-applies.
 """
 
 import errno

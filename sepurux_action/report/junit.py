@@ -1,4 +1,4 @@
-"""The report as JUnit XML for CI systems that show test results; docs/report-files.md says what becomes what."""
+"""The report as JUnit XML for CI systems that show test results: docs/reference.md#report-files."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The report as data for tools: `report.json`. `make generate` writes its schema. Source: docs/report-files.md."""
+"""The report as data for tools: `report.json`, whose schema `make generate` writes: docs/reference.md#report-files."""
 
 import json
 from collections.abc import Callable, Collection, Mapping

@@ -224,7 +224,7 @@ def run(gate: GateFacts) -> Markdown:
     if gate.failed:
         sentences.append(markdown.prose(gate.result.reason))
     if gate.result.worst.sandbox:
-        rules = markdown.link("rules", f"{DOCS}platforms.md#the-rules-of-the-sandbox")
+        rules = markdown.link("rules", f"{DOCS}other-ci.md#try-it-without-an-account")
         sentences.append(say("The {rules} are those of the sandbox, not of Sepurux.", rules=rules))
     return Markdown(" ".join(sentences))
 

@@ -21,7 +21,7 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 from sepurux_action.sandbox.trace_rules import AGENT, Attempt, evaluate, numbers_of
 
 LOOPBACK = "127.0.0.1"
-MAX_BODY_BYTES = 64 * 1024 * 1024  # the maximum of a trace file (docs/configuration.md#traces)
+MAX_BODY_BYTES = 64 * 1024 * 1024  # the maximum of a trace file (docs/reference.md#settings)
 
 T = TypeVar("T")
 Event = Mapping[str, object]

@@ -1,4 +1,4 @@
-"""Evaluates a recorded trace by the rules of the sandbox. Source: docs/platforms.md#the-rules-of-the-sandbox."""
+"""Evaluates a recorded trace by the rules of the sandbox. Source: docs/other-ci.md#try-it-without-an-account."""
 
 import re
 from collections import defaultdict, deque

@@ -1,4 +1,4 @@
-"""The structure of docs/architecture.md: which module may use the outside world, and who imports whom."""
+"""The structure of CONTRIBUTING.md: which module may use the outside world, and who imports whom."""
 
 import ast
 import sys

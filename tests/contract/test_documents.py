@@ -103,7 +103,7 @@ def gates_of(path: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
 
 PASTED = [
     pytest.param(*gate, id=f"{path.stem}-{number}")
-    for path in (README, ROOT / "docs" / "migrating.md", ROOT / "docs" / "platforms.md")
+    for path in (README, *GUIDES)
     for number, gate in enumerate(gates_of(path))
 ]
 

@@ -1,4 +1,4 @@
-"""The tables of docs/noisy-agents.md and docs/noise.csv have the figures of the simulation."""
+"""The table of docs/policy.md and docs/noise.csv have the figures of the simulation."""
 
 import csv
 

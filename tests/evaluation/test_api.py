@@ -10,12 +10,13 @@ from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.api import ApiRequest, Credentials, Reply
-from sepurux_action.evaluation.metrics import SENT
+from sepurux_action.evaluation.metrics import METRICS
 
 CAMPAIGNS = ApiRequest(path=api.CAMPAIGNS, purpose="the list of campaigns", project="shop")
 POLL = api.poll_run(run_id="run-1", batch_id="", project="shop")
 GATE = Gate(name="refunds", campaign="refunds", project="shop")
 START = api.create_run(GATE, "c-1", "", {}, "k-1")
+OF_TRACE = api.create_run(replace(GATE, project=""), "c-1", "t-1", {}, "k-2")
 REFUSED_POLL = "Sepurux refused the poll of the run (HTTP {}: no such run)"
 REFUSED = Credentials(token=Secret("a-token"))
 
@@ -37,7 +38,7 @@ def test_a_run_is_started_with_what_is_known_and_every_field_that_the_gate_sets(
         "campaign_id": "c-1",
         "thresholds": {"min_pass_rate": 0.9, "max_unsafe": 0},
     }
-    limits = {metric.threshold: 0 for metric in SENT}
+    limits = {metric.threshold: 0 for metric in METRICS if metric.threshold and metric.sent}
     gate = replace(GATE, limits=limits, required_mutation_categories=("timeouts",), mutation_pack="p-1")
     call = api.create_run(gate, "c-1", "t-1", {"repo": "acme/shop", "pull_request_number": 42}, "k")
     assert "repo" not in repr(call)
@@ -95,7 +96,8 @@ def test_a_success_without_json_is_tried_again(body: bytes, what: str) -> None:
         (POLL, 401, "", 'a valid secret of project "shop"'),
         (POLL, 403, "", 'a secret that may use project "shop"'),
         (api.reliability("c", "r", ""), 401, "", "Set {project}"),
-        (START, 404, "no such run", "Check {campaign}, {trace_id}, and {project}: one of them does not exist"),
+        (START, 404, "", 'Check {campaign} ("refunds"), {project} ("shop"): '),
+        (OF_TRACE, 404, "", 'Check {campaign} ("refunds"), {trace_id} ("t-1"), {project} (not set): '),
         (START, 422, "", "Check that {base_url} is the API's address"),
         (START, 422, "thresholds.max_unsafe: too small", "Correct what Sepurux names here, in the settings"),
         (api.upload_trace(b"{}", "a", "", "k"), 413, "", "Record a shorter trace"),

@@ -1,4 +1,4 @@
-"""When a run is polled and a call tried again (docs/architecture.md, Limits and polling), and what the log shows."""
+"""When a run is polled and a call tried again, and what the log shows."""
 
 from dataclasses import replace
 

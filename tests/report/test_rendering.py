@@ -181,7 +181,7 @@ def test_failures_that_were_not_read_are_counted() -> None:
 def test_failures_by_the_rules_of_the_sandbox_are_named_so() -> None:
     for sandbox in (True, False):
         report = build_report([a_result(a_run(replace(FAILING, sandbox=sandbox)))], a_context())
-        assert ("docs/platforms.md#the-rules-of-the-sandbox" in render_summary(report)) == sandbox
+        assert ("docs/other-ci.md#try-it-without-an-account" in render_summary(report)) == sandbox
 
 
 def of_recorder(missed: dict[str, float], *, failing: int, by_recorder: bool = True) -> GateDecision:

@@ -1,4 +1,4 @@
-"""What a run must do in a world, by docs/reference.md, configuration.md, noisy-agents.md, and security.md alone.
+"""What a run must do in a world: the rules of docs/reference.md, policy.md, and security.md, in every detail.
 
 This module shares no code with the package. Each function names the part of the documents that it follows.
 """
@@ -150,7 +150,7 @@ def of_one_run(world: World) -> Expected:
 
 
 def of_a_review(world: World, subject: Subject, settings: Mapping[str, Any]) -> Expected:
-    """Return what a review does, by docs/configuration.md, Re-runs: the newest decision, here a pass, stays."""
+    """Return what a review does, by docs/policy.md, A failure stays: the newest decision, here a pass, stays."""
     decision, has_status = "skipped", context(subject) in world.older_statuses
     numbers: Mapping[str, float | None] = {}
     if has_status:
@@ -174,7 +174,7 @@ def context(subject: Subject) -> str:
 
 
 def has_record(subject: Subject) -> bool:
-    """Return whether the statuses of the commit decide if it is evaluated, by docs/configuration.md, Re-runs."""
+    """Return whether the statuses of the commit decide if it is evaluated, by docs/policy.md, A failure stays."""
     return subject.pull is not None
 
 
@@ -199,7 +199,7 @@ def of_pull(pull: Pull) -> Subject:
     return Subject(pull=pull, branch=pull.base, policy_of=pull.base)
 
 
-# --- docs/configuration.md, Where a value comes from, Whose file applies ---------------------------------------------
+# --- docs/policy.md, Whose file applies ------------------------------------------------------------------------------
 
 
 def effective_settings(world: World, subject: Subject) -> Mapping[str, Any] | None:
@@ -249,7 +249,7 @@ def statuses(world: World, decided: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def is_skipped(world: World, subject: Subject, settings: Mapping[str, Any]) -> bool:
-    """Return whether no changed file matches, by docs/configuration.md, Paths."""
+    """Return whether no changed file matches, by docs/policy.md, Several gates."""
     patterns = settings.get("paths")
     if not patterns or subject.pull is None or world.event == MERGED or world.github_fault == "files":
         return False
@@ -258,7 +258,7 @@ def is_skipped(world: World, subject: Subject, settings: Mapping[str, Any]) -> b
 
 
 def comments(world: World, subject: Subject, settings: Mapping[str, Any], decision: str) -> int:
-    """Return how many comments there are, by docs/configuration.md, Statuses and comments."""
+    """Return how many comments there are, by docs/reference.md, Statuses and comments."""
     mode = settings.get("comment", "always")
     if subject.pull is None or world.event == MERGED or world.github_fault == "comments":
         return 0
@@ -283,20 +283,20 @@ def evaluate(world: World, runs: Sequence[Run], settings: Mapping[str, Any], fai
 
 
 def is_flaky(settings: Mapping[str, Any], scenario: object) -> bool:
-    """Return whether a scenario does not count today, by docs/configuration.md, Scenarios."""
+    """Return whether a scenario does not count today, by docs/policy.md, Flaky scenarios."""
     days = settings.get("flaky", {})
     return isinstance(scenario, tuple) and date.fromisoformat(days.get(scenario[1].strip(), "2000-01-01")) >= TODAY
 
 
 def scenario_of(world: World, file: str) -> tuple[str, str]:
-    """Return the scenario of a trace file, by docs/configuration.md, Scenarios."""
+    """Return the scenario of a trace file, by docs/reference.md, Scenarios and numbers."""
     task = world.tasks[file]
     name = task.replace("\u200b", "").strip() if isinstance(task, str) else ""
     return ("task", name) if name else ("path", file)
 
 
 def sent(settings: Mapping[str, Any], runs: int) -> Mapping[str, Any]:
-    """Return the thresholds that Sepurux gets, by docs/configuration.md, Thresholds."""
+    """Return the thresholds that Sepurux gets, by docs/reference.md, Scenarios and numbers."""
     own = ("min_scenarios", "min_scenario_pass_rate")
     known = {name: value for name, value in thresholds(settings).items() if name in ROWS and name not in own}
     if runs > 1:
@@ -343,7 +343,7 @@ def of_run(run: Run, settings: Mapping[str, Any], scenario: object) -> Evaluated
 
 
 def scenarios(run: Run) -> float | str | None:
-    """Return the number of a batch's scenarios, by docs/configuration.md, Scenarios."""
+    """Return the number of a batch's scenarios, by docs/reference.md, Scenarios and numbers."""
     count = number(run.fields["trace_count"], "trace_count")
     return len(run.scores) if count is None and run.names_runs else count
 
@@ -364,7 +364,7 @@ def with_score(found: Evaluated, answers: Sequence[Any]) -> Evaluated:
     return replace(found, numbers={**found.numbers, "reliability_score": mean})
 
 
-# --- docs/configuration.md, Scenarios: the numbers of all runs ------------------------------------------------------
+# --- docs/reference.md, Scenarios and numbers -----------------------------------------------------------------------
 
 
 def of_all(runs: Sequence[Evaluated]) -> Together:
@@ -463,7 +463,7 @@ def unknown(settings: Mapping[str, Any], together: Together) -> set[str]:
 
 
 def thresholds(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the thresholds with the defaults, by docs/configuration.md, Thresholds."""
+    """Return the thresholds with the defaults, by docs/reference.md, Settings."""
     default = {"max_unsafe": 0} | ({} if "min_reliability_score" in settings else {"min_pass_rate": 0.9})
     return {**default, **settings}
 
@@ -497,7 +497,7 @@ def shown_scenarios(runs: Sequence[Evaluated], together: Together) -> Sequence[f
     return [] if together.count is None else [together.count]
 
 
-# --- docs/noisy-agents.md, Blocking only what gets worse -------------------------------------------------------------
+# --- docs/policy.md, Block only what gets worse ----------------------------------------------------------------------
 
 
 def is_comparable(result: Published, settings: Mapping[str, Any]) -> bool:
@@ -528,7 +528,7 @@ def compare(world: World, settings: Mapping[str, Any], together: Together) -> st
     return "fail"
 
 
-# --- docs/configuration.md, The soft gate ----------------------------------------------------------------------------
+# --- docs/policy.md, Who can approve ---------------------------------------------------------------------------------
 
 
 def stage_of(settings: Mapping[str, Any], subject: Subject) -> str:
