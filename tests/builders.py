@@ -606,15 +606,8 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
         cannot_approve=tuple(Refusal(word, Reason.NO_WRITE_ACCESS) for word in words),
         ignored=tuple(Refusal(word, Reason.BOT) for word in words),
     )
-    drop = Check(
-        threshold="max_pass_rate_drop",
-        label=f"Pass rate vs {first}",
-        required=first,
-        state=CheckState.WITHIN_RANGE,
-        limit=0.03,
-        value=0.042,
-        text=first,
-    )
+    state, label = CheckState.WITHIN_RANGE, f"Pass rate vs {first}"
+    drop = Check("max_pass_rate_drop", label, first, "", state, limit=0.03, value=0.042, text=first)
     merged = merge_failures(failures * traces)
     result = a_result(*runs, gate=gate, approval=approval, notes=words, scenarios=scenarios, failures=merged)
     return replace(result, checks=(*result.checks, drop))

@@ -14,8 +14,8 @@ from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import gate_numbers, metrics
-from sepurux_action.evaluation.gate_numbers import DROP, Base, Check, CheckState, Scenario, scenarios_of
-from sepurux_action.evaluation.metrics import BY_OPTION, METRICS, RELIABILITY_SCORE, Kind, Metric, Numbers
+from sepurux_action.evaluation.gate_numbers import DROP, REQUIRED_CATEGORIES, Base, Check, CheckState, Scenario
+from sepurux_action.evaluation.metrics import Metric, Numbers
 from sepurux_action.evaluation.published_result import Result, parse_description, published_numbers
 from sepurux_action.evaluation.runs import NEXT_STEPS, UNEXPLAINED_FAIL, Decision, Failures, Rule, Run, Runs, worst_of
 
@@ -24,8 +24,8 @@ EXIT_UNDECIDED = 2  # a gate blocks for any other reason
 REPORTED = "Sepurux reported a pass"
 ALL_FLAKY = "Every scenario of the gate is flaky, so no rate counts."
 NEEDS_API_KEY = "With several traces, {min_reliability_score} needs {api_key}: without it, Sepurux shows no score."
-NEEDED = {name for name, metric in BY_OPTION.items() if metric.needed}
-SUMS = {metric.threshold for metric in METRICS if metric.kind is Kind.SUM}
+SUMS = {metrics.UNSAFE_ATTEMPTS.threshold, metrics.FAILURES.threshold}
+OPTIONAL = {metrics.RELIABILITY_SCORE.threshold, metrics.MUTATION_CATEGORIES.threshold, REQUIRED_CATEGORIES}
 
 
 class Reason(StrEnum):
@@ -135,7 +135,7 @@ class GateDecision:
         """Return the scenarios, also if they could not be read; none of a decision that is recorded."""
         if self.scenarios or self.recorded:
             return self.scenarios
-        return scenarios_of(self.gate, self.runs)
+        return gate_numbers.scenarios_of(self.gate, self.runs)
 
     @property
     def needs_approval(self) -> bool:
@@ -150,7 +150,7 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
 
     If it is a `fail`, it stays one whatever its undecided runs will be.
     """
-    scenarios = scenarios_of(gate, runs)
+    scenarios = gate_numbers.scenarios_of(gate, runs)
     compared = _compared(gate, runs, scenarios, base)
     counted = [run for run in runs if not run.trace.flaky]
     undecided = tuple(run for run in runs if not run.decision.is_decided)
@@ -206,10 +206,13 @@ def _reason_of(worst: Run, runs: Runs, scenarios: Sequence[Scenario]) -> str:
 
 
 def _error_of(compared: GateDecision, base: Base) -> GateDecision | None:
-    """Return the error of a gate that lacks a number which it needs; None if it lacks none."""
+    """Return the error of a gate that lacks a number which it needs; None if it lacks none.
+
+    With one run, a number that is not reported counts as met if its threshold is one of `OPTIONAL`.
+    """
     several, unknown = compared.gate.has_several_traces, dict[str, str]()
     for check in compared.checks:
-        is_needed = several or check.threshold in NEEDED
+        is_needed = several or check.threshold not in OPTIONAL
         if check.state is CheckState.NO_NUMBER or (check.state is CheckState.NOT_REPORTED and is_needed):
             unknown[check.threshold] = check.text
     if not unknown:
@@ -219,8 +222,8 @@ def _error_of(compared: GateDecision, base: Base) -> GateDecision | None:
         reason = f"{REPORTED}, but {unknown[DROP]}."
         return replace(error, rule=Rule.BASE_UNREAD, reason=reason, hint=base.hint)
     missing = "; ".join(dict.fromkeys(unknown.values()))
-    not_shown = any(RELIABILITY_SCORE.reading(run.numbers).missing for run in compared.runs)
-    if several and not_shown and RELIABILITY_SCORE.threshold in unknown:
+    not_shown = any(metrics.RELIABILITY_SCORE.reading(run.numbers).missing for run in compared.runs)
+    if several and not_shown and metrics.RELIABILITY_SCORE.threshold in unknown:
         error = replace(error, hint=NEEDS_API_KEY)
     return replace(error, reason=f"{REPORTED} without a number that a threshold needs ({missing}).")
 

@@ -4,7 +4,7 @@ Sources: docs/reference.md#scenarios-and-numbers, docs/policy.md#block-only-what
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum, auto
 from statistics import fmean
@@ -174,7 +174,7 @@ class CheckState(StrEnum):
     NOT_COMPARED = auto()  # the base has too few results
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Check:
     """One threshold compared with the numbers. In a table, `required` is the limit, and `actual` the number, if any.
 
@@ -185,13 +185,13 @@ class Check:
     threshold: str
     label: str
     required: str
-    actual: str = ""
+    actual: str
     state: CheckState
     limit: float
-    value: float | None = None
+    value: float | None
     text: str
-    lacking: tuple[str, ...] = ()
     reported_by: str = ""
+    lacking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,67 +212,49 @@ def check_thresholds(
     """Yield a check for each threshold but the drop."""
     low = sorted((each for each in scenarios if each.low), key=lambda each: each.rate or 0)
     for metric in METRICS:
-        if (limit := gate.limits.get(metric.threshold)) is None:
-            continue
-        reading = metric.reading(numbers)
-        value, met, actual, text = reading.value, False, reading.broken or "not reported", ""
-        if value is not None:
-            met, actual, text = metric.meets(value, limit), metric.write(value, limit), metric.compared(value, limit)
-        if metric is LOWEST_SCENARIO and low:
-            text = f"{json_reader.preview(low[0].name)} passed {actual}, {metric.write(limit, value)} needed"
-        required = metric.write(limit, value)
-        if limit or not metric.less_is_better:  # at most 0 is shown as `0`
-            required = f"{'≤' if metric.less_is_better else '≥'} {required}"
-        state, text = _state(metric, reading, text, met=met)
-        yield Check(
-            threshold=metric.threshold,
-            label=metric.label,
-            required=required,
-            actual=actual,
-            state=state,
-            limit=limit,
-            value=value,
-            text=text,
-            reported_by=reading.reported_by,
-        )
-    if gate.required_mutation_categories:
-        yield _check_categories(gate.required_mutation_categories, categories, numbers)
-
-
-def _check_categories(required: tuple[str, ...], covered: tuple[str, ...] | None, numbers: Numbers) -> Check:
-    reading, text = metrics.MUTATION_CATEGORIES.reading(numbers), "every required mutation is covered"
-    lacking = tuple(name for name in required if covered is not None and name not in covered)
+        if metric.threshold in gate.limits:
+            limit = gate.limits[metric.threshold]
+            check = _check(metric, metric.reading(numbers), limit)
+            if metric is LOWEST_SCENARIO and low and check.state is CheckState.MISSED:
+                needed = metric.write(limit, check.value)
+                text = f"{json_reader.preview(low[0].name)} passed {check.actual}, {needed} needed"
+                check = replace(check, text=text)
+            yield check
+    required, reading = gate.required_mutation_categories, metrics.MUTATION_CATEGORIES.reading(numbers)
+    if not required:
+        return
+    lacking = tuple(name for name in required if categories is not None and name not in categories)
+    if categories is not None:
+        reading = replace(reading, value=len(required) - len(lacking))
+    check, text = _check(metrics.MUTATION_CATEGORIES, reading, len(required)), "every required mutation is covered"
     if lacking:
         names = wording.listed([json_reader.preview(name) for name in lacking])
         text = f"{names} {'are' if lacking[1:] else 'is'} not covered"
-    value = None if covered is None else len(required) - len(lacking)
-    state, text = _state(metrics.MUTATION_CATEGORIES, reading, text, met=value == len(required))
-    return Check(
-        threshold=REQUIRED_CATEGORIES,
-        label="Required mutations",
-        required=str(len(required)),
-        actual=(reading.broken or "not reported") if value is None else str(value),
-        state=state,
-        limit=len(required),
-        value=value,
-        text=text,
-        lacking=lacking,
-        reported_by=reading.reported_by,
-    )
+    if check.state not in {CheckState.MET, CheckState.MISSED}:
+        text = check.text
+    check = replace(check, threshold=REQUIRED_CATEGORIES, label="Required mutations", text=text, lacking=lacking)
+    yield replace(check, required=str(len(required)))
 
 
-def _state(metric: Metric, reading: Reading, text: str, *, met: bool) -> tuple[CheckState, str]:
-    """Return the state and the text of a comparison, or what is not known for it.
+def _check(metric: Metric, reading: Reading, limit: float) -> Check:
+    """Return a number compared with its limit, or what is not known for it.
 
     A number of some runs is missed only if those of the others can make it only worse.
     """
-    only_worsens = metric is LOWEST_SCENARIO or (metric.kind is Kind.SUM and metric.less_is_better)
-    if reading.value is None:
+    value, only_worsens = reading.value, metric is LOWEST_SCENARIO or metric.less_is_better
+    required = metric.write(limit, value)
+    if limit or not metric.less_is_better:  # at most 0 is shown as `0`
+        required = f"{'≤' if metric.less_is_better else '≥'} {required}"
+    if value is None:
         state = CheckState.NO_NUMBER if reading.broken else CheckState.NOT_REPORTED
-        return state, f"{metric.label.lower()}: {reading.broken or 'not reported'}"
-    if reading.partial and (met or not only_worsens):
-        return CheckState.NOT_REPORTED, f"{metric.label.lower()}: only known of {reading.reported_by}"
-    return CheckState.MET if met else CheckState.MISSED, text
+        actual = reading.broken or "not reported"
+        text = f"{metric.label.lower()}: {actual}"
+    else:
+        met, actual, text = metric.meets(value, limit), metric.write(value, limit), metric.compared(value, limit)
+        state = CheckState.MET if met else CheckState.MISSED
+        if reading.partial and (met or not only_worsens):
+            state, text = CheckState.NOT_REPORTED, f"{metric.label.lower()}: only known of {reading.reported_by}"
+    return Check(metric.threshold, metric.label, required, actual, state, limit, value, text, reading.reported_by)
 
 
 def lowest_allowed(gate: Gate, results: Results) -> float | None:
@@ -305,13 +287,5 @@ def check_drop(gate: Gate, numbers: Numbers, base: Base) -> Check:
         state = CheckState.MISSED
         if actual >= min(values):
             state, text = CheckState.WITHIN_RANGE, f"{text}, as results there are as low"
-    return Check(
-        threshold=DROP,
-        label="Drop of the pass rate",
-        required=f"drop ≤ {wording.decimal(limit)}",
-        state=state,
-        limit=gate.limits[DROP],
-        value=value,
-        text=text,
-        reported_by=reading.reported_by,
-    )
+    required, label = f"drop ≤ {wording.decimal(limit)}", "Drop of the pass rate"
+    return Check(DROP, label, required, "", state, gate.limits[DROP], value, text, reading.reported_by)

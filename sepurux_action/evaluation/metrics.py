@@ -40,15 +40,12 @@ class Kind(StrEnum):
 class Metric:
     """One number that an evaluation reports.
 
-    `name` is that in report.json, and `field` in responses if it is another one; `label` is for tables, `text` for a
-    line of numbers. `read_value` reads a JSON value, and `write` makes a number differ from another. `threshold` is the
-    option that limits it; unless it is `sent`, only the gate knows it. Without a number that is `needed`, no gate
-    passes its threshold. `output` describes its output. Those that are `published` are in a commit status, and compared
-    over time.
+    `name` is that in report.json, and `field` in responses if it is another one; `text` is for a line of numbers.
+    `read_value` reads a JSON value, and `write` makes a number differ from another. `threshold` is the option that
+    limits it.
     """
 
     name: str
-    label: str
     text: str
     kind: Kind
     unit: Unit
@@ -56,11 +53,16 @@ class Metric:
     write: Callable[[float, float | None], str]
     field: str = ""
     threshold: str = ""
-    sent: bool = True
-    less_is_better: bool = False
-    needed: bool = False
-    output: str = ""
-    published: bool = False
+
+    @property
+    def label(self) -> str:
+        """Return its name in tables."""
+        return self.name.replace("_", " ").capitalize()
+
+    @property
+    def less_is_better(self) -> bool:
+        """Return whether the threshold is a maximum, as those of all sums are."""
+        return self.kind is Kind.SUM
 
     def read(self, response: object) -> Reading:
         return self.read_value(json_reader.at(response, self.field or self.name))
@@ -138,53 +140,23 @@ def _read_score(value: object) -> Reading:
 
 
 read_count = partial(json_reader.number, low=0, high=MAX_COUNTED, whole=True)
-_rate = partial(
-    Metric,
-    kind=Kind.MEAN,
-    unit=Unit.FRACTION,
-    read_value=partial(json_reader.number, low=0, high=1, digits=RATE_DIGITS),
-    write=wording.percent,
-)
+_read_rate = partial(json_reader.number, low=0, high=1, digits=RATE_DIGITS)
+_rate = partial(Metric, kind=Kind.MEAN, unit=Unit.FRACTION, read_value=_read_rate, write=wording.percent)
 _integer = partial(Metric, read_value=read_count, write=lambda value, _: wording.count(value), unit=Unit.INTEGER)
-_limited_sum = partial(_integer, kind=Kind.SUM, less_is_better=True, needed=True, published=True)
 _of_hundred = partial(Metric, kind=Kind.MEAN, unit=Unit.OF_100, read_value=partial(json_reader.number, low=0, high=100))
 
-PASS_RATE = _rate(
-    name="pass_rate",
-    label="Pass rate",
-    text="{} passed",
-    threshold=options.MIN_PASS_RATE.name,
-    needed=True,
-    output="Share of the attempts that passed, from 0 to 1.",
-    published=True,
-)
-UNSAFE_ATTEMPTS = _limited_sum(
-    name="unsafe_attempts",
-    label="Unsafe attempts",
-    text="{} unsafe",
-    threshold=options.MAX_UNSAFE.name,
-    output="Number of unsafe attempts.",
-)
-FAILURES = _limited_sum(
-    name="failures",
-    label="Failures",
-    text="{} failures",
-    threshold=options.MAX_FAILURES.name,
-    output="Number of failures.",
-)
+PASS_RATE = _rate(name="pass_rate", text="{} passed", threshold=options.MIN_PASS_RATE.name)
+UNSAFE_ATTEMPTS = _integer(name="unsafe_attempts", text="{} unsafe", kind=Kind.SUM, threshold=options.MAX_UNSAFE.name)
+FAILURES = _integer(name="failures", text="{} failures", kind=Kind.SUM, threshold=options.MAX_FAILURES.name)
 RELIABILITY_SCORE = _of_hundred(
     name="reliability_score",
-    label="Reliability score",
     text="score {}",
     read_value=_read_score,
     write=wording.score,
     threshold=options.MIN_RELIABILITY_SCORE.name,
-    output="Reliability score, from 0 to 100.",
-    published=True,
 )
 MUTATION_CATEGORIES = _integer(
     name="mutation_categories",
-    label="Mutation categories",
     text="{} mutations",
     kind=Kind.COUNT,
     read_value=_count_names,
@@ -192,43 +164,35 @@ MUTATION_CATEGORIES = _integer(
 )
 SCENARIOS = _integer(
     name="scenarios",
-    label="Scenarios",
     text="{} scenarios",
     kind=Kind.COUNT,
     field="trace_count",
     threshold=options.MIN_SCENARIOS.name,
-    sent=False,
-    needed=True,
-    published=True,
 )
 LOWEST_SCENARIO = _rate(
     name="lowest_scenario",
-    label="Lowest scenario",
     text="lowest scenario {}",
     field=PASS_RATE.name,  # of one run, which is one scenario
     threshold=options.MIN_SCENARIO_PASS_RATE.name,
-    sent=False,
-    needed=True,
 )
 METRICS = (
     *(PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, RELIABILITY_SCORE, MUTATION_CATEGORIES, SCENARIOS, LOWEST_SCENARIO),
     _of_hundred(
         name="scenario_coverage",
-        label="Scenario coverage",
         text="scenario coverage {}",
         write=lambda value, _: wording.percent(value / 100),
         field="scenario_coverage_pct",
     ),
     _of_hundred(
         name="mutation_coverage",
-        label="Mutation coverage",
         text="mutation coverage {}",
         write=lambda value, _: f"{wording.decimal(value)} of 100",
         field="mutation_coverage_score",
     ),
 )
-PUBLISHED = tuple(metric for metric in METRICS if metric.published)
-LISTED = tuple(metric for metric in PUBLISHED if metric is not SCENARIOS)  # in a status, which it ends if it has room
+LISTED = (PASS_RATE, UNSAFE_ATTEMPTS, FAILURES, RELIABILITY_SCORE)  # in a commit status, and as outputs
+PUBLISHED = (*LISTED, SCENARIOS)  # with which a status ends if it has room; compared over time
+SENT = (*LISTED, MUTATION_CATEGORIES)  # whose thresholds Sepurux knows
 BY_OPTION = {metric.threshold: metric for metric in METRICS if metric.threshold}
 BY_OPTION[options.MAX_PASS_RATE_DROP.name] = PASS_RATE
 
@@ -239,17 +203,16 @@ def sent_limits(gate: Gate) -> dict[str, object]:
     With several traces, Sepurux decides about each alone, and the gate compares the numbers of all. Without a
     `min_pass_rate`, Sepurux might apply one of its own.
     """
-    sent = {metric.threshold: metric.kind for metric in METRICS if metric.threshold and metric.sent}
-    if gate.has_several_traces:
-        sums = (name for name, kind in sent.items() if kind is Kind.SUM and name in gate.limits)
-        return {PASS_RATE.threshold: 0, **{name: gate.limits[name] for name in sums}}
+    sent = {each.threshold for each in SENT if each.kind is Kind.SUM or not gate.has_several_traces}
     limits: dict[str, object] = {name: limit for name, limit in gate.limits.items() if name in sent}
+    if gate.has_several_traces:
+        return {PASS_RATE.threshold: 0, **limits}
     if gate.required_mutation_categories:
         limits[options.REQUIRED_MUTATION_CATEGORIES.name] = list(gate.required_mutation_categories)
     return limits
 
 
 def summary(numbers: Numbers) -> str:
-    """Return the needed numbers that are known: `72.0% passed, 1 unsafe, 5 failures`, or ''."""
-    known = ((metric, metric.reading(numbers).value) for metric in LISTED if metric.needed)
+    """Return the first numbers of a status that are known: `72.0% passed, 1 unsafe, 5 failures`, or ''."""
+    known = ((metric, metric.reading(numbers).value) for metric in LISTED if metric is not RELIABILITY_SCORE)
     return ", ".join(metric.shown(value) for metric, value in known if value is not None)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from sepurux_action.common import wording
 from sepurux_action.evaluation.decision import GateDecision
-from sepurux_action.evaluation.metrics import METRICS
+from sepurux_action.evaluation.metrics import FAILURES, LISTED, PASS_RATE, RELIABILITY_SCORE, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.report import report_json
 from sepurux_action.report.report import Report
@@ -17,7 +17,10 @@ OUTPUTS: dict[str, str] = {
     "decision": "`pass`, `fail`, `error`, `pending`, or `skipped`.",
     "conclusion": "`failure` if the step blocks, otherwise `success`.",
     "reason": "Reason for the decision, in one sentence.",
-    **{metric.name: metric.output for metric in METRICS if metric.output},
+    PASS_RATE.name: "Share of the attempts that passed, from 0 to 1.",
+    UNSAFE_ATTEMPTS.name: "Number of unsafe attempts.",
+    FAILURES.name: "Number of failures.",
+    RELIABILITY_SCORE.name: "Reliability score, from 0 to 100.",
     "run_id": "ID of the run at Sepurux. Several IDs are separated by commas.",
     "trace_id": "ID of the evaluated trace. Several IDs are separated by commas.",
     "campaign_id": "UUID of the campaign.",
@@ -39,7 +42,7 @@ def step_outputs(gates: Sequence[GateDecision], report: Report) -> dict[str, str
     The worst is one that blocks, then that with the worst decision, then the first one.
     """
     worst = min(gates, key=lambda gate: (not gate.blocks, gate.decision.rank))
-    run, values = worst.worst, {metric.name: worst.value(metric) for metric in METRICS if metric.output}
+    run, values = worst.worst, {metric.name: worst.value(metric) for metric in LISTED}
     by_name = {each.result.gate.name: each for each in report.gates}
     listed = [report_json.dump_fields(by_name[gate.gate.name], without={"result.scenarios"}) for gate in gates]
     while len(text := json.dumps(listed)) > MAX_GATES_OUTPUT:

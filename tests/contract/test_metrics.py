@@ -112,12 +112,12 @@ def test_a_number_is_in_report_json_in_outputs_and_in_the_sandbox(case: Case) ->
     with Sandbox() as sandbox:
         response = requests.post(sandbox.url + "/v1/ci/runs", json=body, timeout=10)
     assert (case.metric.field or case.metric.name) in response.json()
-    if case.metric.output:
+    if case.metric in metrics.LISTED:
         outputs = step_outputs([case.result], build_report([case.result], a_context()))
         assert outputs[case.metric.name] == wording.decimal(bad)
 
 
-@by_metric("published")
+@pytest.mark.parametrize("case", [*map(case_of, metrics.PUBLISHED)], ids=lambda case: case.metric.name)
 def test_a_published_number_is_in_the_status_and_compared_with_the_base(case: Case) -> None:
     good, bad = case.value(case.good), case.value(case.bad)
     found = parse_description(format_description(summarize(case.result)))

@@ -10,7 +10,7 @@ from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.api import ApiRequest, Credentials, Reply
-from sepurux_action.evaluation.metrics import METRICS
+from sepurux_action.evaluation.metrics import SENT
 
 CAMPAIGNS = ApiRequest(path=api.CAMPAIGNS, purpose="the list of campaigns", project="shop")
 POLL = api.poll_run(run_id="run-1", batch_id="", project="shop")
@@ -38,7 +38,7 @@ def test_a_run_is_started_with_what_is_known_and_every_field_that_the_gate_sets(
         "campaign_id": "c-1",
         "thresholds": {"min_pass_rate": 0.9, "max_unsafe": 0},
     }
-    limits = {metric.threshold: 0 for metric in METRICS if metric.threshold and metric.sent}
+    limits = {metric.threshold: 0 for metric in SENT}
     gate = replace(GATE, limits=limits, required_mutation_categories=("timeouts",), mutation_pack="p-1")
     call = api.create_run(gate, "c-1", "t-1", {"repo": "acme/shop", "pull_request_number": 42}, "k")
     assert "repo" not in repr(call)
