@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sepurux_action.common import json_reader
-from sepurux_action.config.parsers import MAX_TRACES, similar
+from sepurux_action.config.parsers import MAX_TRACES
 from sepurux_action.config.settings import Call, Trace
 from sepurux_action.errors import TraceFileError
 from sepurux_action.evaluation.runs import Failure, Step, StepDifference
 
 MAX_BYTES = 64 * 1024 * 1024  # of all trace files of a run together, because they stay in memory
-MAX_SIMILAR = 1000  # names in a folder that are compared with a misspelled one
 WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
 CREATE_FIRST = "; check it out or create it in an earlier step of the job"
 WORKING_DIRECTORY = "the working directory"
@@ -65,15 +64,12 @@ def working_directory() -> Path:
 
 class TraceFolder:
     def __init__(self, base: Path, allowed: Sequence[Path] = (), name: str = WORKSPACE) -> None:
-        self.base, self._name = base, name
+        self.base, self.where = base, f"{name} or {TEMPORARY}" if allowed else name
         self._advice = CREATE_FIRST if name == WORKSPACE else ""
-        self._names: dict[Path | None, str] = {}
         self._spellings: dict[Path | None, Path] = {}  # by its path as given, and without links
-        for folder, of_folder in [(base, name), *((each, TEMPORARY) for each in allowed)]:
+        for folder in (base, *allowed):
             real = Path(os.path.realpath(folder))
-            self._names[real] = of_folder
             self._spellings |= {folder: real, real: real}
-        self.where = " or ".join(dict.fromkeys(self._names.values()))
         self._traces: dict[Path, Trace] = {}  # many gates may share a file
         self._size = 0
 
@@ -120,17 +116,15 @@ class TraceFolder:
             if len(found) > MAX_TRACES:
                 raise TraceFileError(f"{shown} matches too many files; accepted: at most {MAX_TRACES}")
         if not found:
-            hint = self._did_you_mean(self.base / pattern) or self._advice
-            raise TraceFileError(f"{shown} matches no file in {self.where}{hint}")
+            raise TraceFileError(f"{shown} matches no file in {self.where}{self._advice}")
         return sorted(found)
 
     def _read(self, path: Path) -> Trace:
         real, label = self.resolved(path), self._label(path)
         if real is None:
-            where = self._names.get(self._spellings.get(self._start_of(path)), self.where)
-            raise TraceFileError(f'"{label}" leads outside {where}; use a path relative to {self._name}')
+            raise TraceFileError(f'"{label}" leads outside; accepted: a file in {self.where}, without links out of it')
         if not real.exists():
-            raise TraceFileError(f'"{label}" was not found in {self.where}{self._did_you_mean(path) or self._advice}')
+            raise TraceFileError(f'"{label}" was not found in {self.where}{self._advice}')
         if not real.is_file():
             raise TraceFileError(f'"{label}" is not a file; accepted: a file or a glob')
         if real not in self._traces:
@@ -152,26 +146,6 @@ class TraceFolder:
     def _label(self, path: Path) -> str:
         shown = os.path.relpath(path, self.base) if path.is_relative_to(self.base) else str(path)
         return json_reader.printable(shown)
-
-    def _did_you_mean(self, missing: Path) -> str:
-        """Return a hint at a path with similar names, up to the first wildcard; '' if there is none."""
-        here = self._start_of(missing)
-        if here is None:
-            return ""
-        parts = missing.relative_to(here).parts
-        names = [*itertools.takewhile(lambda part: not glob.has_magic(part), parts)]
-        for name in names:
-            meant = here / name
-            if not meant.exists():
-                stems = {Path(each).stem: each for each in _folder_names(here, "*")[:MAX_SIMILAR]}
-                meant = here / stems.get(similar(Path(name).stem, stems), "")
-            if meant == here:
-                return ""
-            here = meant
-        meant = here.joinpath(*parts[len(names) :])
-        if meant == missing or self.resolved(here) is None:
-            return ""
-        return f'; did you mean "{self._label(meant)}"?'
 
     def resolved(self, path: Path) -> Path | None:
         """Return the path without links and `..`, or None if it leads out of the folder in which it starts.

@@ -98,7 +98,7 @@ def test_a_path_outside_is_rejected_and_reveals_nothing(base: Path, tmp_path: Pa
     write(tmp_path, "temp/x.json", "temp-2/x.json", "workspace/a/y.json")
     given, temp = pattern.format(base=base, temp=tmp_path / "temp"), tmp_path / allowed
     text = rejection(base, given, temp)
-    assert re.search("leads outside (the workspace|.*folder); use a path relative to the workspace", text)
+    assert "leads outside; accepted: a file in the workspace or " in text
     assert "*" in pattern or rejection(base, given.replace("x.json", "none"), temp) == text.replace("x.json", "none")
 
 
@@ -151,7 +151,7 @@ def test_a_name_that_no_system_accepts_is_rejected(base: Path, name: str) -> Non
 @pytest.mark.parametrize("name", ["a\nb.json", "::error::x.json", "x##[set-env name=a]b.json", "a\x1b[31m\u202e.json"])
 def test_a_hostile_name_stays_one_line_of_plain_text(base: Path, name: str) -> None:
     write(base, name, content=b"[]")
-    for pattern in ("*", f"-{name}"):  # the second one is answered with a similar name
+    for pattern in ("*", f"-{name}"):
         text = rejection(base, pattern)
         assert text.isprintable()
         assert "::" not in plain(text)[:2]
@@ -215,9 +215,8 @@ def test_a_file_that_several_gates_share_is_read_once(base: Path) -> None:
 
 
 def test_on_a_command_line_a_missing_file_is_missing_in_the_working_directory(base: Path) -> None:
-    for name, why in (("none.json", "was not found in"), ("../none.json", "leads outside")):
-        with pytest.raises(TraceFileError, match=f'^"{name}" {why} the working directory'):
-            TraceFolder(base, name=WORKING_DIRECTORY).find(name)
+    with pytest.raises(TraceFileError, match=f"in {WORKING_DIRECTORY}$"):
+        TraceFolder(base, name=WORKING_DIRECTORY).find("none.json")
 
 
 @pytest.mark.parametrize("temp", ["temp", "workspace/temp", "."], ids=["beside", "inside", "around"])
@@ -234,8 +233,7 @@ def test_a_path_of_one_folder_does_not_lead_into_the_other(temp: str, pattern: s
         for link, to in (("link.json", secret / "x.json"), ("deep/folder", secret), ("linked", secret)):
             (start / link).unlink(missing_ok=True)
             (start / link).symlink_to(to)
-        name = "the workspace" if start is workspace else "the runner's temporary folder"
-        assert f"leads outside {name}" in rejection(workspace, f"{start}/{pattern}", temporary)
+        assert "leads outside; accepted: " in rejection(workspace, f"{start}/{pattern}", temporary)
 
 
 def test_a_path_through_a_link_and_back_up_is_checked_where_the_system_finds_it(base: Path, tmp_path: Path) -> None:
@@ -243,7 +241,7 @@ def test_a_path_through_a_link_and_back_up_is_checked_where_the_system_finds_it(
     write(tmp_path, "temp/x.json", "temp/inner/y.json")
     (base / "out").symlink_to(tmp_path / "temp/inner")
     (base / "in").symlink_to("inner")
-    assert "leads outside the workspace" in rejection(base, "out/../x.json", tmp_path / "temp")
+    assert "leads outside; accepted: " in rejection(base, "out/../x.json", tmp_path / "temp")
     assert [trace.content for trace in TraceFolder(base).find("in/../x.json")] == [TRACE.encode()]
 
 
@@ -256,33 +254,4 @@ def test_folders_behind_links_are_known_by_both_spellings(base: Path, tmp_path: 
     for pattern in ("x.json", f"{base}/x.json", f"{tmp_path}/door/x.json", f"{tmp_path}/temp/y.json"):
         assert len(labels(tmp_path / "door", pattern, tmp_path / "hatch")) == 1
     (base / "out.json").symlink_to(tmp_path / "hatch/y.json")
-    assert "leads outside the workspace" in rejection(tmp_path / "door", "out.json", tmp_path / "hatch")
-
-
-@pytest.mark.parametrize(
-    ("pattern", "meant"),
-    [
-        ("traces/refnd.json", "traces/refund.json"),
-        ("trace/Refund.jsn", "traces/refund.json"),
-        ("trace/*.json", "traces/*.json"),
-        ("{base}/traces/refunds.json", "traces/refund.json"),
-        ("{temp}/mad.json", "{temp}/made.json"),
-    ],
-)
-def test_a_misspelled_path_is_answered_with_a_similar_one(pattern: str, meant: str, base: Path, tmp_path: Path) -> None:
-    write(base, "traces/refund.json", "other.json")
-    write(tmp_path, "temp/made.json")
-    folders = {"base": base, "temp": tmp_path / "temp"}
-    found = rejection(base, pattern.format(**folders), tmp_path / "temp")
-    assert found.endswith(f'; did you mean "{meant.format(**folders)}"?')
-
-
-@pytest.mark.parametrize(
-    "pattern", ["traces/b.json", "traces/c*.json", "nowhere/a.json", "link/su/*.json", "refnd.json"]
-)
-def test_no_name_outside_and_no_other_name_is_suggested(pattern: str, base: Path, tmp_path: Path) -> None:
-    write(base, "traces/a.json")
-    write(tmp_path, "outside/sub/refund.json")
-    (base / "link").symlink_to(tmp_path / "outside")
-    (base / "refund.json").symlink_to(tmp_path / "outside/sub/refund.json")
-    assert "did you mean" not in rejection(base, pattern)
+    assert "leads outside; accepted: " in rejection(tmp_path / "door", "out.json", tmp_path / "hatch")
