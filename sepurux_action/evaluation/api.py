@@ -51,13 +51,17 @@ TRANSPORT_ERRORS = (
     *(http.client.HTTPException, OSError, UnicodeError),
 )
 CAMPAIGNS = "/v1/campaigns"
+HINTS = {  # by the status of a rejection
+    404: "Check {campaign}, {trace_id}, and {project}: one of them does not exist, or the secret may not see it.",
+    413: "Record a shorter trace, or split it.",
+}
 UNUSABLE_RESPONSE = "Check that {base_url} is the API's address; if it is, ask Sepurux about this response."
 _MISSING_BUNDLE = re.compile(r"CA certificate bundle, invalid path: (.+)")  # in an error of requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRequest:
-    """One request. `path` is encoded; `purpose` completes "Sepurux refused ..."; `hints` say by status what to do."""
+    """One request. `path` is encoded, and `purpose` completes "Sepurux refused ..."."""
 
     path: str
     purpose: str
@@ -66,7 +70,6 @@ class ApiRequest:
     body: bytes | None = field(default=None, repr=False)
     project: str = ""
     idempotency_key: str = ""
-    hints: Mapping[int, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,36 +109,19 @@ class Credentials:
 
 
 def upload_trace(content: bytes, label: str, project: str, key: str) -> ApiRequest:
-    shown = preview(label)
+    purpose = f"the trace {preview(label)}"
     return ApiRequest(
-        method="POST",
-        path="/v1/traces",
-        purpose=f"the trace {shown}",
-        body=content,
-        project=project,
-        idempotency_key=key,
-        hints={
-            413: f"Record a shorter trace than {shown}, or split it.",
-            422: f"Correct {shown} as Sepurux says here; Sepurux's SDK writes traces that are accepted.",
-        },
+        method="POST", path="/v1/traces", purpose=purpose, body=content, project=project, idempotency_key=key
     )
 
 
 def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[str, object], key: str) -> ApiRequest:
     """Return the call that starts a CI run: of the campaign's registered scenarios if `trace_id` is ''."""
     ids = {"trace_id": trace_id or None, "campaign_id": campaign_id, "mutation_pack_id": gate.mutation_pack or None}
-    body = {**ids, "thresholds": sent_limits(gate), **metadata}
-    trace = trace_id and f"{{trace_id}} ({preview(trace_id)})"
-    project = preview(gate.project) if gate.project else "not set"
-    given = joined(", ", f"{{campaign}} ({preview(gate.campaign)})", trace, f"{{project}} ({project})")
+    given = {**ids, "thresholds": sent_limits(gate), **metadata}
+    body = json.dumps({name: value for name, value in given.items() if value is not None}).encode()
     return ApiRequest(
-        method="POST",
-        path="/v1/ci/runs",
-        purpose="the CI run",
-        body=json.dumps({name: value for name, value in body.items() if value is not None}).encode(),
-        project=gate.project,
-        idempotency_key=key,
-        hints={404: f"Check {given}: one of them does not exist, or the secret may not see it."},
+        method="POST", path="/v1/ci/runs", purpose="the CI run", body=body, project=gate.project, idempotency_key=key
     )
 
 
@@ -291,7 +277,7 @@ def parse_response(
         hint = f"Check that {{base_url}} is the API's address; if it is, ask Sepurux about `{call.method} {call.path}`."
         if detail:
             hint = "Correct what Sepurux names here, in the settings of the gate or at Sepurux."
-        hint = call.hints.get(status, hint)
+        hint = HINTS.get(status, hint)
     return Reply(error=f"Sepurux refused {refused} (HTTP {status}{said})", status=status, hint=hint)
 
 
@@ -360,13 +346,6 @@ def find_campaign(listed: object, campaign: str, project: str) -> str:
         nearest = ", ".join(map(preview, sorted(names, key=lambda name: name != meant)[:MAX_NAMES_LISTED]))
         hint = f"Set {{campaign}} to one of these, or {{project}} to another project: {nearest}."
     raise EvaluationError(f"campaign {preview(campaign)} was not found{where}", hint)
-
-
-def uploaded(response: object, label: str) -> str:
-    if trace_id := json_reader.identifier(json_reader.at(response, "trace_id")):
-        return trace_id
-    reason = f"Sepurux accepted the trace {preview(label)}, but sent no usable trace_id"
-    raise EvaluationError(reason, UNUSABLE_RESPONSE)
 
 
 def started(response: object, campaign_id: str) -> tuple[str, str, tuple[str, ...]]:

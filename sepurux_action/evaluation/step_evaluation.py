@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from sepurux_action.common import wording
+from sepurux_action.common import json_reader, wording
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.common.wording import capitalized, joined, optional
 from sepurux_action.config.options import MAX_FAILURES
@@ -161,7 +161,10 @@ class _Evaluation:
             self._enter(f"uploading {trace.label}")
             call = api.upload_trace(trace.content, trace.label, gate.project, str(uuid.uuid4()))
             response = self._engine.payload(call, self._engine.retried(call, gate.timeout_s))
-            trace_id = api.uploaded(response, trace.label)
+            trace_id = json_reader.identifier(json_reader.at(response, "trace_id"))
+            if not trace_id:
+                told = f"Sepurux accepted {call.purpose}, but sent no usable trace_id"
+                raise EvaluationError(told, api.UNUSABLE_RESPONSE)
             self._claim("trace", trace_id)
             named = f"{trace.label} as trace {trace_id}" if len(gate.traces) == 1 else f"as {trace_id}"
             self._log(f"uploaded {named}")

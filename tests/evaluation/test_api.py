@@ -16,7 +16,6 @@ CAMPAIGNS = ApiRequest(path=api.CAMPAIGNS, purpose="the list of campaigns", proj
 POLL = api.poll_run(run_id="run-1", batch_id="", project="shop")
 GATE = Gate(name="refunds", campaign="refunds", project="shop")
 START = api.create_run(GATE, "c-1", "", {}, "k-1")
-OF_TRACE = api.create_run(replace(GATE, project=""), "c-1", "t-1", {}, "k-2")
 REFUSED_POLL = "Sepurux refused the poll of the run (HTTP {}: no such run)"
 REFUSED = Credentials(token=Secret("a-token"))
 
@@ -96,8 +95,7 @@ def test_a_success_without_json_is_tried_again(body: bytes, what: str) -> None:
         (POLL, 401, "", 'a valid secret of project "shop"'),
         (POLL, 403, "", 'a secret that may use project "shop"'),
         (api.reliability("c", "r", ""), 401, "", "Set {project}"),
-        (START, 404, "", 'Check {campaign} ("refunds"), {project} ("shop"): '),
-        (OF_TRACE, 404, "", 'Check {campaign} ("refunds"), {trace_id} ("t-1"), {project} (not set): '),
+        (START, 404, "no such run", "Check {campaign}, {trace_id}, and {project}: one of them does not exist"),
         (START, 422, "", "Check that {base_url} is the API's address"),
         (START, 422, "thresholds.max_unsafe: too small", "Correct what Sepurux names here, in the settings"),
         (api.upload_trace(b"{}", "a", "", "k"), 413, "", "Record a shorter trace"),
