@@ -12,16 +12,15 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from sepurux_action.common import json_reader
 from sepurux_action.config.settings import Call
 from sepurux_action.errors import DEFECTS
 from sepurux_action.evaluation import runs
 from sepurux_action.evaluation.decision import GateDecision, summarize
 from sepurux_action.evaluation.gate_numbers import Scenario
-from sepurux_action.evaluation.metrics import PASS_RATE
+from sepurux_action.evaluation.metrics import MAX_COUNTED, PASS_RATE
 from sepurux_action.evaluation.published_result import MAX_BASE_RESULTS, Result, Results
 from sepurux_action.evaluation.runs import BaseScenario, Decision, Failure, FailureKind, OnBase, Run
-from sepurux_action.evaluation.traces import HIDDEN, MAX_STEPS, with_steps
+from sepurux_action.evaluation.traces import HIDDEN, MAX_STEPS, shown_name, with_steps
 
 FILE = "baseline.json"
 VERSION = 3  # another one if a field of a result has another meaning
@@ -57,10 +56,9 @@ def read_results(content: bytes | None, key: str, repository: str) -> tuple[Resu
     if content is None:
         return (), ""
     _, start, results = content.decode(errors="replace").partition('"results":')
-    with suppress(*DEFECTS):  # another release of the same version may know other fields
+    with suppress(*DEFECTS):
         if key and hmac.compare_digest(content, _signed(start + results, key, repository).encode()):
-            parsed = json.loads(content, parse_constant=json_reader.reject_constant)
-            return tuple(map(_of_json, parsed["results"])), ""
+            return tuple(map(_of_json, json.loads(content)["results"])), ""
     return (), IGNORED
 
 
@@ -88,36 +86,31 @@ def _as_json(result: Result) -> Mapping[str, object]:
 
 
 def _of_json(given: Mapping[str, Any]) -> Result:
-    """Return a result; raises one of DEFECTS if `_as_json` does not write it so."""
+    """Return a result; raises one of DEFECTS for what `_as_json` does not write, as of another release."""
     scenarios = list[BaseScenario]()
     for each in given["scenarios"]:
-        failures: dict[FailureKind, float] | None = None
-        if each["failures"] is not None:
-            failures = {}
-            for *kind, count in each["failures"]:
-                type_, mutation, severity, tool = map(_text, kind)
-                failures[type_, mutation, severity, tool] = float(count)
-        rate = None if each["pass_rate"] is None else float(each["pass_rate"])
-        calls = [[*map(_text, names)] for names in each["steps"]]
+        counts, rate = each["failures"], None if each["pass_rate"] is None else _number(each["pass_rate"])
+        failures = None if counts is None else {tuple(map(str, kind)): _number(count) for *kind, count in counts}
+        calls = ([*map(shown_name, call)] for call in each["steps"][:MAX_STEPS])
         steps = tuple(Call(tool, tuple(arguments)) for tool, *arguments in calls)
-        scenarios.append(BaseScenario(name=_text(each["name"]), pass_rate=rate, failures=failures, steps=steps))
+        scenarios.append(BaseScenario(name=str(each["name"]), pass_rate=rate, failures=failures, steps=steps))
     result = Result(
-        origin=tuple(map(_text, given["origin"])),
-        commit=_text(given["commit"]),
-        time=float(given["time"]),
+        origin=tuple(map(str, given["origin"])),
+        commit=str(given["commit"]),
+        time=_number(given["time"]),
         decision=Decision(given["decision"]),
-        numbers={name: float(number) for name, number in given["numbers"].items()},
+        numbers={name: _number(number) for name, number in given["numbers"].items()},
         scenarios=tuple(scenarios),
     )
     if _as_json(result) != given:
-        raise ValueError("another release wrote the file")
+        raise ValueError
     return result
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
+def _number(value: float) -> float:
+    if not 0 <= value <= MAX_COUNTED:
+        raise ValueError
+    return float(value)
 
 
 # -- the comparison ---------------------------------------------------------------------------------------------------

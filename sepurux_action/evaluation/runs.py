@@ -76,7 +76,7 @@ class Decision(StrEnum):
         return self in {Decision.PASS, Decision.FAIL}
 
 
-FailureKind = tuple[str, str, str, str]  # `type`, `mutation`, `severity`, tool: the same in results of the scenario
+FailureKind = tuple[str, ...]  # `type`, `mutation`, `severity`, tool: the same in results of the scenario
 
 
 @dataclass(frozen=True, slots=True)
