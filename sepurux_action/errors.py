@@ -52,13 +52,13 @@ class TraceFileError(Exception):
 
 
 class EvaluationError(Exception):
-    """A run has no result. `reason` says what happened, `hint` what to do, and `detail` what a title does not show.
+    """A run has no result. `reason` says what happened, and `hint` what to do.
 
     The decision is `error`, or `pending` if a poll succeeded, but Sepurux had not decided within the timeout.
     """
 
-    def __init__(self, reason: str, hint: str = "", *, pending: bool = False, detail: str = "") -> None:
-        self.reason, self.hint, self.pending, self.detail = reason, hint, pending, detail
+    def __init__(self, reason: str, hint: str = "", *, pending: bool = False) -> None:
+        self.reason, self.hint, self.pending = reason, hint, pending
         super().__init__(reason)
 
 

@@ -335,17 +335,17 @@ def find_campaign(listed: object, campaign: str, project: str) -> str:
     ids = sorted({*named} - {""})
     if len(ids) == 1:
         return ids[0]
-    where = project and f" in project {preview(project)}"
+    reason, names = f"campaign {preview(campaign)} was not found", ids
     if ids:
-        hint = f"Set {{campaign}} to the UUID of one of them: {', '.join(map(preview, ids[:MAX_NAMES_LISTED]))}."
-        raise EvaluationError(f"{len(ids)} campaigns are named {preview(campaign)}{where}", hint)
-    names = sorted({json_reader.text(entry.get("name")) for entry in entries} - {""})
-    hint = "Check {project} and the secret, which see no campaign, or create the campaign at Sepurux."
-    if names:
+        reason = f"{len(ids)} campaigns are named {preview(campaign)}"
+    elif names := sorted({json_reader.text(entry.get("name")) for entry in entries} - {""}):
         meant = similar(campaign, names)
-        nearest = ", ".join(map(preview, sorted(names, key=lambda name: name != meant)[:MAX_NAMES_LISTED]))
-        hint = f"Set {{campaign}} to one of these, or {{project}} to another project: {nearest}."
-    raise EvaluationError(f"campaign {preview(campaign)} was not found{where}", hint)
+        names.sort(key=lambda name: name != meant)
+    listed_names = ", ".join(map(preview, names[:MAX_NAMES_LISTED]))
+    hint = f"Set {{campaign}} to one of these, or {{project}} to another project: {listed_names}."
+    if not names:
+        hint = "Check {project} and the secret, which see no campaign, or create the campaign at Sepurux."
+    raise EvaluationError(reason + (project and f" in project {preview(project)}"), hint)
 
 
 def started(response: object, campaign_id: str) -> tuple[str, str, tuple[str, ...]]:

@@ -287,17 +287,21 @@ class Engine:
 
     def payload(self, call: ApiRequest, result: Reply) -> object:
         """Return the payload of a call that was tried again until the timeout; raises EvaluationError."""
-        if not result.error:
-            return result.payload
+        if result.error:
+            raise self.failure(call, result)
+        return result.payload
+
+    def failure(self, call: ApiRequest, result: Reply) -> EvaluationError:
         if not result.temporary:
-            raise EvaluationError(result.error, result.hint)
-        spent = wording.duration(self.elapsed() - self.heard_s)
-        why = f"{call.purpose}: {result.error}"
-        if asked := asked_to_wait(result):
-            raise EvaluationError(f"{asked} ({why})", "{Rerun} after that time.")
+            return EvaluationError(result.error, result.hint)
+        spent, why = wording.duration(self.elapsed() - self.heard_s), f"{call.purpose}: {result.error}"
+        if result.retry_after_s is not None:
+            asked = wording.duration(retry_wait(1, result, 0))
+            told = f"Sepurux asked to wait {asked}, longer than the time that is left ({why})"
+            return EvaluationError(told, "{Rerun} after that time.")
         if not result.status:
-            raise EvaluationError(f"Sepurux could not be reached within {spent}: {result.error}", CHECK_NETWORK)
-        raise EvaluationError(f"Sepurux sent no usable response within {spent} ({why})", "{Rerun}.")
+            return EvaluationError(f"Sepurux could not be reached within {spent}: {result.error}", CHECK_NETWORK)
+        return EvaluationError(f"Sepurux sent no usable response within {spent} ({why})", "{Rerun}.")
 
 
 def retry_wait(failed: int, error: Reply, jitter: float) -> float:
@@ -305,10 +309,3 @@ def retry_wait(failed: int, error: Reply, jitter: float) -> float:
     if error.retry_after_s is not None:
         return max(MIN_RETRY_AFTER_S, error.retry_after_s)
     return float(min(RETRY_CAP_S, RETRY_BASE_S * 2 ** min(failed - 1, 10)) * jitter)
-
-
-def asked_to_wait(error: Reply) -> str:
-    """Return a clause on a `Retry-After` that is longer than the time that is left; '' without one."""
-    if error.retry_after_s is None:
-        return ""
-    return f"Sepurux asked to wait {wording.duration(retry_wait(1, error, 0))}, longer than the time that is left"

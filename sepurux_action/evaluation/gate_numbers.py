@@ -103,7 +103,7 @@ def scenarios_of(gate: Gate, runs: Runs, of_batch: Runs = ()) -> tuple[Scenario,
         run_ids = {*run.run_ids} or {run.run_id} - {""}
         if len(run_ids) == 1 or (not run_ids and run.value(metrics.SCENARIOS) == 1):
             of_batch = runs
-        return tuple(Scenario(each.name or each.run_id, (each,), needed) for each in of_batch)
+        return tuple(Scenario(each.name or each.trace_id or each.run_id, (each,), needed) for each in of_batch)
     scenarios, recordings = [], grouped((trace.scenario, run) for trace, run in zip(gate.traces, runs, strict=True))
     for (kind, key), every in recordings.items():
         # A trace with an id may have a task at Sepurux, whose name is read if it failed.

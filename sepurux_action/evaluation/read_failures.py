@@ -31,7 +31,7 @@ class RunReader:
         trace_id = json_reader.identifier(json_reader.at(result.payload, "trace_id"))
         # Hundreds of lists of names would take much memory.
         read = replace(runs.parse_run(result.payload, self.run), categories=None, failing_tools={})
-        self.run = replace(runs.decide(read), trace_id=trace_id, name=trace_id)
+        self.run = replace(runs.decide(read), trace_id=trace_id)
 
     def read_failures(self) -> None:
         """Read the first page of the classified failures. An empty one is complete only if the run reports none.
@@ -51,13 +51,11 @@ class RunReader:
         trace_id = run.trace_id or next((each.trace_id for each in listed if each.trace_id), "")
         flaky = bool(run.trace.flaky)
         named = (replace(each, trace_id=run.path or each.trace_id or trace_id, flaky=flaky) for each in listed)
-        failures, name = runs.merge_failures(named), run.name or trace_id
-        self.run = replace(run, trace_id=trace_id, name=name, failures=failures, unread=not complete)
+        self.run = replace(run, trace_id=trace_id, failures=runs.merge_failures(named), unread=not complete)
 
     def read_name(self) -> None:
         result = self._send(api.show_trace(self.run.trace_id, self._project))
-        name = json_reader.text(json_reader.at(result.payload, "task_name"))
-        self.run = replace(self.run, name=name or self.run.name)
+        self.run = replace(self.run, name=json_reader.text(result.payload, "task_name"))
 
 
 def read_scenarios(gates: Sequence[GateDecision], engine: Engine, *, with_passed: bool) -> tuple[GateDecision, ...]:
@@ -72,7 +70,7 @@ def read_scenarios(gates: Sequence[GateDecision], engine: Engine, *, with_passed
         for run in chosen:
             run_ids, of_run = run.run_ids or tuple(filter(None, [run.run_id])), list[Run]()
             if run.evaluated and len(run_ids) == 1:  # that of one scenario
-                of_run = [replace(run, run_id=run_ids[0], name=run.path or run.trace_id)]
+                of_run = [replace(run, run_id=run_ids[0])]
             elif run.evaluated and not decided.gate.names_traces:
                 of_run = [Run(run_id=run_id, campaign_id=run.campaign_id) for run_id in run_ids[:MAX_RUNS]]
             of_gate.append([*map(reader, of_run)])
@@ -81,7 +79,7 @@ def read_scenarios(gates: Sequence[GateDecision], engine: Engine, *, with_passed
     engine.share([each for each in every if not each.run.evaluated], RunReader.read_numbers)
     every.sort(key=lambda each: numbers_key(each.run.value))
     engine.share([each for each in every if each.run.evaluated and each.run.reported], RunReader.read_failures)
-    unnamed = [each for each in every if each.run.failed and each.run.name == each.run.trace_id != ""]
+    unnamed = [each for each in every if each.run.failed and each.run.trace_id and not each.run.path]
     engine.share(unnamed[:MAX_NAMES], RunReader.read_name)
     return tuple(
         _with_failures(decided, [[each.run for each in of_run] for of_run in of_gate])

@@ -181,9 +181,9 @@ class Run:
     missing or null. `categories` are at most MAX_CATEGORIES names of mutations; `numbers` counts them all.
     `failing_tools` are the failures that Sepurux counts for each tool, the most first.
 
-    `decision` to `hint` are what this means; `detail` is the reason without what a title and the table of a report
-    show, '' if alike. `failures` are its classified failures by kind, with the path of an uploaded trace in place of
-    the id. `unread`: not all of its numbers or failures were read.
+    `decision` to `hint` are what this means. `failures` are its classified failures by kind, with the path of an
+    uploaded trace in place of the id. `unread`: not all of its numbers or failures were read. `name` is that of its
+    trace at Sepurux, if it was read.
     """
 
     trace: Trace = NO_TRACE
@@ -203,9 +203,7 @@ class Run:
     decision: Decision = Decision.PENDING
     rule: Rule = Rule.NOT_POLLED
     reason: str = ""
-    detail: str = ""
     hint: str = ""
-    note: str = ""
     elapsed_s: float = 0
     failures: Failures = ()
     unread: bool = False
@@ -304,28 +302,26 @@ def is_about_another(payload: object, campaign_id: str) -> bool:
 
 def decide(run: Run) -> Run:
     """Return the run with what Sepurux decided. The rule FINISHED_UNDECIDED counts only if another poll confirms it."""
-    run = replace(run, detail="", hint="")
-    if run.sepurux_decision == "fail":
-        return replace(run, decision=Decision.FAIL, rule=Rule.DECIDED_FAIL, reason=UNEXPLAINED_FAIL)
-    if run.status in FAILED_STATUSES:
-        what = "was canceled" if run.status == "cancelled" else "failed"
-        shown = f"status `{run.status}`"
-        if run.sepurux_decision:
-            shown += f", decision {json_reader.preview(run.sepurux_decision)}"
-        reason = f"The evaluation itself {what} at Sepurux ({shown})."
-        return replace(run, decision=Decision.ERROR, rule=Rule.EVALUATION_FAILED, reason=reason)
-    words = (("status", run.status, KNOWN_STATUSES), ("decision", run.sepurux_decision, KNOWN_DECISIONS))
-    if unknown := [f"the {name} {json_reader.preview(word)}" for name, word, known in words if word not in known]:
-        reason = f"Sepurux reported {' and '.join(unknown)}, which this version of the gate does not know."
-        return replace(run, decision=Decision.PENDING, rule=Rule.UNKNOWN_WORD, reason=reason)
-    if run.sepurux_decision == "pass":
-        return replace(run, decision=Decision.PASS, rule=Rule.DECIDED_PASS, reason="Sepurux decided `pass`.")
-    if run.status in FINISHED_STATUSES:
-        reason = f"The evaluation ended (status `{run.status}`), but Sepurux reported no decision."
-        return replace(run, decision=Decision.ERROR, rule=Rule.FINISHED_UNDECIDED, reason=reason)
-    shown = f"status `{run.status}`" if run.status else "no status"
-    reason = f"Sepurux has not decided yet ({shown})."
-    return replace(run, decision=Decision.PENDING, rule=Rule.PENDING, reason=reason)
+    status, word, decision = run.status, run.sepurux_decision, Decision.PENDING
+    words = (("status", status, KNOWN_STATUSES), ("decision", word, KNOWN_DECISIONS))
+    unknown = " and ".join(
+        f"the {name} {json_reader.preview(each)}" for name, each, known in words if each not in known
+    )
+    if word == "fail":
+        decision, rule, reason = Decision.FAIL, Rule.DECIDED_FAIL, UNEXPLAINED_FAIL
+    elif status in FAILED_STATUSES:
+        reason = f"The evaluation itself failed at Sepurux (status `{status}`)."
+        decision, rule = Decision.ERROR, Rule.EVALUATION_FAILED
+    elif unknown:
+        rule, reason = Rule.UNKNOWN_WORD, f"Sepurux reported {unknown}, which this version of the gate does not know."
+    elif word == "pass":
+        decision, rule, reason = Decision.PASS, Rule.DECIDED_PASS, "Sepurux decided `pass`."
+    elif status in FINISHED_STATUSES:
+        reason = f"The evaluation ended (status `{status}`), but Sepurux reported no decision."
+        decision, rule = Decision.ERROR, Rule.FINISHED_UNDECIDED
+    else:
+        rule, reason = Rule.PENDING, f"Sepurux has not decided yet (status `{status or 'unknown'}`)."
+    return replace(run, decision=decision, rule=rule, reason=reason, hint="")
 
 
 def parse_failures(payload: object) -> Failures:

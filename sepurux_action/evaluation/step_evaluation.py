@@ -8,14 +8,14 @@ from functools import partial
 
 from sepurux_action.common import json_reader, wording
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.common.wording import capitalized, joined, optional
+from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.config.options import MAX_FAILURES
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Interrupted, describe_defect
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.api import NO_TIME_LEFT, Reply
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
-from sepurux_action.evaluation.engine import CHECK_NETWORK, MIN_POLL_WAIT_S, Engine, asked_to_wait, retry_wait
+from sepurux_action.evaluation.engine import MIN_POLL_WAIT_S, Engine, retry_wait
 from sepurux_action.evaluation.gate_numbers import Base
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE, SCENARIOS, summary
 from sepurux_action.evaluation.read_failures import SCENARIOS_S, nothing_read, read_scenarios
@@ -75,7 +75,7 @@ class StepEvaluation:
 
     def _progress(self) -> str:
         if len(self._runs) == 1:
-            return f"{self._shown}{self._runs[0].phase}"
+            return f"{self._shown}{self._runs[0].run.status or 'starting'}"
         return f"{self._shown}{sum(each.complete for each in self._runs)} of {len(self._runs)} runs decided"
 
     def _show_progress(self) -> None:
@@ -98,9 +98,7 @@ class _Evaluation:
     """
 
     def __init__(self, step: StepEvaluation, gate: Gate, trace: Trace) -> None:
-        self.step, self.gate = step, gate
-        self._engine = step.engine
-        self.phase, self.complete = "finding the campaign", False
+        self.step, self.gate, self._engine, self.complete = step, gate, step.engine, False
         parts = (gate.name, len(step.compared) > 1), (trace.label, gate.has_several_traces)
         self.label = " / ".join(name for name, is_needed in parts if is_needed)
         hint = NEXT_STEPS[Rule.CANCELED]
@@ -132,14 +130,9 @@ class _Evaluation:
     def _fail(self, error: EvaluationError, rule: Rule) -> None:
         if self.run.decision is Decision.FAIL:
             return
-        reason, detail = (optional("{}.", capitalized(text.rstrip("."))) for text in (error.reason, error.detail))
-        decision = Decision.PENDING if error.pending else Decision.ERROR
+        decision, reason = Decision.PENDING if error.pending else Decision.ERROR, capitalized(error.reason.rstrip("."))
         hint = self.gate.with_timeout(error.hint)
-        self.run = replace(self.run, decision=decision, rule=rule, reason=reason, detail=detail, hint=hint)
-
-    def _enter(self, phase: str) -> None:
-        self.phase = phase
-        self._engine.show_progress()
+        self.run = replace(self.run, decision=decision, rule=rule, reason=f"{reason}.", hint=hint)
 
     def _log(self, text: str) -> None:
         self.step.output.progress(f"[{self.label}] {text}" if self.label else text)
@@ -158,7 +151,6 @@ class _Evaluation:
             given = given or api.find_campaign(payload, gate.campaign, gate.project)
         self.run = replace(self.run, campaign_id=given)
         if trace.content is not None:
-            self._enter(f"uploading {trace.label}")
             call = api.upload_trace(trace.content, trace.label, gate.project, str(uuid.uuid4()))
             response = self._engine.payload(call, self._engine.retried(call, gate.timeout_s))
             trace_id = json_reader.identifier(json_reader.at(response, "trace_id"))
@@ -169,7 +161,6 @@ class _Evaluation:
             named = f"{trace.label} as trace {trace_id}" if len(gate.traces) == 1 else f"as {trace_id}"
             self._log(f"uploaded {named}")
         self.run = replace(self.run, trace_id=trace_id)
-        self._enter("starting")
         of_run = gate
         if trace.flaky:  # its failures do not count
             limits = {name: limit for name, limit in gate.limits.items() if name != MAX_FAILURES.name}
@@ -179,7 +170,6 @@ class _Evaluation:
         run_id, batch_id, run_ids = api.started(response, given)
         self._claim("run", batch_id, run_id, *run_ids)
         self.run = replace(self.run, run_id=run_id, batch_id=batch_id, run_ids=run_ids)
-        self._engine.show_progress()
         self._log(f"started batch {batch_id}" if batch_id else f"started run {run_id}")
 
     def _claim(self, noun: str, *ids: str) -> None:
@@ -198,11 +188,11 @@ class _Evaluation:
 
     def _poll_until_decided(self) -> None:
         """Poll until there is a final decision: a finished run without one is none until another poll confirms it."""
-        engine, started, failed = self._engine, self._engine.elapsed(), 0
-        shown: Run | None = None  # by the last poll that succeeded
+        engine, started, failed, shown = self._engine, self._engine.elapsed(), 0, self.run
         error: Reply | None = None  # of the last poll
+        call = api.poll_run(run_id=shown.run_id, batch_id=shown.batch_id, project=self.gate.project)
         while True:
-            response, last = self._poll(started)
+            response, last = self._poll(call, started)
             wait = min(MAX_POLL_WAIT_S, max(MIN_POLL_WAIT_S, POLL_SHARE * (engine.elapsed() - started)))
             left, before = engine.left(self.gate.timeout_s), error
             if isinstance(response, Reply):
@@ -211,24 +201,23 @@ class _Evaluation:
                 wait = backoff if asked else max(wait, backoff)
                 last = last or (wait > left if asked else not response.sent)
             else:
-                confirmed = last or (shown is not None and shown.rule is Rule.FINISHED_UNDECIDED)
+                confirmed = last or shown.rule is Rule.FINISHED_UNDECIDED
                 if response.rule is Rule.FINISHED_UNDECIDED and not confirmed:
                     wait = SECOND_OPINION_S
                 elif response.decision is not Decision.PENDING:
                     return
                 shown, failed, error = response, 0, None
             if last:
-                raise self._out_of_time(shown, error)
+                raise self._out_of_time(call, shown, error)
             if wait > left - MIN_POLL_WAIT_S:  # the last poll is at the deadline
                 wait = max(0.0, left)
             if error and not (before and before.error == error.error):
                 self._log(f"poll failed: {error.error}; next poll in {wording.duration(wait)}")
             engine.wait(engine.now() + wait)
 
-    def _poll(self, started: float) -> tuple[Run | Reply, bool]:
+    def _poll(self, call: api.ApiRequest, started: float) -> tuple[Run | Reply, bool]:
         """Return what one poll shows, or why it failed, and whether it was the last; raises EvaluationError."""
         before, engine, output = self.run, self._engine, self.step.output
-        call = api.poll_run(run_id=before.run_id, batch_id=before.batch_id, project=self.gate.project)
         result, last = engine.poll(call, self.gate.timeout_s)
         if result.status == NOT_FOUND and engine.elapsed() - started < YOUNG_RUN_S:
             result = replace(result, temporary=True)
@@ -236,10 +225,8 @@ class _Evaluation:
             result = Reply(error=problem, temporary=True)
         if result.temporary:
             return result, last
-        if result.error:
-            raise EvaluationError(result.error, result.hint)
+        run = parse_run(engine.payload(call, result), before)
         engine.heard_s = engine.elapsed()
-        run = parse_run(result.payload, before)
         if not run.run_ids and before.run_ids:  # maybe only the response to the start names them
             counted = {SCENARIOS.name: Reading(float(len(before.run_ids)))}
             run = replace(run, run_ids=before.run_ids, numbers={**counted, **run.numbers})
@@ -250,7 +237,7 @@ class _Evaluation:
         if is_pending or run.sepurux_decision not in {"pass", "fail"}:  # they may still change
             run = replace(run, numbers={}, categories=None, failing_tools={})
         self.run = run  # which keeps the decision `canceled` until it is decided
-        self._enter(run.status or "running")
+        engine.show_progress()
         if run.dashboard_url and not before.dashboard_url:
             output.log(f"[{self.label}] {run.dashboard_url}" if self.label else run.dashboard_url)
         told = f"{self.gate.name}: {decided.reason}"
@@ -260,23 +247,18 @@ class _Evaluation:
             write(told)
         return decided, last
 
-    def _out_of_time(self, shown: Run | None, error: Reply | None) -> EvaluationError:
+    def _out_of_time(self, call: api.ApiRequest, shown: Run, error: Reply | None) -> EvaluationError:
         """Return the error of a run that was not decided in time; pending if a poll has `shown` something."""
         elapsed_s, timeout_s = self._engine.elapsed(), self.gate.timeout_s
         self.run = replace(self.run, elapsed_s=round(min(elapsed_s, timeout_s), 3))  # the same as in the reason
-        waited = wording.duration(self.run.elapsed_s)
-        failed = joined(", and ", error.error, asked_to_wait(error)) if error else ""
-        if shown is None or (error and timeout_s - elapsed_s >= MIN_POLL_WAIT_S):
-            told = f"No poll of the run succeeded within {waited}: {failed}"
-            if shown:
-                told = f"No decision after {waited}, and no usable response since: {failed}"
-            return EvaluationError(told, "{Rerun}." if error is None or error.status else CHECK_NETWORK)
+        if error and (shown.rule is Rule.CANCELED or timeout_s - elapsed_s >= MIN_POLL_WAIT_S):
+            return self._engine.failure(call, error)
+        hint = NEXT_STEPS[shown.rule]
         if shown.rule is Rule.FINISHED_UNDECIDED:
-            return EvaluationError(shown.reason, NEXT_STEPS[shown.rule])
-        why = f": {shown.reason}" if shown.rule is Rule.UNKNOWN_WORD else ""
-        why += failed and f"; the last poll failed: {failed}"
-        told = f"No decision after {waited}{why}"
-        return EvaluationError(told, NEXT_STEPS[shown.rule], pending=True, detail=why.lstrip(":; "))
+            return EvaluationError(shown.reason, hint)
+        if shown.rule is Rule.UNKNOWN_WORD:
+            hint = f"{shown.reason} {hint}"
+        return EvaluationError(f"No decision after {wording.duration(self.run.elapsed_s)}", hint, pending=True)
 
     def _read_score(self) -> None:
         """Read a score that decides, then set the decision, then read a score that is only shown; each if missing."""
@@ -285,18 +267,15 @@ class _Evaluation:
         missing = RELIABILITY_SCORE.reading(run.numbers).missing
         is_limited = RELIABILITY_SCORE.threshold in gate.limits and not run.trace.flaky
         if missing and is_limited and decided.decision is Decision.PASS:  # after a signal, it must not pass without it
-            self._enter("reading the reliability score")
             score = self._mean_score(run_ids)
             decided, missing = replace(decided, numbers={**run.numbers, RELIABILITY_SCORE.name: score}), False
-        self.run = decided = replace(decided, hint=gate.with_timeout(NEXT_STEPS.get(decided.rule, "")))
+        self.run = decided = replace(decided, hint=NEXT_STEPS.get(decided.rule, ""))
         self.complete = True
         if not missing or run.sepurux_decision not in {"pass", "fail"} or len(run_ids) > 1:
             return  # it is known, there are no numbers, or it is that of one run of many
         call = api.reliability(run.campaign_id, run_ids[0], gate.project)
         result = self._engine.noted(self._engine.send(call, self._engine.now() + SHOWN_SCORE_S))
-        if result.error:
-            self.run = replace(decided, note=f"Could not read {call.purpose}: {result.error}.")
-        else:
+        if not result.error:
             score = RELIABILITY_SCORE.read(result.payload)
             self.run = replace(decided, numbers={**decided.numbers, RELIABILITY_SCORE.name: score})
 

@@ -105,8 +105,7 @@ def _without_result(gate: GateFacts, lead: Markdown) -> Action:
     """Return what happened to a gate without a result. What to do is in the fourth slot, unless it is short."""
     result = gate.result
     if result.decision is Decision.PENDING:  # the title says it
-        why = capitalized(prose(gate, result.worst.detail)).rstrip(".")
-        return lead, Markdown(joined(" ", why and f"{why}.", prose(gate, result.hint)))
+        return lead, prose(gate, result.hint)
     reason = prose(gate, result.reason)
     if result.rule is Rule.CANCELED:
         return lead, say("{reason} {hint}", reason=reason, hint=prose(gate, result.hint))

@@ -307,8 +307,7 @@ def build_report(results: Sequence[GateDecision], context: Context) -> Report:
         return not result.blocks, gate.state.rank, result.decision.rank, is_safe, math.inf if rate is None else rate
 
     gates = (GateFacts(result=result, context=context) for result in results)
-    noted = ((each, (*each.notes, *(run.note for run in each.runs if run.note))) for each in results)
-    named = grouped(dict.fromkeys((note, each.gate.name) for each, notes in noted for note in notes))
+    named = grouped(dict.fromkeys((note, each.gate.name) for each in results for note in each.notes))
     notes = (Note(note, tuple(names) if len(names) < len(results) else ()) for note, names in named.items())
     return Report(context=context, gates=tuple(sorted(gates, key=severity)), notes=tuple(notes))
 

@@ -203,8 +203,7 @@ def errors(name: str) -> Iterator[GateDecision]:
         response.status_code = status
         refused = api.parse_response(call, response, b"", api.Credentials(), Redactor())
         assert not refused.temporary
-        run = undecided(Decision.ERROR, refused.error, refused.hint)
-        yield a_result(replace(run, note=f"Could not read the score: {refused.error}."))
+        yield a_result(undecided(Decision.ERROR, refused.error, refused.hint))
 
 
 def test_no_text_from_outside_becomes_a_link_to_a_page_that_our_sentences_name() -> None:
