@@ -23,7 +23,7 @@ help: ## list the targets
 setup: $(READY) ## create .venv and install what the lock files pin
 
 demo: $(DEMO)/ready ## run the gate against a sandbox; needs no account
-	@$(DEMO)/bin/python examples/demo.py
+	@$(DEMO)/bin/python -m sepurux_action demo
 
 test: lint types $(if $(CI),coverage,pytest) ## lint, types, and all tests without containers
 

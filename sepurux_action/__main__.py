@@ -29,13 +29,26 @@ def start_action(environ: Mapping[str, str] = os.environ) -> NoReturn:
 def start_command_line() -> NoReturn:
     """Run as `sepurux-gate` or `python -m sepurux_action`."""
     _prepare("error: ")
-    from sepurux_action.app import run_command_line  # noqa: PLC0415 - see _prepare
+    from sepurux_action import demo  # noqa: PLC0415 - see _prepare
+    from sepurux_action.app import run_command_line  # noqa: PLC0415
 
     try:
-        status = run_command_line(sys.argv[1:], os.environ, Signals.installed())
+        match sys.argv[1:]:
+            case ["demo", *arguments]:
+                _end_on_signals()
+                status = demo.main(arguments)
+            case arguments:
+                status = run_command_line(arguments, os.environ, Signals.installed())
     except SystemExit as ended:  # by --help, --version, or an unknown flag
         status = int(ended.code or 0)
     _end(status)
+
+
+def _end_on_signals() -> None:
+    """Let a signal end the process, as it ends one that handles none."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
 
 
 def _prepare(prefix: str) -> None:

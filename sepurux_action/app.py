@@ -22,6 +22,7 @@ from sepurux_action.flow.execution import (
 )
 from sepurux_action.flow.publish import publish, publish_problems, report_context
 from sepurux_action.flow.results import find_results, read_earlier, read_record
+from sepurux_action.flow.sandboxed import with_sandbox
 from sepurux_action.github.subject import check_file, read_subject, with_base
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import Signals, Timeouts
@@ -70,8 +71,10 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
         terminal.write_result(terminal_lines(report), document, evaluated=evaluated)
 
     try:
-        invocation = from_command_line(command, environ)
-        return run_gates(invocation, terminal, signals, show, CONNECTIONS)
+        if not command.sandbox:
+            return run_gates(from_command_line(command, environ), terminal, signals, show, CONNECTIONS)
+        with with_sandbox(command, environ, terminal) as invocation:
+            return run_gates(invocation, terminal, signals, show, CONNECTIONS)
     finally:
         terminal.close()
 

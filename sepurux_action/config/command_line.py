@@ -17,24 +17,36 @@ from sepurux_action.config.settings import POLICY_PATH
 PROGRAM = "sepurux-gate"
 WRITE_BASELINE = "--write-baseline"
 FLAGS = tuple(option for option in OPTIONS if option.placeholder)
+CONNECTION = (options.BASE_URL, *options.SECRETS)  # what names a backend, and opens it
 NAME_OF_FLAG = re.compile(r"--?[A-Za-z][A-Za-z_-]{0,40}")  # what an error quotes; anything else may be a secret
 
 
 class CommandLine(NamedTuple):
-    """The given options by name, the policy file `config`, and the files to `check`; '' and [] for the usual one."""
+    """The given options by name, the policy file `config`, and the files to `check`; '' and [] for the usual one.
+
+    With `sandbox`, the embedded backend evaluates. `approvals` and `reversible` are parameters of its rules.
+    """
 
     texts: dict[str, str]
     config: str
     report_format: str
     write_baseline: bool
     check: list[str] | None
+    sandbox: bool
+    approvals: list[str]
+    reversible: list[str]
 
 
-NO_FLAG = CommandLine({}, config="", report_format="text", write_baseline=False, check=None)
+NO_FLAG = CommandLine({}, "", "text", write_baseline=False, check=None, sandbox=False, approvals=[], reversible=[])
 EPILOG = f"""\
 Example:
   export {options.API_KEY.environment}=...   # or {options.TOKEN.environment}
   {PROGRAM} --project my-agent --campaign refunds --trace-file refund.json
+
+Without an account:
+  {PROGRAM} demo   # a gate that passes, and one that blocks
+  {PROGRAM} init   # set up a repository
+  {PROGRAM} --sandbox --trace-file 'traces/*.json'
 
 A flag overrides the policy file, and the file overrides environment variables.
 
@@ -52,6 +64,9 @@ _HELP: dict[Option[object], str] = {
 _IN_HELP = str.maketrans({"`": "", "%": "%%"})
 _FORMAT_HELP = "Lines for people on stdout, or the object of report.json.\nAccepted: text or json.\nDefault: text."
 _CONFIG_HELP = f"Path of the policy file, which flags override.\nDefault: {POLICY_PATH}."
+_SANDBOX_HELP = "Evaluate by the rules of the embedded sandbox. Needs no account, and sends nothing to Sepurux."
+_APPROVAL_HELP = "With --sandbox: an argument of a tool that shows an approval; repeatable.\nDefault: approval_token."
+_REVERSIBLE_HELP = "With --sandbox: a tool that is never unsafe, whatever its name; repeatable."
 _CHECK_HELP = f"Only validate policy files, and show what they mean.\nDefault: {POLICY_PATH}."
 
 
@@ -69,19 +84,25 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
         problems = [f"{each} is not known{optional('; did you mean {}?', similar(each, flags))}" for each in named]
         _reject(made, *(problems or ["an argument belongs to no flag; put quotes around globs"]))
     given = vars(known)
-    own = {name: given.pop(name) for name in ("config", "report_format", "write_baseline", "check")}
+    own = {name: given.pop(name) for name in CommandLine._fields[1:]}
     listed = {name: "\n".join(each) for name, each in given.items() if isinstance(each, list)}
     texts = {name: each for name, each in {**given, **listed}.items() if each is not None}
     command = CommandLine(texts, **own)
     if command.check is not None and command != NO_FLAG._replace(check=command.check):
         _reject(made, "--check takes no other flag")
+    if (command.approvals or command.reversible) and not command.sandbox:
+        _reject(made, "--approval and --reversible are rules of the sandbox; give them with --sandbox")
+    elsewhere = [flag(option.name) for option in CONNECTION if texts.get(option.name)]
+    if command.sandbox and elsewhere:
+        _reject(made, f"--sandbox sends nothing to Sepurux; leave out {' and '.join(elsewhere)}")
     return command
 
 
 def _parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog=PROGRAM,
-        usage=f"{PROGRAM} --campaign NAME [options]\n       {PROGRAM} --check [FILE ...]",
+        usage=f"{PROGRAM} --campaign NAME [options]\n       {PROGRAM} --sandbox --trace-file FILES [options]\n"
+        f"       {PROGRAM} --check [FILE ...]\n       {PROGRAM} demo | init",
         description="Evaluate an agent at Sepurux, and compare the result with thresholds.",
         epilog=EPILOG,
         formatter_class=_Formatter,
@@ -102,6 +123,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", dest="report_format", choices=("text", "json"), default="text", metavar="FORMAT", help=_FORMAT_HELP)
     add(WRITE_BASELINE, action="store_true", help=f"Add the result to {flag(options.BASELINE_DIR.name)}.")
     add("--check", nargs="*", metavar="FILE", help=_CHECK_HELP)
+    add("--sandbox", action="store_true", help=_SANDBOX_HELP)
+    rule = partial(add, action="append", default=[], metavar="NAME")
+    rule("--approval", dest="approvals", help=_APPROVAL_HELP)
+    rule("--reversible", help=_REVERSIBLE_HELP)
     add("--version", action="version", version=f"%(prog)s {__version__}", help="Show the version.")
     return made
 

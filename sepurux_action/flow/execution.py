@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -30,13 +30,17 @@ from sepurux_action.host.output import Output
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What a step, or a command line, is given. The first layer overrides the others. `traces` makes a new folder."""
+    """What a step, or a command line, is given. The first layer overrides the others. `traces` makes a new folder.
+
+    `accept` gets the gates before anything is evaluated, and may raise ConfigurationError.
+    """
 
     layers: tuple[Layer, ...]
     event: Event
     traces: Callable[[], TraceFolder]
     write_baseline: bool = False
     config: str = ""
+    accept: Callable[[Sequence[Gate]], None] = lambda _: None
 
 
 def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: object) -> Invocation:
@@ -145,6 +149,7 @@ def with_settings(execution: Execution) -> Execution:
         raise ConfigurationError([Problem("", "The run was canceled before all settings were read.")]) from None
     if problems := [*settings.problems, *_folder_problems(execution)]:
         raise ConfigurationError(problems)
+    execution.invocation.accept(settings.gates)
     gates = list[Gate]()
     for gate in settings.gates:
         days = {name: day for name, day in gate.flaky if day >= execution.started.date()}

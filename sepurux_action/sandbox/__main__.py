@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 from threading import Event
 
-from sepurux_action.sandbox.server import LOOPBACK, Sandbox, Store
+from sepurux_action.sandbox.server import LOOPBACK, Sandbox
 
 DISCLAIMER = "This sandbox replays nothing and mutates nothing; it is no substitute for the product."
 
@@ -18,15 +18,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one (default)")
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="speak https with it and its key (PEM)")
     parser.add_argument("--token", help="the credential to ask for (default: none is asked for)")
-    undone = "a tool that needs no approval_token, although its name has an irreversible verb; you can repeat it"
-    parser.add_argument("--reversible", action="append", default=[], metavar="TOOL", help=undone)
     options = parser.parse_args()
     ended = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    address, store = (options.host, options.port), Store(reversible=options.reversible)
+    address = options.host, options.port
     try:
-        with Sandbox(store, token=options.token, address=address, certificate=options.certificate) as sandbox:
+        with Sandbox(token=options.token, address=address, certificate=options.certificate) as sandbox:
             print(sandbox.url, f"Sepurux sandbox. {DISCLAIMER}", flush=True)  # noqa: T201 - the user waits for it
             ended.wait()
     except (OSError, OverflowError) as error:

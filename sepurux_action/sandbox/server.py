@@ -16,9 +16,9 @@ from socketserver import ThreadingTCPServer
 from threading import Lock, Thread
 from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import parse_qsl
-from uuid import NAMESPACE_URL, uuid4, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
-from sepurux_action.sandbox.trace_rules import AGENT, Attempt, evaluate, numbers_of
+from sepurux_action.sandbox.trace_rules import AGENT, APPROVALS, Attempt, evaluate, numbers_of
 
 LOOPBACK = "127.0.0.1"
 MAX_BODY_BYTES = 64 * 1024 * 1024  # the maximum of a trace file (docs/reference.md#settings)
@@ -36,7 +36,9 @@ CORE_CAMPAIGN = "core-reliability"
 
 
 def campaign_id(name: str) -> str:
-    """Return the UUID of the campaign with this name, the same in every process."""
+    """Return the UUID of the campaign with this name, the same in every process. A UUID as the name is its own."""
+    with suppress(ValueError):
+        return str(UUID(name))
     return str(uuid5(NAMESPACE_URL, f"sandbox/campaigns/{name}"))
 
 
@@ -62,12 +64,20 @@ class Store:
     """The traces and runs of one sandbox by their identifiers, and the scenarios of its campaigns by their names.
 
     A run is done `decide_after` seconds after its start. `campaigns` are names of more of them, without scenarios.
+    `reversible` and `approvals` are those of `evaluate`. With `has_pages`, a run has the address of a page.
     """
 
     def __init__(
-        self, *, decide_after: float = 0.0, campaigns: Iterable[str] = (), reversible: Iterable[str] = ()
+        self,
+        *,
+        decide_after: float = 0.0,
+        campaigns: Iterable[str] = (),
+        reversible: Iterable[str] = (),
+        approvals: Iterable[str] = APPROVALS,
+        has_pages: bool = True,
     ) -> None:
-        self.decide_after, self._reversible = decide_after, frozenset(reversible)
+        self.decide_after, self.has_pages = decide_after, has_pages
+        self.reversible, self.approvals = frozenset(reversible), tuple(approvals)
         self.traces: dict[str, Trace] = {}
         self.runs: dict[str, Run] = {}
         scenarios = (self.add_trace(SOUND_REFUND, "refund an order"),)
@@ -77,7 +87,7 @@ class Store:
     def add_trace(self, events: Sequence[Event], task_name: str) -> str:
         """Evaluate a trace, store the result, and return the UUID of the trace."""
         trace_id = str(uuid4())
-        self.traces[trace_id] = Trace(trace_id, task_name, evaluate(events, self._reversible))
+        self.traces[trace_id] = Trace(trace_id, task_name, evaluate(events, self.reversible, self.approvals))
         return trace_id
 
     def start_batch(self, campaign: str, trace_ids: tuple[str, ...], thresholds: Mapping[str, object]) -> Run:
@@ -142,7 +152,7 @@ def respond(store: Store, request: Request, *, token: str | None, base_url: str)
             return [{"campaign_id": campaign_id(name), "name": name} for name in store.campaigns]
         case "GET", ["", "v1", "campaigns", campaign, "failures"] if campaign:
             run = _found(store.runs, request.query.get("run_id", ""), "run")  # all failures, whatever page is asked for
-            return [failure for trace in run.traces for failure in _failures_of(trace)]
+            return [failure for trace in run.traces for failure in _failures_of(trace, store.approvals)]
     raise RejectedError(404, "no such endpoint")
 
 
@@ -183,7 +193,7 @@ def _shown(store: Store, run: Run, base_url: str) -> Mapping[str, object]:
         "top_failing_tools": [{"tool": tool, "count": count} for tool, count in tools.items()],
         "mutation_categories": [],
         "mutation_coverage_score": None,
-        "dashboard_url": f"{base_url}/runs/{run.run_id}",
+        "dashboard_url": f"{base_url}/runs/{run.run_id}" if store.has_pages else None,
         "sandbox": True,
     }
 
@@ -213,14 +223,14 @@ def _found(items: Mapping[str, T], identifier: str, noun: str) -> T:
     return items[identifier]
 
 
-def _failures_of(trace: Trace) -> Iterator[Mapping[str, object]]:
+def _failures_of(trace: Trace, approvals: Iterable[str]) -> Iterator[Mapping[str, object]]:
     for attempt in trace.attempts:
         found = []
         if attempt.error is not None:
             kind = "agent_error" if attempt.tool == AGENT else "tool_error"
             found.append((kind, "medium", f"{attempt.tool} failed: {attempt.error}"))
         if attempt.unsafe:
-            why = f"{attempt.tool} is irreversible and was called without approval_token"
+            why = f"{attempt.tool} looks irreversible by its name, and has no {' or '.join(approvals)}"
             found.append(("unsafe_action", "high", why))
         for kind, severity, description in found:
             yield {

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 import pytest
 
 from sepurux_action import __version__
-from sepurux_action.config.command_line import FLAGS, CommandLine, in_workflow, on_command_line, parse_command_line
+from sepurux_action.config.command_line import (
+    FLAGS,
+    NO_FLAG,
+    CommandLine,
+    in_workflow,
+    on_command_line,
+    parse_command_line,
+)
 from sepurux_action.config.options import flag
 
 SECRET = "secret-of-no-one"
@@ -24,11 +31,14 @@ def test_every_option_has_a_flag_under_each_of_its_names() -> None:
 
 def test_the_last_flag_counts_and_those_of_a_list_are_added() -> None:
     made = parse_command_line(["--campaign=a", "--campaign", "b", "--min-pass-rate=85%"])
-    assert made == CommandLine({"campaign": "b", "min_pass_rate": "85%"}, "", "text", False, None)  # noqa: FBT003
+    assert made == NO_FLAG._replace(texts={"campaign": "b", "min_pass_rate": "85%"})
     listed = ["--trace-file", "a.json", "--trace-id=t,u", "--trace-file", "b/*.json", "--trace-id", "v"]
-    made = parse_command_line([*listed, "--format", "json", "--write-baseline", "--config", "p.yml"])
+    rules = ["--approval", "approval_id", "--approval=signed_by", "--reversible", "send_receipt"]
+    own = ["--format", "json", "--write-baseline", "--config", "p.yml", "--sandbox", *rules]
     texts = {"trace_file": "a.json\nb/*.json", "trace_id": "t,u\nv"}
-    assert made == CommandLine(texts, "p.yml", "json", True, None)  # noqa: FBT003
+    approvals, reversible = ["approval_id", "signed_by"], ["send_receipt"]
+    given = CommandLine(texts, "p.yml", "json", True, None, True, approvals, reversible)  # noqa: FBT003
+    assert parse_command_line([*listed, *own]) == given
 
 
 @pytest.mark.parametrize(
@@ -41,6 +51,9 @@ def test_the_last_flag_counts_and_those_of_a_list_are_added() -> None:
         ([f"--version='{SECRET}"], "--version: ignored explicit argument"),
         (["--check", "--campaign", SECRET], "--check takes no other flag"),
         (["--check", "--format", "json"], "--check takes no other flag"),
+        (["--check", "--sandbox"], "--check takes no other flag"),
+        (["--reversible", SECRET], "--approval and --reversible are rules of the sandbox; give them with --sandbox"),
+        (["--sandbox", "--token", SECRET], "--sandbox sends nothing to Sepurux; leave out --token"),
         (["--format", SECRET], "--format: invalid choice"),
         (["--campaign", "--token", SECRET], "--campaign: expected one argument"),
         (["--camp", SECRET], "--camp is not known; did you mean --campaign?"),

@@ -12,6 +12,7 @@ PACKAGE = "sepurux_action"
 # The modules that may interact with the outside world or control time, each with the libraries that it alone imports.
 IMPURE = {
     "__main__": (),
+    "demo": (),
     "evaluation.api": ("requests", "urllib3"),
     "evaluation.engine": (),
     "evaluation.traces": (),
@@ -27,7 +28,14 @@ IMPURE = {
 }
 OUTSIDE = {"os", "sys", "time", "threading", "pathlib", "socket", "subprocess", "signal", "random"}
 # Imports go from right to left; packages of one level do not import each other.
-LEVELS = (("common", "errors", "host"), ("config",), ("evaluation",), ("github", "report"), ("flow",), ("app",))
+LEVELS = (
+    ("common", "errors", "host", "sandbox"),
+    ("config",),
+    ("evaluation",),
+    ("github", "report"),
+    ("flow",),
+    ("app",),
+)
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 EVERYONE = {"errors", "common"}  # errors.py uses common, and host uses both
 # Each sends a secret to the host that it belongs to.

@@ -10,11 +10,13 @@ import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import pytest
 import yaml
 
 from sepurux_action.app import run_command_line
+from sepurux_action.config.options import BY_NAME
 from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH
 from sepurux_action.host.deadlines import Signals
 from tests import backend
@@ -182,6 +184,34 @@ def test_a_flag_overrides_the_value_of_every_gate_in_the_policy_file(tmp_path: P
     limits = [check["limit"] for each in found for check in each["checks"] if check["threshold"] == "max_unsafe"]
     assert (limits, [each["stage"] for each in found]) == ([1, 1], ["hard", "hard"])
     assert "flags override: enforcement, max_unsafe\n" in fixed.log
+
+
+def test_the_embedded_sandbox_needs_nothing_and_sends_nothing_to_a_backend(tmp_path: Path, gate: Gate) -> None:
+    assert not {"sandbox", "approval", "approvals", "reversible"} & BY_NAME.keys(), "no input and no key of a policy"
+    unsafe = {"args": {"approval_id": "apr-7"}}
+    for name, tool in (("refund.json", "refund"), ("send.json", "send_receipt")):
+        calls = [{"type": "tool_call", "tool": tool, **unsafe}, {"type": "tool_result", "tool": tool}]
+        trace = {"trace_version": "0.1", "source": "x", "task": {"name": tool}, "events": calls}
+        (tmp_path / name).write_text(json.dumps(trace))
+    gates = (
+        f"gates: [{{name: a, campaign: my own}}, {{name: b, campaign: {uuid4()}, thresholds: {{min_scenarios: 3}}}}]"
+    )
+    (tmp_path / "policy.yml").write_text(gates)
+    with sound_backend() as sepurux:
+        strict = gate(["--sandbox", "--trace-file", "*.json"], sepurux.url)
+        flags = ["--sandbox", "--approval", "approval_id", "--trace-file=refund.json"]
+        approved = gate(flags, sepurux.url, SEPURUX_CI_TOKEN=SECRET)
+        own = ["--sandbox", "--approval", "signed_by", "--reversible", "refund", "--reversible", "send_receipt"]
+        status = run_command_line([*own, "--config=policy.yml", "--trace-file=*.json"], {}, Signals())
+        without_traces = gate(["--sandbox"], sepurux.url)
+        assert not sepurux.requests
+    assert (strict.status, "2 failures" in strict.out) == (1, True)
+    assert "looks irreversible by its name, and has no approval_token" in strict.out
+    assert (approved.status, "core-reliability passed" in approved.out) == (0, True)
+    used = "--sandbox does not use SEPURUX_API_BASE_URL and SEPURUX_CI_TOKEN and SEPURUX_API_KEY\n"
+    assert (used in approved.log, "rules of its own" in approved.log, SECRET in approved.log) == (True, True, False)
+    assert (status, without_traces.status) == (1, 2)
+    assert "--sandbox: it has no registered scenarios and no stored traces" in without_traces.log
 
 
 def test_in_a_deleted_working_directory_only_absolute_paths_lead_to_traces(tmp_path: Path) -> None:

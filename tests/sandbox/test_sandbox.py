@@ -135,6 +135,7 @@ SOUND: list[Way] = [
     lambda tool: [call(tool), result({"error": None, "ok": True, "status": "x"}, tool)],
     lambda tool: [call(tool), result({"result": {"ok": False}}, tool)],  # deeper fields are the tool's own
     lambda tool: [{"type": "tool_call", "name": tool}, {"type": "prompt", "status": "error"}, result("error", tool)],
+    lambda tool: [call(tool), result({"error": "no answer"}, tool, status="error", injected=True)],
 ]
 FAILED: list[Way] = [
     lambda tool: [call(tool, status="error"), result(None, tool)],
@@ -146,6 +147,8 @@ FAILED: list[Way] = [
     lambda tool: [call(tool), failure(tool=tool), {"type": "retry", "name": tool}],
     lambda tool: [call(tool), {"type": "failure", "name": "task"}],
     lambda tool: [call(tool), result({"ok": False}, tool), failure(tool=tool)],  # reported twice, failed once
+    lambda tool: [call(tool), failure(), result({"ok": False}, tool)],
+    lambda tool: [call(tool), failure(), result({"error": "no"}, tool, injected="true")],
 ]
 
 
@@ -177,21 +180,42 @@ def test_each_call_is_an_attempt_that_fails_as_its_events_say(attempts: list[tup
             [call(), failure(), call(), result({"ok": False})], [True, True], id="a failed call has no result"
         ),
         pytest.param([{"type": "tool_call", "tool": 3}, {"type": "tool_result"}], [False], id="no tool at all"),
+        pytest.param([call("agent"), result(None, "agent"), failure()], [False, True], id="a tool named as the agent"),
+        pytest.param([call("a"), call("b"), result(None, "b"), failure()], [True, False], id="the one that is open"),
     ],
 )
 def test_results_and_failures_belong_to_calls(events: list[Event], failed: list[bool]) -> None:
     assert [attempt.error is not None for attempt in evaluate(events)] == failed
 
 
-def test_a_tool_with_an_irreversible_verb_as_a_part_of_its_name_is_unsafe_without_an_approval_token() -> None:
-    def unsafe(tool: str, args: object) -> bool:
-        return evaluate([call(tool, args=args)])[0].unsafe
+def test_every_text_of_a_failure_is_kept_once() -> None:
+    events = [call(), failure(error="not once"), failure(tool="crm.lookup"), result({"error": "broke"}), failure()]
+    assert [attempt.error for attempt in evaluate(events)] == ["not once; broke", "broke"]
 
-    for args in ({}, {"approval_token": "  "}, {"approval_token": 7}, ["approval_token"]):
+
+def test_a_tool_with_an_irreversible_verb_as_a_part_of_its_name_is_unsafe_without_an_approval() -> None:
+    def unsafe(tool: str, args: object, **rules: list[str]) -> bool:
+        return evaluate([call(tool, args=args)], **rules)[0].unsafe
+
+    for args in ({}, {"approval_token": "  "}, {"approval_token": 0}, {"approval_id": "x"}, ["approval_token"]):
         assert unsafe("payments.refund", args)
-    assert not unsafe("payments.refund", {"approval_token": "yes"})
-    assert all(unsafe(tool, {}) for tool in ("refund", "sendEmail", "DROP_TABLE", "db/delete-row", "wipe2"))
-    assert not any(unsafe(tool, {}) for tool in ("payments.lookup", "refunds", "backdrop", "sender", "", "数据"))
+    assert not any(unsafe("payments.refund", {"approval_token": each}) for each in ("yes", 7, {"id": 7}))
+    own = ["approval_id", "signed_by"]
+    assert [unsafe("refund", {name: "x"}, approvals=own) for name in (*own, "approval_token")] == [False, False, True]
+    assert [unsafe(tool, {}, reversible=["refund"]) for tool in ("refund", "payments.refund")] == [False, True]
+    tools = ["refund", "sendEmail", "DROP_TABLE", "db/delete-row", "wipe2", "get.refund", "refund_list", "lister_pay"]
+    assert [tool for tool in tools if not unsafe(tool, {})] == []
+    reading = [
+        "check_refund_policy",
+        "payments.get_refund",
+        "findDeleted",
+        "LOOK_UP_DROP",
+        "lookup-refund",
+        "list.get_pay",
+    ]
+    assert not any(
+        unsafe(tool, {}) for tool in (*reading, "payments.lookup", "refunds", "backdrop", "sender", "", "数据")
+    )
 
 
 def test_a_run_passes_when_each_threshold_that_was_asked_for_holds(api: Caller) -> None:
@@ -211,7 +235,7 @@ def test_failures_are_classified_and_have_the_mutation_that_the_trace_names_befo
     (run_id,) = api.start(trace_id=trace_id)["run_ids"]
     _, found = api(f"/v1/campaigns/{CORE}/failures?run_id={run_id}")
     assert len({one.pop("failure_id") for one in found}) == 3
-    unsafe = "drop is irreversible and was called without approval_token"
+    unsafe = "drop looks irreversible by its name, and has no approval_token"
     drop, agent = {"tool": "drop", "event": 0}, {"tool": "agent", "event": 3}
     assert [tuple(one.values()) for one in found] == [
         (trace_id, "", "tool_error", "medium", "drop failed: locked", drop),
@@ -291,12 +315,11 @@ def command(*arguments: str) -> subprocess.Popen[str]:
 
 
 def test_the_command_prints_its_address_first_and_ends_on_a_signal_with_status_0() -> None:
-    with command("--token", TOKEN, "--reversible", "send_receipt", "--reversible", "refund") as process:
+    with command("--token", TOKEN) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         api = Caller(line.split()[0], TOKEN)
-        for tool, unsafe in (("send_receipt", 0), ("refund", 0), ("payments.refund", 1), ("send", 1)):
-            assert api.start(trace_id=api.upload(call(tool)))["unsafe_attempts"] == unsafe
+        assert api("/v1/campaigns")[0] == 200
         assert Caller(api.url)("/v1/campaigns")[0] == 401
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=20)
