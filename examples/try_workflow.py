@@ -1,12 +1,13 @@
 """Runs a repository's workflows under act against a sandbox on this machine: no account, and nothing reaches GitHub.
 
-python3 examples/try_workflow.py FOLDER [OPTIONS OF ACT]
+python3 examples/try_workflow.py FOLDER [--approval NAME] [--reversible TOOL] [OPTIONS OF ACT]
 
 Needs Docker and act, and nothing else is installed. docs/try-it.md explains it.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.sandbox import Sandbox, Store
+from sepurux_action.sandbox import APPROVALS, Sandbox, Store
 
 ACTION = "sepurux/gate-action@v1"
 STAND_INS = ROOT / "examples" / "act"  # for actions that need Node.js, which RUNNER lacks
@@ -46,15 +47,27 @@ def replacements(folder: Path, inputs: Mapping[str, str]) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Run act on the event `pull_request`; return its exit status, or 2 if it cannot start."""
-    if not arguments or not Path(arguments[0]).is_dir():
-        print("usage: try_workflow.py FOLDER [OPTIONS OF ACT]; FOLDER is a repository with workflows", file=sys.stderr)
-        return 2
+    parser = argparse.ArgumentParser(allow_abbrev=False, epilog="Options of act can follow.")
+    parser.add_argument("folder", type=Path, help="a repository with workflows")
+    parser.add_argument("--approval", action="append", help="an argument that shows an approval; repeatable")
+    parser.add_argument("--reversible", action="append", default=[], help="a tool that is never unsafe; repeatable")
+    given, more = parser.parse_known_args(arguments)
+    if not given.folder.is_dir():
+        parser.error(f"{given.folder} is no folder")
     if not (act := shutil.which("act")):
         print("act is missing; install it as https://nektosact.com/installation/ says", file=sys.stderr)
         return 2
-    folder, *more = arguments
-    with Sandbox(Store(decide_after=2), token=TOKEN) as sandbox, TemporaryDirectory() as copy:
-        command = [act, "pull_request", "--directory", folder, "--platform", f"ubuntu-latest={RUNNER}", "--rm"]
+    store = Store(decide_after=2, reversible=given.reversible, approvals=given.approval or APPROVALS)
+    with Sandbox(store, token=TOKEN) as sandbox, TemporaryDirectory() as copy:
+        command = [
+            act,
+            "pull_request",
+            "--directory",
+            str(given.folder),
+            "--platform",
+            f"ubuntu-latest={RUNNER}",
+            "--rm",
+        ]
         payload = Path(copy) / "event.json"
         payload.write_text(json.dumps(EVENT), encoding="utf-8")
         command += [f"--eventpath={payload}"]

@@ -26,7 +26,7 @@ def make_demo(clone: Path) -> str:
     done = subprocess.run(
         ["make", "demo", f"PYTHON={python}"],  # noqa: S607
         cwd=clone,
-        env={**inherited(), "HOME": str(clone.parent), "PATH": str(tools)},
+        env={**inherited(), "HOME": str(clone.parent), "TMPDIR": str(clone.parent), "PATH": str(tools)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
@@ -43,10 +43,9 @@ def test_the_demo_needs_make_and_python_and_installs_what_the_action_needs(tmp_p
     assert re.findall(r"^Exit status (\d): the job (\w+)", first, re.MULTILINE) == [("0", "succeeds"), ("1", "fails")]
     assert re.findall(r"^  \| (Notice|Error): ", first, re.MULTILINE) == ["Notice", "Error"]
     assert [each.count("Installing") for each in (first, second)] == [1, 0]
-    shown = re.findall(r"^  (build/\S+)", first, re.MULTILINE)
-    assert len(shown) == 2
-    assert [path for path in shown if not (clone / path).exists()] == []
-    [blocked] = json.loads((clone / shown[1] / "report.json").read_text("utf-8"))["gates"]
+    shown = re.findall(r"^  (/\S+)", first, re.MULTILINE)
+    assert [Path(path).exists() for path in shown] == [True, True]
+    [blocked] = json.loads(Path(shown[1], "report.json").read_text("utf-8"))["gates"]
     [failure] = blocked["failures"]
     assert (failure["scenario"], failure["on_base"]["having"]) == ("refund an order", 0)
     assert {"- 2 payments.refund(order, approval_token)", "> 2 payments.refund(order)"} <= {*failure["steps"]}
