@@ -44,7 +44,6 @@ class Reason(StrEnum):
     COMMIT_AUTHOR = "commit_author", "is an author of the commit"
     NOT_LISTED = "not_listed", "is not listed in `reviewers`"
     NO_WRITE_ACCESS = "no_write_access", "has no write access"
-    UNKNOWN_REQUESTERS = "unknown_requesters", "may have made the commit, which could not be read"
     OLDER_COMMIT = "older_commit", "approved an older commit"
 
 

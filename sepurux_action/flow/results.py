@@ -74,7 +74,7 @@ def read_record(execution: Execution) -> Record:
     if not execution.event.by_review:
         pending = [gate.name for gate in gates if gate.name not in fails]
         statuses.publish_pending(execution.calls, execution.subject, pending)
-    if Operation.STATUS in execution.calls.forbidden:
+    if execution.calls.connected and Operation.STATUS in execution.calls.forbidden:
         execution.host.log(NO_RECORD)
     elif record is None:
         unread = Decision.ERROR, RECORD_UNREAD, RECORD_HINT, Rule.RECORD_UNREAD
@@ -174,7 +174,7 @@ def _base(execution: Execution, gate: Gate) -> Base:
     name, error = "the base", found if isinstance(found, GitHubError) else None
     if not execution.calls.connected:
         hint = "Comparing with the base branch needs `github_token`: leave that input at its default."
-    elif error and Kind.FORBIDDEN not in error.kinds:
+    elif error and error.kind is not Kind.FORBIDDEN:
         hint = advice(Operation.BASE, error, event)
     else:  # GitHub may return null without an error for what the token may not see
         hint = UNREAD_RESULTS_HINT

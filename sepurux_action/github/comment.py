@@ -1,7 +1,5 @@
 """The comment on the pull request, which is created once and then edited, each time within the time for comments."""
 
-from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from urllib.parse import quote
 
@@ -10,17 +8,17 @@ from sepurux_action.config.options import CommentMode
 from sepurux_action.config.settings import Settings
 from sepurux_action.github.client import READS_S, Calls, Client, GitHubError, Operation, check_id
 from sepurux_action.github.event import Event
-from sepurux_action.github.queries import Comment, PullRequest, oldest_first, read_pull_request
+from sepurux_action.github.queries import Comment, PullRequest, read_pull_request
 
 MARKER = "sepurux-gate"
 
 
 def read_again(calls: Calls, event: Event, settings: Settings) -> PullRequest | None:
-    """Return the pull request after the evaluation, with its first page of comments; None if there is no comment."""
+    """Return the pull request after the evaluation, with its comments; None if there is no comment."""
     calls.set_timeout(READS_S)
     if event.pull_request is None or event.name == "merge_group" or settings.comment is CommentMode.NEVER:
         return None
-    return calls.try_call(Operation.PULL, partial(read_pull_request, event.pull_request, ""))
+    return calls.try_call(Operation.PULL, partial(read_pull_request, event.pull_request))
 
 
 def marker_of(settings: Settings) -> str:
@@ -31,36 +29,19 @@ def marker_of(settings: Settings) -> str:
 
 def publish_comment(calls: Calls, event: Event, pull: PullRequest, text: str, *, create: bool) -> str:
     """Edit the comment that begins with the first line of `text`, or `create` it; return its address or ''."""
-    marker, number, why = text.partition("\n")[0], event.pull_request, ""
-    # There is more than one after a race.
-    while not (ours := [each for each in pull.comments if each.body.startswith(marker)]):
-        if not pull.after:
-            break
-        page = calls.try_call(Operation.PULL, partial(read_pull_request, number, pull.after))
-        if page is None:
-            break
-        pull = replace(pull, comments=oldest_first((*pull.comments, *page.comments)), after=page.after)
-    if not pull.head:
-        why = "the pull request could not be read"
-    elif pull.head != event.commit:
-        why = "the pull request has a newer commit, which gets a run of its own"
-    elif pull.after and not ours:
-        why = "not all comments of the pull request could be read, and one of them may be its own"
-    if why:
-        calls.output.log(f"no comment: {why}")
-    return _write(calls, number, ours, text) if not why and (ours or create) else ""
-
-
-def _write(calls: Calls, number: int | None, ours: Sequence[Comment], text: str) -> str:
+    if pull.head != event.commit:
+        calls.output.log("no comment: the pull request has a newer commit, which gets a run of its own")
+        return ""
+    marker = text.partition("\n")[0]
+    ours = [each for each in pull.comments if each.body.startswith(marker)]
     if ours:
-        first, *duplicates = ours
+        first, *duplicates = ours  # there is more than one after a race
         is_edited = first.body == text or calls.try_call(Operation.COMMENT, partial(edit_comment, first, text))
-        if is_edited:
-            for duplicate in duplicates:
-                calls.try_call(Operation.COMMENT, partial(delete_comment, duplicate))
+        for duplicate in duplicates if is_edited else ():
+            calls.try_call(Operation.COMMENT, partial(delete_comment, duplicate))
         return first.url
     try:  # once: after a failure, the comment may exist
-        return calls.call(partial(create_comment, number, text), retry=False)
+        return calls.call(partial(create_comment, event.pull_request, text), retry=False) if create else ""
     except GitHubError as error:
         calls.warn(Operation.COMMENT, error)
     return ""

@@ -6,7 +6,6 @@ https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 """
 
 import re
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -58,23 +57,16 @@ def translate_errors(call: Callable[[], T], redact: Callable[[str], str] = str) 
     except GithubException as error:
         rejection = error
     except TRANSPORT_ERRORS as error:  # whose text quotes addresses
-        raise GitHubError(failure_words("GitHub", error), Kind.TEMPORARY) from None
-    except RuntimeError:
-        raise GitHubError(UNEXPECTED_SHAPE) from None
+        raise GitHubError(failure_words("GitHub", error)) from None
     except (BadAttributeException, *SHAPE_ERRORS):  # of any status: PyGithub parses the body first
-        raise GitHubError(UNEXPECTED_SHAPE, Kind.TEMPORARY) from None
+        raise GitHubError(UNEXPECTED_SHAPE) from None
     status, data = rejection.status, json_reader.as_object(rejection.data)
     headers = {name.lower(): value for name, value in (rejection.headers or {}).items()}
     message = redact(joined_messages([data, *json_reader.as_array(data.get("errors"))]))
-    kinds, retry_after_s, exhausted = list[Kind](), None, headers.get("x-ratelimit-remaining") == "0"
-    if status in {403, 429} and (exhausted or "rate limit" in message.lower() or "retry-after" in headers):
-        kinds.append(Kind.RATE_LIMITED)
+    asked, kind = headers.get("retry-after", ""), None
+    exhausted = headers.get("x-ratelimit-remaining") == "0" or "rate limit" in message.lower()
+    if status in {403, 429} and (exhausted or "retry-after" in headers):
+        kind = Kind.RATE_LIMITED
     elif status == 403:  # noqa: PLR2004
-        kinds.append(Kind.FORBIDDEN)
-    elif status >= 500:  # noqa: PLR2004
-        kinds.append(Kind.TEMPORARY)
-    if _SECONDS.match(seconds := headers.get("retry-after", "")):
-        retry_after_s = float(seconds)
-    elif exhausted and _SECONDS.match(reset := headers.get("x-ratelimit-reset", "")):
-        retry_after_s = max(0.0, float(reset) - time.time()) + 1  # the reset is a whole second
-    raise GitHubError(message, *kinds, status=status, retry_after_s=retry_after_s)
+        kind = Kind.FORBIDDEN
+    raise GitHubError(message, kind, status=status, retry_after_s=float(asked) if _SECONDS.match(asked) else None)

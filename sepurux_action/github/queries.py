@@ -2,21 +2,20 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import chain, starmap
+from itertools import chain
 
 from sepurux_action.common import grouped, json_reader
 from sepurux_action.config.settings import CONTEXT_PREFIX, MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH, Gate
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.decision import Reason, Refusal
+from sepurux_action.evaluation.decision import Reason
 from sepurux_action.evaluation.published_result import Result, Results, comparable, parse_description
-from sepurux_action.github.client import PAGE, UNEXPECTED_SHAPE, Client, GitHubError, Operation, advice, failed_fields
+from sepurux_action.github.client import MAX_PAGES, PAGE, UNEXPECTED_SHAPE, Client, GitHubError
 from sepurux_action.github.event import Event, encoded, parse_branch, parse_sha
 
 NO_TEXT_FILE = f"it is not a text file of at most {MAX_FILE_BYTES // 1024} KiB"
 UNREADABLE_FILE = "Make it a text file that the gate can read."
-MAY_FAIL = frozenset({"evaluated", "baseRef"})  # without the statuses there is another call, without rules no advice
 BOT_SUFFIX = "[bot]"
 PERSON = "User"  # GitHub's type for an account that is neither a bot nor an app
 CONFIGURED_BOTS = frozenset({"dependabot", "renovate"})  # whose assignees come from a configuration
@@ -26,10 +25,6 @@ BASELINE_COMMITS = 50  # of the base branch's first-parent line that are searche
 _REPOSITORY = "repository(owner: $owner, name: $name) {{ {} {} }}"
 _QUERY = "query {}($owner: String!, $name: String!) {{ viewer {{ login }} " + _REPOSITORY + " }}"
 _FILE = "__typename ... on Blob { text isTruncated }"
-_STATUSES = """... on Commit {
-      oid committedDate
-      status { contexts { context description targetUrl createdAt creator { __typename login } } }
-    }"""
 # One field for each commit of the line, and one more, because the line of a push begins at the evaluated commit. A
 # list of the history would have all ancestors by date, so that one large merge fills it.
 _LINE = tuple(f"base{steps}" for steps in range(BASELINE_COMMITS + 1))
@@ -95,16 +90,15 @@ class Status:
 class Subject:
     """What a run is about: its event, and what GitHub shows of it before the evaluation.
 
-    `account` is the token's login, with `[bot]` if it is a bot's. `statuses` are the newest of each context of the
-    evaluated commit, None if not known, and `committed` is its POSIX time. `base` is the commit whose policy applies.
-    `required` are the contexts that the branch protection of the base branch requires, None if they could not be read.
+    `account` is the token's login, with `[bot]` if it is a bot's. `committed` is the evaluated commit's POSIX time.
+    `base` is the commit whose policy applies. `required` are the contexts that the branch protection of the base branch
+    requires, None if they could not be read.
     `results` are those on the base branch by lower-case context: None if not all could be read, or why a call failed.
     """
 
     event: Event = field(default_factory=Event)
     account: str = ""
     default_branch: str = ""
-    statuses: tuple[Status, ...] | None = None
     committed: float | None = None
     base: str = ""
     policy: PolicyFile = None
@@ -141,23 +135,19 @@ class Comment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequest:
-    """A pull request as one query shows it, and a page of the token's own comments, the oldest first.
-
-    `by_agent`: a bot other than Dependabot and Renovate opened it, or an unknown author. `after`: the next page or ''.
-    """
+    """A pull request, and the token's own comments on it. `by_agent`: see `read_requesters`."""
 
     head: str
     author: str
     by_agent: bool
     comments: tuple[Comment, ...]
-    after: str
 
 
 def read_commit(event: Event, client: Client) -> Subject:
     """Return what one query shows of the evaluated commit, and of the one whose policy applies: the base's, if any."""
     base_ref = event.base_ref and f"refs/heads/{event.base_ref}"
     at = event.base_sha or base_ref or event.commit
-    fields = {"evaluated": (event.commit, _STATUSES), "policyCommit": (at, "oid")}
+    fields = {"evaluated": (event.commit, "oid ... on Commit { committedDate }"), "policyCommit": (at, "oid")}
     for name, revision in (("policy", at), ("headPolicy", event.commit)):
         fields[name] = f"{revision}:{POLICY_PATH}", _FILE
         fields[f"{name}Yaml"] = f"{revision}:{MISNAMED_PATH}", "__typename"
@@ -165,25 +155,24 @@ def read_commit(event: Event, client: Client) -> Subject:
     if base_ref:
         name = json.dumps(base_ref, ensure_ascii=False)
         more += f" baseRef: ref(qualifiedName: {name}) {{ refUpdateRule {{ requiredStatusCheckContexts }} }}"
-    response = client.query(_QUERY.format("commit", more, _objects(fields)), may_fail=MAY_FAIL)
-    repository, failed = json_reader.as_object(response, "data", "repository"), failed_fields(response)
-    account = json_reader.text(response, "data", "viewer", "login")
-    evaluated = json_reader.as_object(repository.get("evaluated"))
-    if evaluated.get("oid") != event.commit:
-        evaluated = {}
-    base = parse_sha(json_reader.at(repository, "policyCommit", "oid"))
+    response = client.query(
+        _QUERY.format("commit", more, _objects(fields)), may_fail="baseRef"
+    )  # without it, there is no advice
+    repository = json_reader.as_object(response, "data", "repository")
+    evaluated, base = repository.get("evaluated"), parse_sha(json_reader.at(repository, "policyCommit", "oid"))
+    if not base or json_reader.at(evaluated, "oid") != event.commit:  # null also for what the token may not see
+        raise GitHubError("GitHub does not show the commit", status=404)
     required = json_reader.at(repository, "baseRef", "refUpdateRule", "requiredStatusCheckContexts")
     contexts = filter(None, map(json_reader.text, json_reader.as_array(required)))
     return Subject(
         event=event,
-        account=account,
+        account=json_reader.text(response, "data", "viewer", "login"),
         default_branch=parse_branch(json_reader.at(repository, "defaultBranchRef", "name")),
-        statuses=None if "evaluated" in failed else _statuses(evaluated, account),
-        committed=json_reader.time(evaluated.get("committedDate")),
+        committed=json_reader.time(json_reader.at(evaluated, "committedDate")),
         base=base,
-        policy=_policy_file(repository, "policy", is_known=bool(base)),
-        head_policy=_policy_file(repository, "headPolicy", is_known=bool(evaluated)),
-        required=None if "baseRef" in failed else tuple(contexts),
+        policy=_policy_file(repository, "policy"),
+        head_policy=_policy_file(repository, "headPolicy"),
+        required=None if "errors" in json_reader.as_object(response) else tuple(contexts),
     )
 
 
@@ -196,12 +185,8 @@ def _objects(fields: Mapping[str, tuple[str, str]]) -> str:
     return "\n".join(f"{name}: object(expression: {at}) {{ {shape} }}" for name, at, shape in quoted)
 
 
-def _policy_file(repository: Mapping[str, object], name: str, *, is_known: bool) -> PolicyFile:
-    """Return a file of a commit. GitHub returns null also for a commit that the token may not see."""
+def _policy_file(repository: Mapping[str, object], name: str) -> PolicyFile:
     value = repository.get(name)
-    if value is None and not is_known:
-        hidden = advice(Operation.COMMIT, GitHubError("", status=404), Event())
-        return unreadable("GitHub does not show the commit", hidden)
     if value is None:
         return misnamed(MISNAMED_PATH) if repository.get(f"{name}Yaml") is not None else None
     blob = json_reader.as_object(value)
@@ -294,11 +279,11 @@ def read_recent_results(base: str, client: Client) -> Mapping[str, list[Result]]
     return grouped((context, result) for context, result in results if result)
 
 
-def read_requesters(number: int | None, head: str, by_agent: bool, client: Client) -> tuple[Refusal, ...]:  # noqa: FBT001
-    """Return who made the head commit, or asked a bot for it; raises GitHubError if someone may be missing.
+def read_requesters(pull: PullRequest, number: int | None, head: str, client: Client) -> Mapping[str, Reason]:
+    """Return who made the change, or asked a bot for it, by lower-case login; raises GitHubError if one may be missing.
 
-    That is its author, and if the pull request is `by_agent`, its co-authors and the assignees too. Of a merge that
-    GitHub made, the first parent counts; GraphQL does not always name GitHub's own account.
+    That is the author of the pull request, that of the head commit, and if the first is a bot, the co-authors and the
+    assignees too. Of a merge that GitHub made, the first parent counts; GraphQL does not always name GitHub's account.
     """
     response = client.query(_REQUESTERS, {"head": head, "number": number})
     repository = json_reader.at(response, "data", "repository")
@@ -311,15 +296,15 @@ def read_requesters(number: int | None, head: str, by_agent: bool, client: Clien
     authors = _whole(json_reader.at(commit, "authors"))
     if assignees is None or not authors:
         raise GitHubError(UNEXPECTED_SHAPE)
-    if not by_agent:
+    if not pull.by_agent:
         assignees, authors = [], authors[:1]
     users = (json_reader.as_object(author).get("user", "") for author in authors)
     people = [(user, Reason.COMMIT_AUTHOR) for user in users if user is not None]  # null: the address of no person
     people += [(user, Reason.ASSIGNEE) for user in assignees]
-    reasons = {json_reader.text(user, "login"): reason for user, reason in people}
+    reasons = {json_reader.text(user, "login").lower(): reason for user, reason in people}
     if "" in reasons:
         raise GitHubError(UNEXPECTED_SHAPE)
-    return tuple(starmap(Refusal, reasons.items()))
+    return {**reasons, pull.author.lower(): Reason.AUTHOR}
 
 
 def _whole(page: object) -> list[object] | None:
@@ -327,34 +312,25 @@ def _whole(page: object) -> list[object] | None:
     return nodes if isinstance(nodes, list) and json_reader.at(page, "pageInfo", "hasNextPage") is False else None
 
 
-def read_pull_request(number: int | None, after: str, client: Client) -> PullRequest:
-    """Return a pull request, and the own comments of the page after a cursor; raises GitHubError if it is not whole."""
-    response = client.query(_PULL_REQUEST, {"number": number, "after": after or None})
-    pull = json_reader.at(response, "data", "repository", "pullRequest")
-    thread = json_reader.at(pull, "comments")
-    nodes, more = json_reader.at(thread, "nodes"), json_reader.at(thread, "pageInfo", "hasNextPage")
-    after = json_reader.text(thread, "pageInfo", "endCursor") if more is True else ""
-    if not isinstance(nodes, list) or not (after or more is False):
-        raise GitHubError(UNEXPECTED_SHAPE)
-    own: list[Comment] = []
-    for node in map(json_reader.as_object, nodes):
-        is_own, own_id, body = (node.get(name) for name in ("viewerDidAuthor", "fullDatabaseId", "body"))
-        if not isinstance(is_own, bool):
+def read_pull_request(number: int | None, client: Client) -> PullRequest:
+    """Return a pull request with all own comments; raises GitHubError if it is not whole."""
+    after, own = "", list[Comment]()
+    for _ in range(MAX_PAGES):
+        response = client.query(_PULL_REQUEST, {"number": number, "after": after or None})
+        pull = json_reader.at(response, "data", "repository", "pullRequest")
+        nodes, page = json_reader.at(pull, "comments", "nodes"), json_reader.at(pull, "comments", "pageInfo")
+        head, more = parse_sha(json_reader.at(pull, "headRefOid")), json_reader.at(page, "hasNextPage")
+        after = json_reader.text(page, "endCursor") if more is True else ""
+        if not (isinstance(nodes, list) and head and (after or more is False)):
             raise GitHubError(UNEXPECTED_SHAPE)
-        if is_own and isinstance(own_id, str) and _BIG_INT.match(own_id) and isinstance(body, str):
-            own.append(Comment(id=int(own_id), body=body, url=json_reader.safe_url(node.get("url"))))
-    author = json_reader.text(pull, "author", "login")
-    is_person = json_reader.at(pull, "author", "__typename") == PERSON
-    return PullRequest(
-        head=parse_sha(json_reader.at(pull, "headRefOid")),
-        author=author,
-        by_agent=not is_person and author.removesuffix(BOT_SUFFIX) not in CONFIGURED_BOTS,
-        comments=oldest_first(own),
-        after=after,
-    )
-
-
-def oldest_first(comments: Iterable[Comment]) -> tuple[Comment, ...]:
-    """Return each comment once, in its last version; one that occurred twice would be deleted as its own duplicate."""
-    by_id = {comment.id: comment for comment in comments}
-    return tuple(by_id[number] for number in sorted(by_id))
+        for node in map(json_reader.as_object, nodes):
+            is_own, own_id, body = (node.get(name) for name in ("viewerDidAuthor", "fullDatabaseId", "body"))
+            if not isinstance(is_own, bool):
+                raise GitHubError(UNEXPECTED_SHAPE)
+            if is_own and isinstance(own_id, str) and _BIG_INT.match(own_id) and isinstance(body, str):
+                own.append(Comment(id=int(own_id), body=body, url=json_reader.safe_url(node.get("url"))))
+        if not after:
+            author, kind = json_reader.text(pull, "author", "login"), json_reader.at(pull, "author", "__typename")
+            by_agent = kind != PERSON and author.removesuffix(BOT_SUFFIX) not in CONFIGURED_BOTS
+            return PullRequest(head=head, author=author, by_agent=by_agent, comments=tuple(own))
+    raise GitHubError(UNEXPECTED_SHAPE)  # GitHub allows fewer comments

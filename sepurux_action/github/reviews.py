@@ -4,22 +4,20 @@ Sources: docs/policy.md#who-can-approve; the permissions of a user,
 https://docs.github.com/rest/collaborators/collaborators#get-repository-permissions-for-a-user
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
-from sepurux_action.github.client import READS_S, Calls, Client, GitHubError, Operation
+from sepurux_action.github.client import NOT_FOUND, READS_S, Calls, Client, GitHubError, Operation
 from sepurux_action.github.event import Event
 from sepurux_action.github.queries import BOT_SUFFIX, PERSON, read_pull_request, read_requesters
 
-NOT_FOUND = 404
 MAY_WRITE = frozenset({"write", "maintain", "admin"})
 APPROVED = "APPROVED"
 DECISIVE = frozenset({APPROVED, "CHANGES_REQUESTED", "DISMISSED"})
-UNREAD = Reason.UNKNOWN_REQUESTERS  # for an unknown permission too: no report shows it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +32,11 @@ class Review:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reviews:
-    """The reviews of a pull request, the oldest first, with its author and its head.
+    """The reviews of a pull request, the oldest first, and its head. `refused` made the change, or asked for it."""
 
-    `requesters` made the commit, or asked a bot for it; None if they cannot be read: then no one can approve.
-    """
-
-    author: str
     head: str
-    given: tuple[Review, ...] = ()
-    requesters: tuple[Refusal, ...] | None = ()
+    given: Sequence[Review] = ()
+    refused: Mapping[str, Reason] = field(default_factory=dict)  # by lower-case login
 
 
 def approval(calls: Calls, event: Event, reviewers: tuple[str, ...]) -> ApprovalStatus:
@@ -51,33 +45,32 @@ def approval(calls: Calls, event: Event, reviewers: tuple[str, ...]) -> Approval
     if reviews is None:
         return ApprovalStatus(unread=True)
 
-    def permission(login: str) -> str | None:
-        path = f"collaborators/{quote(login, safe='')}/permission"
-
-        def read(client: Client) -> str:
+    def read(client: Client) -> ApprovalStatus:
+        def permission(login: str) -> str:
+            path = f"collaborators/{quote(login, safe='')}/permission"
             try:
-                found = client.send("GET", path)
+                return json_reader.text(calls.once(path, partial(client.send, "GET", path)), "permission")
             except GitHubError as error:
                 if error.status != NOT_FOUND:
                     raise
                 return ""  # there is no such user
-            return json_reader.text(found, "permission")
 
-        return calls.once(path, lambda: calls.try_call(Operation.REVIEWS, read))
+        return approval_status(reviews, reviewers, permission)
 
-    return approval_status(reviews, reviewers, permission)
+    return calls.try_call(Operation.REVIEWS, read) or ApprovalStatus(commit=reviews.head, unread=True)
 
 
 def _read_reviews(calls: Calls, event: Event) -> Reviews | None:
+    """Return the reviews, or None if any part cannot be read: then no one can approve."""
     calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
     number = event.pull_request
-    pull = calls.try_call(Operation.PULL, partial(read_pull_request, number, ""))
-    if pull is None or not pull.head:
-        return None
+    pull = calls.try_call(Operation.PULL, partial(read_pull_request, number))
     listed = calls.try_call(Operation.REVIEWS, lambda client: [*client.pages(f"pulls/{number}/reviews")])
-    if listed is None:
+    if pull is None or listed is None:
         return None
-    given = (
+    head = pull.head if event.name == "merge_group" else event.commit
+    refused = calls.try_call(Operation.REQUESTERS, partial(read_requesters, pull, number, head))
+    given = [
         Review(
             author=json_reader.text(review, "user", "login"),
             state=json_reader.text(review.get("state")).upper(),
@@ -85,63 +78,43 @@ def _read_reviews(calls: Calls, event: Event) -> Reviews | None:
             kind=json_reader.text(review, "user", "type"),
         )
         for review in listed
-    )
-    head = pull.head if event.name == "merge_group" else event.commit
-    requesters = calls.try_call(Operation.REQUESTERS, partial(read_requesters, number, head, pull.by_agent))
-    return Reviews(author=pull.author, head=head, given=tuple(given), requesters=requesters)
+    ]
+    return None if refused is None else Reviews(head=head, given=given, refused=refused)
 
 
-def approval_status(
-    reviews: Reviews, reviewers: tuple[str, ...], permission: Callable[[str], str | None]
-) -> ApprovalStatus:
+def approval_status(reviews: Reviews, reviewers: tuple[str, ...], permission: Callable[[str], str]) -> ApprovalStatus:
     """Return whether the reviews approve the gate, and else who can. One approval is enough.
 
-    Of each user, the last decisive review counts. The status is `unread` if an unknown permission may be that of an
-    approver, or of the only reviewers who can approve. `permission` returns that of a user by lower-case login, None if
-    it cannot be read. It is called only if it decides, because each call is a request.
+    Of each user, the last decisive review counts. `permission` returns that of a user by lower-case login. It is called
+    only if it decides, because each call is a request.
     """
-    refusal = partial(_refusal, reviews, [login.lower() for login in reviewers], permission)
-    ignored, newest = list[Refusal](), dict[str, Review]()
-    for review in reversed([review for review in reviews.given if review.author and review.state in DECISIVE]):
-        newest.setdefault(review.author.lower(), review)
-    for review in [review for review in newest.values() if review.state == APPROVED]:
-        outdated = not reviews.head or review.commit != reviews.head
-        reason = Reason.OLDER_COMMIT if outdated else refusal(review.author, review.kind)
+    listed = [login.lower() for login in reviewers]
+
+    def refusal(login: str, kind: str = PERSON) -> Reason | None:
+        name = login.lower()
+        if kind != PERSON or name.endswith(BOT_SUFFIX):
+            return Reason.BOT
+        if name in reviews.refused:
+            return reviews.refused[name]
+        if listed and name not in listed:
+            return Reason.NOT_LISTED
+        return None if permission(name) in MAY_WRITE else Reason.NO_WRITE_ACCESS
+
+    decisive = (each for each in reviews.given if each.author and each.state in DECISIVE)
+    newest, ignored = {each.author.lower(): each for each in decisive}, list[Refusal]()
+    for review in [each for each in newest.values() if each.state == APPROVED]:
+        reason = refusal(review.author, review.kind) if review.commit == reviews.head else Reason.OLDER_COMMIT
         if reason is None:
             return ApprovalStatus(commit=reviews.head, approved_by=(review.author,))
         ignored.append(Refusal(review.author, reason))
-    others = (each for each in reviews.requesters or () if each not in ignored)
-    asked = [each.login for each in others if each.login.lower() != reviews.author.lower()]
-    reasons = {login: refusal(login) for login in reviewers or asked}
-    can = tuple(login for login, reason in reasons.items() if reason is None)
-    unread = reviews.requesters is None or (not can and UNREAD in reasons.values())
-    if unread or any(each.reason is UNREAD for each in ignored):
-        return ApprovalStatus(commit=reviews.head, unread=True)
+    reasons = {login: refusal(login) for login in reviewers}
     return ApprovalStatus(
         commit=reviews.head,
-        can_approve=can,
+        can_approve=tuple(login for login, reason in reasons.items() if reason is None),
         anyone=not reviewers,
-        cannot_approve=tuple(Refusal(login, why) for login, why in reasons.items() if why and why is not UNREAD),
-        ignored=tuple(reversed(ignored)),
+        cannot_approve=tuple(Refusal(login, reason) for login, reason in reasons.items() if reason),
+        ignored=tuple(ignored),
     )
-
-
-def _refusal(
-    reviews: Reviews, reviewers: list[str], permission: Callable[[str], str | None], login: str, kind: str = PERSON
-) -> Reason | None:
-    """Return why this account cannot approve the gate; an account of unknown permission cannot. None if it can."""
-    if kind != PERSON or login.lower().endswith(BOT_SUFFIX):
-        return Reason.BOT
-    if login.lower() == reviews.author.lower():
-        return Reason.AUTHOR
-    for each in reviews.requesters or ():
-        if each.login.lower() == login.lower():
-            return each.reason
-    if reviewers and login.lower() not in reviewers:
-        return Reason.NOT_LISTED
-    if reviews.requesters is None or (known := permission(login.lower())) is None:
-        return UNREAD
-    return None if known in MAY_WRITE else Reason.NO_WRITE_ACCESS
 
 
 def request_reviews(calls: Calls, event: Event, results: Iterable[GateDecision]) -> None:

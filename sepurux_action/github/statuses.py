@@ -50,12 +50,9 @@ def read_record(calls: Calls, subject: Subject, gates: Sequence[Gate], earlier: 
     is `success`, and no decision `pass`, without this read. This run has set no decided status yet. Without statuses,
     or if the token may not set them, there is no record.
     """
-    event, contexts = subject.event, {subject.context_of(gate.name).lower() for gate in gates}
-    known = {each.context.lower() for each in subject.statuses or ()}
-    if subject.statuses is None or earlier:  # another run may have set one
-        known = contexts
-    is_proposed = calls.connected and (event.pull_request is not None or event.name == "merge_group")
-    if known.isdisjoint(contexts) or not (event.commit and is_proposed) or Operation.STATUS in calls.forbidden:
+    event = subject.event
+    is_proposed = event.commit and (event.pull_request is not None or event.name == "merge_group")
+    if not (gates and is_proposed) or Operation.STATUS in calls.forbidden:
         return Record()
     calls.set_timeout(READS_S if earlier else FIRST_READ_S)
     read = partial(_read_decisions, subject, gates, earlier.newest if earlier else None)

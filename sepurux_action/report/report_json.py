@@ -133,7 +133,7 @@ FIELDS: Mapping[type, Mapping[str, str]] = {
         "approved_by": "Logins of those who approved.",
         "can_approve": "Logins of the listed reviewers who can approve.",
         "anyone": "Whether everyone with write access but the author can approve: none are listed.",
-        "cannot_approve": "Who may not approve: of the listed, or who made the commit.",
+        "cannot_approve": "Who of the listed reviewers may not approve, and why.",
         "ignored": "Approvals that do not count, and why.",
         "unread": "Whether the reviews, or who can approve, could not be read.",
     },

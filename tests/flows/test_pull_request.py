@@ -8,7 +8,7 @@ from tests.runner import interrupt
 from tests.scenes import BOT, Scene
 
 
-def test_a_first_run_sets_two_statuses_and_writes_one_comment_in_7_requests(scene: Scene) -> None:
+def test_a_first_run_sets_two_statuses_and_writes_one_comment_in_8_requests(scene: Scene) -> None:
     result = scene.run()
     assert (result.exit_code, result.outputs["decision"]) == (0, "pass"), result.log
     states = [status.state for status in scene.repository.statuses_of(scene.pull.head_sha)]
@@ -18,7 +18,7 @@ def test_a_first_run_sets_two_statuses_and_writes_one_comment_in_7_requests(scen
     assert len(scene.ours) == 1
     page = f"{scene.github.server_url}/octo/shop/pull/1"
     assert result.outputs["comment_url"] == f"{page}#issuecomment-{scene.pull.comments[0].id}"
-    assert len(scene.github.requests) == 7
+    assert len(scene.github.requests) == 8
     assert "warning" not in result.counts
 
 

@@ -55,7 +55,7 @@ def error_of(call: Callable[[], object]) -> GitHubError:
 
 
 def query(client: Client) -> PullRequest:
-    return read_pull_request(1, "", client)
+    return read_pull_request(1, client)
 
 
 def warning_of(operation: Operation, error: GitHubError, event: Event, target: str = "") -> str:
@@ -116,7 +116,6 @@ def a_500(body: bytes) -> backend.Answer:
     [
         [faults.broken(), backend.reset(), backend.truncated({})],
         [faults.broken(503)],
-        [faults.primary_limit(reset_after_s=5)],
         *([a_500(body)] * 2 for body in (b'{"mess', b"[1]", b"\xff", b'{"message": ["x"]}')),
     ],
 )
@@ -178,7 +177,7 @@ def test_an_invalid_retry_after_is_ignored(asked: str, scene: Scene) -> None:
 def test_each_kind_of_rejection_is_recognized(fault: backend.Answer, kind: Kind | None, scene: Scene) -> None:
     scene.github.fault("repos/create-commit-status", fault)
     error = error_of(lambda: set_status(scene.pull.head_sha, SUCCESS, scene.client))
-    assert ([*error.kinds], error.of_the_token) == ([kind] if kind else [], kind is Kind.FORBIDDEN)
+    assert (error.kind, error.is_final) == (kind, True)
 
 
 def test_a_missing_permission_is_named_as_github_names_it_by_graphql_with_status_200(scene: Scene) -> None:
@@ -188,7 +187,7 @@ def test_a_missing_permission_is_named_as_github_names_it_by_graphql_with_status
     error = error_of(lambda: create_comment(scene.pull.number, "text", client))
     assert "`pull-requests: write`" in warning_of(Operation.COMMENT, error, scene.event)
     error = error_of(lambda: query(client))
-    assert (error.status, [*error.kinds]) == (0, [Kind.FORBIDDEN])
+    assert (error.status, error.kind) == (0, Kind.FORBIDDEN)
     assert "`pull-requests: read`" in warning_of(Operation.PULL, error, scene.event)
 
 
@@ -223,22 +222,20 @@ def test_a_list_of_more_entries_than_the_limit_is_an_error(scene: Scene) -> None
 @pytest.mark.parametrize(
     ("operation", "rejection", "event", "says"),
     [
-        (Operation.STATUS, FORBIDDEN, OWN, "Give the job `statuses: write` under `permissions:`."),
-        (Operation.COMMENT, FORBIDDEN, OWN, "Give the job `pull-requests: write` under `permissions:`."),
+        (Operation.STATUS, FORBIDDEN, OWN, "Give the job `statuses: write` under `permissions:` if it lacks it."),
+        (Operation.COMMENT, FORBIDDEN, OWN, "Give the job `pull-requests: write` under `permissions:`"),
         (Operation.COMMENT, FORBIDDEN, replace(OWN, fork=True), "`workflow_run`"),
-        (Operation.STATUS, FORBIDDEN, replace(OWN, dependabot=True), "Dependabot's token reads only unless the job"),
-        (Operation.COMMENT, GitHubError("issue is locked", status=403), OWN, "`comment: never`"),
         (Operation.STATUS, GitHubError("", status=401), OWN, "`github_token` is not valid"),
-        (Operation.STATUS, REJECTED, OWN, "(HTTP 422 Validation Failed). GitHub did not accept what the gate sent."),
+        (Operation.STATUS, REJECTED, OWN, "(HTTP 422 Validation Failed). Re-run the job."),
         (Operation.PULL, GitHubError("", Kind.RATE_LIMITED, status=429), OWN, "rate limit"),
-        (Operation.PULL, GitHubError("GitHub kept failing"), OWN, "GitHub kept failing). Re-run the job. "),
+        (Operation.PULL, GitHubError("GitHub kept failing"), OWN, "GitHub kept failing). Re-run the job."),
     ],
 )
 def test_a_warning_says_what_to_change(operation: Operation, rejection: GitHubError, event: Event, says: str) -> None:
     warning = warning_of(operation, rejection, event)
     assert warning.startswith(f"Could not {operation.text} (")
     assert says in warning
-    assert warning.lower().endswith("this does not change the result.")
+    assert warning.endswith("This does not change the result.") is operation.permission.endswith("write")
     assert warning.isprintable()
 
 

@@ -1,6 +1,6 @@
 """What is sent to GitHub, and what a rejection ends."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,8 +26,7 @@ from tests.github_double.state import Refusal
 READS, CREATE = "graphql *", "issues/create-comment"
 LIMITED = Refusal(403, "You have exceeded a secondary rate limit")
 UNPROCESSABLE, NOT_FOUND = Refusal(422, "Validation Failed"), Refusal(404, "Not Found")
-BAD_TOKEN, GONE = Refusal(401, "Bad credentials"), Refusal(410, "This issue was deleted")
-Arrange = Callable[[Scene], None]
+BAD_TOKEN = Refusal(401, "Bad credentials")
 POLICY, RENAMED = "campaign: a", [{"filename": "new.yml", "previous_filename": POLICY_PATH}]
 ADDED, SAME = Subject(head_policy=POLICY), Subject(policy=POLICY, head_policy=POLICY)
 UNREAD, YAML = Subject(policy=Problem("", "no"), head_policy=POLICY), Subject(head_policy=misnamed(MISNAMED_PATH))
@@ -47,16 +46,18 @@ def numbered(count: int, prefix: str = "g") -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("rejection", "target"),
-    [(UNPROCESSABLE, "Sepurux / one"), (NOT_FOUND, "Sepurux / one"), (FORBIDDEN, ""), (BAD_TOKEN, ""), (GONE, "")],
+    ("rejection", "target", "sent"),
+    [(UNPROCESSABLE, "Sepurux / one", 4), (NOT_FOUND, "Sepurux / one", 4), (FORBIDDEN, "", 1), (BAD_TOKEN, "", 2)],
 )
-def test_only_a_rejection_of_the_token_ends_such_calls(rejection: Refusal, target: str, scene: Scene) -> None:
+def test_only_a_rejection_of_the_token_ends_such_calls(
+    rejection: Refusal, target: str, sent: int, scene: Scene
+) -> None:
     scene.reject = rejecting(rejection, SET, target)
     subject = scene.load()
     publish_pending(scene.calls, subject, ["one", "two"])
     scene.publish_results(results("one", "two"))
     assert scene.states() == ({"Sepurux / two": "failure"} if target else {})
-    assert len(scene.contexts) == (4 if target else 1)  # before and after the evaluation
+    assert len(scene.contexts) == sent  # before and after the evaluation
     [warning] = scene.warnings
     said = f"Sepurux / one: HTTP {rejection.status} {rejection.message}"
     assert warning.startswith(f"Could not set the commit status ({said}). ")
@@ -78,7 +79,7 @@ def test_an_outage_of_50_seconds_does_not_fail_the_first_read(scene: Scene) -> N
     end, outage = scene.clock.time + 50, rejecting(OUTAGE, "pulls/list")
     scene.takes_s, scene.reject = 1, lambda record: outage(record) if scene.clock.time < end else None
     subject = scene.load(name="workflow_run", head="octo/shop:feature")
-    assert (subject.event.problem, subject.policy, subject.statuses) == ("", None, ())
+    assert (subject.event.problem, subject.policy) == ("", None)
     assert scene.warnings == []
     assert any("HTTP 502 Server Error" in line for line in scene.output.lines)
 
@@ -192,28 +193,22 @@ def test_what_the_base_changed_since_the_head_left_it_is_no_change(scene: Scene)
     assert is_skipped(scene.calls, subject, parse_paths("later.txt"))
 
 
-def test_where_comments_are_not_known_none_is_written_and_the_reason_is_logged(scene: Scene) -> None:
+def test_where_comments_are_not_known_none_is_written(scene: Scene) -> None:
     scene.comments(3)
     scene.reject = rejecting(OUTAGE, PULL, "cursor:")
     scene.load()
     assert publish(scene, results("one")) == ""
     assert CREATE not in scene.operations
-    assert any("not all comments of the pull request could be read" in line for line in scene.output.lines)
+    assert [text.partition(" (")[0] for text in scene.warnings] == ["Could not read the pull request"]
     scene.reject = lambda _: None
     scene.load()
     assert publish(scene, results("one"))
 
 
-def without_head(scene: Scene) -> None:
-    page = {"comments": {"nodes": [], "pageInfo": {"hasNextPage": False}}}
-    scene.github.fault(PULL, backend.json({"data": {"repository": {"pullRequest": page}}}), always=True)
-
-
-@pytest.mark.parametrize("arrange", [Scene.push, without_head])
-def test_a_comment_needs_the_evaluated_commit_as_head(arrange: Arrange, scene: Scene) -> None:
+def test_a_comment_needs_the_evaluated_commit_as_head(scene: Scene) -> None:
     decided, head = results("one", passing=True), scene.pull.head_sha
     scene.load()
-    arrange(scene)
+    scene.push()
     assert publish(scene, decided) == ""
     assert [each.state for each in scene.repository.latest_statuses(head)] == ["success"]
     assert len([line for line in scene.output.lines if line.startswith("no comment: the pull request")]) == 1

@@ -21,9 +21,8 @@ from tests.scenes import BOT, DECIDED
 
 TIP, BEFORE = "a" * 40, "b" * 40
 OWN = Event(name="pull_request", repository="octo/shop", commit=TIP, pull_request=7)
-BASE = {"policyCommit": {"oid": BEFORE}, "policy": None, "headPolicy": None}
+BASE = {"policyCommit": {"oid": BEFORE}, "policy": None, "headPolicy": None, "evaluated": {"oid": TIP}}
 ODD = {"message": "Something went wrong"}
-MAY_FAIL = (["evaluated"], ["evaluated", "status"])
 BLOB = {"__typename": "Blob", "text": "a: 1", "isTruncated": False}
 NO_FILES = ["", [], {}, True, 0, {"__typename": "Tree"}, BLOB | {"isTruncated": True}, BLOB | {"text": None}]
 UNKNOWN: list[object] = [{}, "success", [], {"contexts": None}, {"contexts": {}}, {"contexts": "Sepurux / core"}]
@@ -50,21 +49,18 @@ def queries(scene: Scene) -> list[str]:
     return [json.loads(each.body)["query"] for each in scene.github.requests]
 
 
-@pytest.mark.parametrize("path", MAY_FAIL)
-def test_an_error_of_statuses_leaves_the_policy_known(path: list[str]) -> None:
-    found = read({**ODD, "path": ["repository", *path]}, evaluated={"oid": TIP, "status": None})
+def test_an_error_of_the_protection_leaves_the_policy_known() -> None:
+    found = read({**ODD, "path": ["repository", "baseRef", "refUpdateRule"]})
     assert found is not None
-    assert found.policy is None
-    assert (found.statuses is None) is ("evaluated" in path)
+    assert (found.policy, found.required) == (None, None)
 
 
 @pytest.mark.parametrize("path", [*([each] for each in ("policy", "headPolicy", "policyYaml", "policyCommit")), []])
-def test_any_other_error_or_a_limit_of_github_leaves_everything_unread(path: list[str]) -> None:
-    of_statuses = {**ODD, "path": ["repository", "evaluated"]}
-    assert read(of_statuses) is not None
-    assert read(of_statuses, {**ODD, "path": ["repository", *path]}) is None
-    assert read(of_statuses, ODD) is None
-    assert read({**of_statuses, "type": "RESOURCE_LIMITS_EXCEEDED"}) is None
+def test_any_other_error_leaves_everything_unread(path: list[str]) -> None:
+    of_protection = {**ODD, "path": ["repository", "baseRef"]}
+    assert read(of_protection) is not None
+    assert read(of_protection, {**ODD, "path": ["repository", *path]}) is None
+    assert read(of_protection, ODD) is None
 
 
 @pytest.mark.parametrize("errors", [None, "Something went wrong"])
@@ -81,36 +77,24 @@ def test_what_is_no_whole_text_file_is_not_known_and_no_missing_file(blob: objec
 
 @pytest.mark.parametrize("other", [{"__typename": "Blob"}, {"__typename": "Tree"}, "a page"])
 def test_a_policy_file_is_misnamed_only_if_there_is_none_with_the_right_name(other: object) -> None:
-    absent = {"policyYaml": other, "headPolicyYaml": other, "evaluated": {"oid": TIP, "status": None}}
+    absent = {"policyYaml": other, "headPolicyYaml": other}
     named = {"policy": BLOB, "headPolicy": BLOB}
     for files, found in ((absent, misnamed(MISNAMED_PATH)), (absent | named, "a: 1")):
         subject = parsed(**files)
         assert (subject.policy, subject.head_policy) == (found, found)
 
 
-def test_a_commit_that_the_token_may_not_see_is_not_one_without_a_policy_file() -> None:
-    hidden = parsed(policyCommit=None)
-    assert hidden.policy == hidden.head_policy
-    assert isinstance(hidden.policy, Problem)
-    assert str(hidden.policy).startswith(
-        "`.github/sepurux-gate.yml`: the policy could not be read: GitHub does not show the commit. The token cannot"
-    )
-    shown = parsed(evaluated={"oid": TIP, "status": None})
+@pytest.mark.parametrize("hidden", [{"policyCommit": None}, {"evaluated": None}, {"evaluated": {"oid": BEFORE}}])
+def test_a_commit_that_the_token_may_not_see_is_not_one_without_a_policy_file(hidden: dict[str, object]) -> None:
+    shown = parsed()
     assert (shown.policy, shown.head_policy) == (None, None)
-
-
-@pytest.mark.parametrize(
-    ("status", "known"), [(None, ()), ({"contexts": []}, ()), *((status, None) for status in UNKNOWN)]
-)
-def test_statuses_are_known_only_from_a_response_of_the_known_form(status: object, known: object) -> None:
-    assert parsed(evaluated={"oid": TIP, "status": status}).statuses == known
-    assert parsed(evaluated={"oid": BEFORE, "status": status}).statuses is None
+    with pytest.raises(GitHubError, match="HTTP 404 GitHub does not show the commit"):
+        parsed(**hidden)
 
 
 @pytest.mark.parametrize(("value", "known"), [("2027-01-03T12:00:00Z", 1_798_977_600.0), (None, None), ("soon", None)])
 def test_the_time_of_the_evaluated_commit_is_that_of_github(value: object, known: float | None) -> None:
     assert parsed(evaluated={"oid": TIP, "committedDate": value}).committed == known
-    assert parsed(evaluated={"oid": BEFORE, "committedDate": value}).committed is None
 
 
 def a_commit(
@@ -229,24 +213,26 @@ def test_the_name_of_the_base_branch_ends_no_literal_of_the_query(scene: Scene) 
 def a_page(**changes: object) -> dict[str, Any]:
     """Return a pull request as a query shows it; the author is null if an account was deleted, also that of an app."""
     page = {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}, **changes}
-    return {"pullRequest": {"headRefOid": "a" * 40, "author": None, "comments": page}}
+    return {"pullRequest": {"headRefOid": page.pop("head", "a" * 40), "author": None, "comments": page}}
 
 
 @pytest.mark.parametrize(
     ("changes", "known"),
     [
         ({}, True),
-        ({"pageInfo": {"hasNextPage": True, "endCursor": "abc"}}, True),
-        ({"pageInfo": {"hasNextPage": True, "endCursor": None}}, False),
+        *(({"pageInfo": {"hasNextPage": True, "endCursor": cursor}}, False) for cursor in ("abc", None)),
         ({"nodes": [{"viewerDidAuthor": False}]}, True),
         *(({"nodes": each}, False) for each in (None, [None], [{"viewerDidAuthor": None}])),
         ({"pageInfo": None}, False),
+        ({"head": None}, False),
     ],
 )
-def test_only_a_whole_page_is_read_and_unknown_authors_may_be_bots(changes: dict[str, object], *, known: bool) -> None:
+def test_only_whole_comments_are_read_and_unknown_authors_may_be_bots(
+    changes: dict[str, object], *, known: bool
+) -> None:
     client = answering(a_page(**changes))
     if known:
-        assert read_pull_request(7, "", client).by_agent
+        assert read_pull_request(7, client).by_agent
         return
     with pytest.raises(GitHubError):
-        read_pull_request(7, "", client)
+        read_pull_request(7, client)

@@ -1,7 +1,7 @@
 """The soft gate: whose review approves it, who else can, and who is asked for one."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,18 +10,19 @@ import pytest
 from sepurux_action.config.options import Stage
 from sepurux_action.evaluation.decision import ApprovalStatus, Reason, Refusal
 from sepurux_action.github.client import GitHubError
-from sepurux_action.github.queries import read_requesters
+from sepurux_action.github.queries import PullRequest, read_requesters
 from sepurux_action.github.reviews import Review, Reviews, approval_status, request_reviews
 from tests.builders import a_gate, a_result
-from tests.github.scene import Scene, answering
+from tests.github.scene import FORBIDDEN, PULL, Scene, answering, rejecting
 
 HEAD, OLDER = "b" * 40, "a" * 40
 APPROVED, CHANGES, DISMISSED, COMMENTED = "APPROVED", "CHANGES_REQUESTED", "DISMISSED", "COMMENTED"
 PERMISSIONS = {"author": "admin", "owner": "admin", "keeper": "maintain", "triager": "triage", "reader": "read"}
 PERMISSIONS |= {"writer": "write", "robot": "write", "gate[bot]": "write", "stranger": "none"}
-TERMS = Reviews(author="author", head=HEAD)
+TERMS = Reviews(head=HEAD, refused={"author": Reason.AUTHOR})
 LISTED = ("Writer", "author", "reader", "keeper")
-ASKED = replace(TERMS, requesters=(Refusal("writer", Reason.ASSIGNEE), Refusal("keeper", Reason.COMMIT_AUTHOR)))
+ASKED = replace(TERMS, refused={"writer": Reason.ASSIGNEE, "keeper": Reason.COMMIT_AUTHOR})
+OPENED = PullRequest(head=HEAD, author="Copilot", by_agent=True, comments=())
 ROBOT = Review(author="robot", state=APPROVED, commit=HEAD, kind="Bot")
 
 
@@ -35,20 +36,18 @@ def status(
     reviews: str | list[Review] = "",
     reviewers: tuple[str, ...] = (),
     terms: Reviews = TERMS,
-    permission: Callable[[str], str | None] = PERMISSIONS.get,
+    permission: Callable[[str], str] = PERMISSIONS.__getitem__,
 ) -> ApprovalStatus:
     """Return whether these reviews approve a gate under the terms."""
     listed = given(reviews) if isinstance(reviews, str) else reviews
     return approval_status(replace(terms, given=tuple(listed)), reviewers, permission)
 
 
-def test_an_account_that_is_no_person_and_a_review_without_a_known_head_or_login_approve_nothing() -> None:
+def test_an_account_that_is_no_person_and_a_review_without_a_login_approve_nothing() -> None:
     assert status([ROBOT]).ignored == (Refusal("robot", Reason.BOT),)
     assert status([replace(ROBOT, kind="User")]).approved_by
     nameless = Review(author="", state=APPROVED, commit=HEAD)
     assert not status([nameless], permission=lambda _: "write").approved_by
-    headless = Review(author="writer", state=APPROVED, commit="")
-    assert not status([headless], terms=replace(TERMS, head="")).approved_by
 
 
 def test_each_approval_that_does_not_count_has_its_reason() -> None:
@@ -73,42 +72,36 @@ def test_each_listed_reviewer_can_approve_or_has_the_reason_why_not_and_without_
 
 
 def test_who_asked_a_bot_is_named_with_the_reason() -> None:
-    found = status("writer APPROVED", terms=ASKED)
-    assignee, commit_author = ASKED.requesters or ()
-    assert (found.ignored, found.cannot_approve, found.anyone) == ((assignee,), (commit_author,), True)
-    left = status(reviewers=("writer", "keeper"), terms=ASKED)
+    assignee, commit_author = Refusal("Writer", Reason.ASSIGNEE), Refusal("keeper", Reason.COMMIT_AUTHOR)
+    assert status("Writer APPROVED", terms=ASKED).ignored == (assignee,)
+    left = status(reviewers=("Writer", "keeper"), terms=ASKED)
     assert (left.cannot_approve, left.can_approve) == ((assignee, commit_author), ())
     assert status(reviewers=("writer", "owner"), terms=ASKED).can_approve == ("owner",)
 
 
-def test_while_it_is_not_known_who_asked_a_bot_no_one_can_approve_yet() -> None:
-    found = status("writer APPROVED", LISTED, replace(TERMS, requesters=None))
-    assert (found.unread, found.can_approve) == (True, ())
-
-
-@pytest.mark.parametrize(
-    ("text", "reviewers", "unread"),
-    [
-        ("unknown APPROVED", (), True),
-        ("unknown APPROVED older", (), False),
-        ("unknown APPROVED\nwriter APPROVED", (), False),
-        ("unknown APPROVED", ("writer",), False),
-        ("", ("unknown", "reader"), True),
-        ("", ("unknown", "writer"), False),
-        ("unknown APPROVED", ("unknown", "writer"), True),
-    ],
-)
-def test_an_unknown_permission_that_decides_is_unread(text: str, reviewers: tuple[str, ...], *, unread: bool) -> None:
-    found = status(text, reviewers)
-    assert found.unread is unread
-    assert "unknown" not in [each.login for each in found.cannot_approve]
+@pytest.mark.parametrize("operation", [PULL, "pulls/list-reviews", "graphql requesters", "repos/get-collaborator-*"])
+def test_while_any_part_cannot_be_read_no_one_can_approve(operation: str, scene: Scene) -> None:
+    for login in ("writer", "keeper"):
+        scene.repository.collaborator(login, "write")
+    scene.pull.review("keeper", "APPROVED")
+    scene.load()
+    assert scene.approval("keeper").approved_by
+    scene.reject = rejecting(FORBIDDEN, operation)
+    scene.load()
+    found = scene.approval("writer", "keeper")
+    assert (found.unread, found.approved_by, found.can_approve) == (True, (), ())
 
 
 def test_a_permission_is_read_only_if_it_decides() -> None:
     text = "writer APPROVED\nauthor APPROVED\nowner APPROVED older\nkeeper CHANGES_REQUESTED\ngate[bot] APPROVED"
     read: list[str] = []
-    status([*given(text), ROBOT], permission=read.append)
-    status("owner APPROVED\nreader APPROVED", ("reader",), permission=read.append)
+
+    def permission(login: str) -> str:
+        read.append(login)
+        return ""
+
+    status([*given(text), ROBOT], permission=permission)
+    status("owner APPROVED\nreader APPROVED", ("reader",), permission=permission)
     assert list(dict.fromkeys(read)) == ["writer", "reader"]
 
 
@@ -126,9 +119,8 @@ def a_commit(*authors: str | None, updates: object = None, committer: str = "", 
     }
 
 
-def requesters(head: object, assignees: object) -> tuple[Refusal, ...]:
-    client = answering({"pullRequest": {"assignees": assignees}, "object": head})
-    return read_requesters(7, HEAD, by_agent=True, client=client)
+def requesters(head: object, assignees: object) -> Mapping[str, Reason]:
+    return read_requesters(OPENED, 7, HEAD, answering({"pullRequest": {"assignees": assignees}, "object": head}))
 
 
 COPILOTS = a_commit(None, "octocat", web=True)  # Copilot's commits name the person who asked as a co-author
@@ -150,8 +142,8 @@ MONA = a_page({"login": "mona"})
     ],
 )
 def test_who_asked_a_bot_are_the_assignees_and_the_authors_of_the_last_change(head: object, authors: list[str]) -> None:
-    people = [Refusal(login, Reason.COMMIT_AUTHOR) for login in authors]
-    assert requesters(head, MONA) == (*people, Refusal("mona", Reason.ASSIGNEE))
+    people = dict.fromkeys(authors, Reason.COMMIT_AUTHOR)
+    assert requesters(head, MONA) == {**people, "mona": Reason.ASSIGNEE, "copilot": Reason.AUTHOR}
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def failing(answer: backend.Answer) -> Callable[[Scene], None]:
         (failing(backend.reset()), "the connection to GitHub failed. Re-run the job."),
         (failing(faults.broken(502)), "HTTP 502 Server Error. Re-run the job."),
         (failing(faults.refused(403, "Resource not accessible by integration")), "Give the job `contents: read` un"),
-        (hidden, "Could not resolve to a Repository. The token cannot see it, or it is gone: give the job `contents"),
+        (hidden, "Could not resolve to a Repository. Give the job `contents: read` under `permissions:` if"),
     ],
 )
 def test_a_policy_that_cannot_be_read_says_why(arrange: Callable[[Scene], None], message: str, scene: Scene) -> None:
@@ -107,6 +107,7 @@ def test_only_the_default_branch_has_a_context_without_its_name(scene: Scene) ->
     scene.repository.default_branch = "trunk"
     assert scene.load().context_of("core") == "Sepurux / core (main)"
     scene.repository.default_branch = "Trunk"
+    scene.repository.commit("Trunk")
     assert scene.load(base_ref="Trunk").context_of("core") == "Sepurux / core"
     tagged = scene.load(pull_request=None, base_ref="", head_branch="Trunk", tag="Trunk")
     assert tagged.context_of("core") == "Sepurux / core (tag: %54runk)"
@@ -117,8 +118,8 @@ def test_a_bot_may_be_an_agent_unless_a_configuration_starts_it() -> None:
     comments = {"nodes": [], "pageInfo": {"hasNextPage": False}}
     for name, of_bot in bots.items():
         for login, kind, by_agent in ((f"{name}[bot]", "Bot", of_bot), (name, "Bot", of_bot), (name, "User", False)):
-            pull = {"author": {"login": login, "__typename": kind}, "comments": comments}
-            found = read_pull_request(7, "", answering({"pullRequest": pull}))
+            pull = {"headRefOid": "a" * 40, "author": {"login": login, "__typename": kind}, "comments": comments}
+            found = read_pull_request(7, answering({"pullRequest": pull}))
             assert (found.author, found.by_agent) == (login, by_agent)
 
 
@@ -126,8 +127,9 @@ def test_who_asked_a_bot_for_the_pull_request_is_read_once_also_in_a_merge_group
     user = scene.github.world.user
     scene.pull.author, scene.pull.assignees = user("copilot-swe-agent[bot]"), [user("ann")]
     scene.load(name="merge_group", commit="c" * 40)
-    wanted = ApprovalStatus(commit=scene.pull.head_sha, anyone=True, cannot_approve=(Refusal("ann", Reason.ASSIGNEE),))
-    assert [scene.approval(), scene.approval()] == [wanted, wanted]
+    ann = Refusal("ann", Reason.ASSIGNEE)
+    assert [scene.approval("ann").cannot_approve for _ in range(2)] == [(ann,), (ann,)]
+    assert scene.approval() == ApprovalStatus(commit=scene.pull.head_sha, anyone=True)
     assert scene.operations.count("graphql requesters") == 1
 
 
@@ -138,7 +140,6 @@ def large(scene: Scene) -> Scene:
     for _ in range(60):
         base = scene.repository.commit("main")
         scene.repository.status(base, "success", "Sepurux / core", DECIDED)
-    scene.repository.status(scene.event.commit, "failure", "Sepurux / old")
     return scene
 
 
@@ -155,7 +156,6 @@ def queries(scene: Scene) -> dict[str, int]:
 def test_one_query_reads_what_decides_and_another_one_the_base_if_a_drop_is_set(large: Scene) -> None:
     subject = large.load()
     assert subject.policy == "campaign: core"
-    assert [each.context for each in subject.statuses or ()] == ["Sepurux / old"]
     assert with_base(large.calls, subject, [a_gate()]).baseline(DROP) is None
     assert queries(large) == {"commit": 1}
     found = with_base(large.calls, subject, [a_gate(), DROP]).baseline(DROP)
@@ -177,11 +177,4 @@ def test_a_query_that_decides_is_sent_again_for_up_to_60_s(query: str, fault: fa
 def test_a_rate_limit_of_0_s_is_no_reason_to_send_a_query_without_a_pause(large: Scene) -> None:
     large.github.fault("graphql base", faults.secondary_limit(retry_after_s=0), always=True)
     assert on_base(large) is None
-    assert queries(large)["base"] == FIRST_READ_S
-
-
-def test_a_query_that_is_too_large_is_not_sent_again(large: Scene) -> None:
-    error = {"type": "RESOURCE_LIMITS_EXCEEDED", "message": "Resource limits for this query exceeded."}
-    large.github.fault("graphql base", backend.json({"data": {"repository": None}, "errors": [error]}), always=True)
-    assert on_base(large) is None
-    assert queries(large) == {"commit": 1, "base": 1}
+    assert queries(large)["base"] == len([0, 0, 1, 3, *range(8, int(FIRST_READ_S), 5)])
