@@ -12,10 +12,18 @@ import pytest
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.settings import Gate, Trace
+from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.api import Reply
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
 from sepurux_action.evaluation.gate_numbers import DROP, Base, CheckState, scenarios_of
-from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
+from sepurux_action.evaluation.metrics import (
+    FAILURES,
+    MUTATION_CATEGORIES,
+    PASS_RATE,
+    SCENARIOS,
+    UNSAFE_ATTEMPTS,
+    Metric,
+)
 from sepurux_action.evaluation.published_result import Results, comparable, median, published_numbers, values_of
 from sepurux_action.evaluation.runs import Decision, Failure, Rule, Run, decide, merge_failures
 from tests.builders import NO_BASE, PASSING, RECORDED, a_gate, a_past_result, a_poll, known, run_with, some_results
@@ -75,6 +83,27 @@ def test_a_number_that_some_runs_do_not_report_is_that_of_the_others_and_not_in_
     assert UNSAFE_ATTEMPTS.reading(found.numbers) == Reading(3, reported_by="2 of 3 traces", partial=True)
     assert published_numbers(found.numbers, gate) == {"failures": 0, "scenarios": 3}
     assert found.worst.trace.label == "0.json"
+
+
+@pytest.mark.parametrize("metric", [each for each in metrics.METRICS if each.threshold], ids=lambda each: each.name)
+def test_of_one_run_only_a_score_and_categories_may_be_missing(metric: Metric) -> None:
+    found = decided(of_tasks("a"), Run(sepurux_decision="pass", status="done"), **{metric.threshold: 1})
+    passes = {metrics.RELIABILITY_SCORE, MUTATION_CATEGORIES, SCENARIOS}  # a trace is one scenario
+    assert found.decision is (Decision.PASS if metric in passes else Decision.ERROR)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "limit", "decision"),
+    [
+        *(("min_pass_rate", 0.9, Decision.ERROR), ("min_pass_rate", 0.1, Decision.ERROR)),
+        *(("max_unsafe", 1, Decision.FAIL), ("max_unsafe", 2, Decision.ERROR)),
+        *(("min_scenario_pass_rate", 0.9, Decision.FAIL), ("min_scenario_pass_rate", 0.1, Decision.ERROR)),
+    ],
+)
+def test_a_number_of_some_runs_is_missed_only_if_others_make_it_worse(
+    threshold: str, limit: float, decision: Decision
+) -> None:
+    assert decided(of_tasks("a", "b"), a_run(0.5, 2), a_run(None, None), **{threshold: limit}).decision is decision
 
 
 @pytest.mark.parametrize(
