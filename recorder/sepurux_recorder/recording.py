@@ -1,0 +1,169 @@
+"""One recording: its calls of tools with their results, what was expected, and why it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import RLock
+from typing import Any
+
+VERSION = "0.1.0"
+RECORDER = "sepurux-recorder"
+LOST = (
+    "Called outside of a recording: {}. Let the agent wait for each call, start threads with asyncio.to_thread or "
+    "contextvars.copy_context().run, or record with --parallel 1."
+)
+
+
+class Stopped(BaseException):
+    """Ends an agent whose recording has ended. It is no Exception, because a framework gives those to the model."""
+
+
+class Recording:
+    """What happened in one run of the agent, whose threads and tasks add to it at the same time."""
+
+    def __init__(self, scenario: str, request: object, max_calls: int) -> None:
+        self.calls = Counter[str]()
+        self.expectations = 0
+        self.failures: list[str] = []
+        self.errors_of_tools: list[BaseException] = []
+        self.stopped = ""  # why, if it was
+        self.cancel: Callable[[], object] = bool  # ends the agent
+        self._objects: dict[type, Any] = {}
+        self._lock = RLock()
+        self._max_calls = max_calls
+        self._task = {"name": scenario, "input": {"request": as_json(request)}}
+        self._events: list[dict[str, object]] = []
+        self.add("prompt", input=as_json(request))
+
+    def add(self, kind: str, **fields: object) -> None:
+        timestamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._events.append({"type": kind, "timestamp": timestamp, **fields})
+
+    def fail(self, message: str) -> None:
+        """Add a failure of the agent. Without a tool, it belongs to the open call, if there is one."""
+        self.failures.append(message)
+        self.add("failure", error={"message": message})
+
+    def object_of(self, stubs: type) -> Any:
+        """Return this recording's own object of the class, which is made when it is needed first."""
+        with self._lock:
+            if stubs not in self._objects:
+                self._objects[stubs] = stubs()
+            return self._objects[stubs]
+
+    def stop(self, reason: str) -> None:
+        """End the agent, now or at its next call."""
+        with self._lock:
+            if not self.stopped:
+                self.stopped = reason
+                self.fail(reason)
+                self.cancel()
+
+    def begin(self, tool: str, arguments: object) -> None:
+        """Add a call. Raises Stopped if it is one too many, or if the recording has ended."""
+        with self._lock:
+            if self.calls.total() == self._max_calls:
+                self.stop(f"more than {self._max_calls} calls of tools")
+            if self.stopped:
+                raise Stopped(self.stopped)
+            self.calls[tool] += 1
+            self.add("tool_call", tool=tool, args=as_json(arguments))
+
+    @contextmanager
+    def errors(self, tool: str, *, is_stub: bool) -> Iterator[None]:
+        """Add the error of a call that has begun."""
+        try:
+            yield
+        except BaseException as error:
+            self.errors_of_tools.append(error)
+            # A stub raises an OSError to see what the agent does then, and a tool with a timeout cancels its call.
+            is_injected = isinstance(error, OSError) or (isinstance(error, asyncio.CancelledError) and not self.stopped)
+            injected = {"injected": True} if is_stub and is_injected else {}
+            self.add("tool_result", tool=tool, status="error", error={"message": described(error)}, **injected)
+            raise
+
+    def trace(self) -> str:
+        """Return the recording as docs/trace-format.md describes it."""
+        about = {"trace_version": "0.1", "source": "sdk", "recorder": f"{RECORDER} {VERSION}", "task": self._task}
+        return json.dumps({**about, "events": [*self._events]}, indent=2) + "\n"
+
+
+@dataclass
+class Session:
+    """The recordings that run now, and what is wrong with the script: names of tools, by a text."""
+
+    parallel: int = 0
+    running: set[Recording] = field(default_factory=set)
+    problems: dict[str, set[str]] = field(default_factory=dict)
+
+
+current: ContextVar[Recording | None] = ContextVar("current", default=None)  # of this task or thread
+session = Session()
+names: set[str] = set()  # under which calls are recorded
+
+
+def recording_of(name: str) -> Recording:
+    """Return the recording that a call belongs to. Raises RuntimeError outside of a recording."""
+    recording = current.get()
+    if recording is None and session.parallel == 1:
+        recording = next(iter(session.running), None)
+    if recording is not None and recording.stopped:
+        raise Stopped(recording.stopped)
+    if recording is None or recording not in session.running:
+        session.problems.setdefault(LOST, set()).add(name)  # a framework may catch the error
+        raise RuntimeError(LOST.format(name))
+    return recording
+
+
+def expect(outcome: str, met: object) -> bool:
+    """Say in a stub or in `run` what should be true. Returns whether it is; if not, the recording has a failure."""
+    recording = recording_of("expect")
+    recording.expectations += 1
+    if not met:
+        recording.fail(f"not met: {outcome}")
+    return bool(met)
+
+
+def call(tool: str, arguments: object, function: Callable[[Recording], Any], *, is_stub: bool = True) -> Any:
+    """Call a function, and record it. If it returns an awaitable, so does this."""
+    recording = recording_of(tool)
+    recording.begin(tool, arguments)
+    with recording.errors(tool, is_stub=is_stub):
+        result = function(recording)
+    if inspect.isawaitable(result):
+        return _awaited(recording, tool, result, is_stub=is_stub)
+    recording.add("tool_result", tool=tool, result=as_json(result), status="success")
+    return result
+
+
+async def _awaited(recording: Recording, tool: str, running: Awaitable[Any], *, is_stub: bool) -> Any:
+    with recording.errors(tool, is_stub=is_stub):
+        result = await running
+    recording.add("tool_result", tool=tool, result=as_json(result), status="success")
+    return result
+
+
+def described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def as_json(value: object) -> Any:
+    """Return a copy of the value as JSON, and as a text what JSON does not have."""
+    try:
+        return json.loads(json.dumps(value, default=_fields, allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        return repr(value)
+
+
+def _fields(value: Any) -> Any:
+    if hasattr(value, "model_dump"):  # Pydantic
+        return value.model_dump(mode="json")
+    return vars(value) if hasattr(value, "__dataclass_fields__") else str(value)
