@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from examples.try_workflow import ACTION, replacements
+from examples.try_workflow import ACTION, RECORDER, replacements
 from sepurux_action.config.settings import POLICY_PATH
 from sepurux_action.sandbox import Sandbox, Store
-from tests.container.act import WorkflowRun, act
+from tests.container.act import Step, WorkflowRun, act
 from tests.container.engine import volume_of
 from tests.github_double import GitHub, PullRequest, Repository
 from tests.runner import REPOSITORY, pull_request_event
@@ -22,13 +22,13 @@ from tests.sandboxed import SECRET, TRACES
 pytestmark = [pytest.mark.container, pytest.mark.timeout(300)]  # the first test waits until the image is built
 WORKFLOWS = REPOSITORY / "examples" / "workflows"
 SOUND, UNSAFE = "refund-sound.json", "refund-unsafe.json"
-GATE = "1"  # the number of the gate's step in the examples with two jobs
-RECORDER = """
+REUSABLE = ACTION.replace("@", "/.github/workflows/gate.yml@")
+SCRIPT = """
 import json, os, sys
 from pathlib import Path
 {before}
 trace = json.loads({text!r})
-Path(sys.argv[1]).mkdir(parents=True)
+Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
 for number in range(1, 4):
     trace["task"]["name"] = f"refund-{{number}}"
     Path(sys.argv[1], f"refund-{{number}}.json").write_text(json.dumps(trace))
@@ -42,6 +42,9 @@ event = Path(os.environ["GITHUB_EVENT_PATH"])
 event.write_text(event.read_text().replace("pull_request", "nothing"))
 Path(".github").mkdir(exist_ok=True)
 Path(".github/sepurux-gate.yml").write_text("enforcement: observe\\n")
+for folder in ("traces/baseline", "baseline"):
+    Path(folder).mkdir(parents=True)
+    Path(folder, "baseline.json").write_text("{}")
 """
 
 
@@ -58,9 +61,10 @@ class Scene:
     runner: str
     label: str
 
-    def policy(self, name: str) -> None:
+    def policy(self, name: str = "policy.yml", enforcement: str = "soft") -> None:
         """Put an example policy into both branches of the pull request, and into the checkout."""
         text = (REPOSITORY / "examples" / "policies" / name).read_text(encoding="utf-8")
+        text = text.replace("enforcement: soft", f"enforcement: {enforcement}")
         self.write(POLICY_PATH, text)
         self.repository.commit(files={POLICY_PATH: text})
         self.pull.base = self.repository.branches["main"]
@@ -76,21 +80,32 @@ class Scene:
         """Put a script into the checkout that runs `before`, and records an example trace for three scenarios."""
         text = (TRACES / trace).read_text(encoding="utf-8")
         self.write("requirements.txt", "")
-        self.write(at, RECORDER.format(text=text, before=before))
+        self.write(at, SCRIPT.format(text=text, before=before))
 
     def event(self, **more: object) -> dict[str, object]:
         """Return the payload of an event about the pull request."""
         pull = self.pull
         return pull_request_event(number=pull.number, head_sha=pull.head_sha, base_sha=pull.base_sha) | more
 
-    def run(self, workflow: Path, event_name: str = "pull_request", event: Mapping[str, object] = {}) -> WorkflowRun:
+    def run(
+        self,
+        workflow: Path,
+        event_name: str = "pull_request",
+        event: Mapping[str, object] = {},
+        changes: Mapping[str, str] = {},
+    ) -> WorkflowRun:
         """Run a workflow whose gate has just the permissions that its job asks for, and needs no more."""
-        jobs = list(yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"].values())
-        gates = [job for job in jobs if {"./", ACTION} & {step.get("uses") for step in job["steps"]}]
+        text = workflow.read_text(encoding="utf-8")
+        for old, new in {**changes, f'pip install "{RECORDER}"': "pip --version"}.items():
+            text = text.replace(old, new)
+        jobs = list(yaml.safe_load(text)["jobs"].values())
+        gates = [job for job in jobs if any(f"'uses': '{name}'" in str(job) for name in ("./", ACTION, REUSABLE))]
         [permissions] = [job["permissions"] for job in gates or jobs[:1]]
         home = self.checkout.parent / "act"
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir()
+        copy = home / workflow.name
+        copy.write_text(text, encoding="utf-8")
         payload = home / "event.json"
         payload.write_text(json.dumps(event or self.event()), encoding="utf-8")
         options = {
@@ -102,7 +117,7 @@ class Scene:
             "platform": f"ubuntu-latest={self.runner}",
             "pull": "false",
             "rebuild": "false",
-            "workflows": workflow,
+            "workflows": copy,
         }
         env = {
             "GITHUB_API_URL": self.github.url,
@@ -114,7 +129,7 @@ class Scene:
         secrets = {
             "GITHUB_TOKEN": self.github.token(permissions),
             "OPENAI_API_KEY": "a-key-of-no-one",
-            "SEPURUX_CI_TOKEN": SECRET,
+            "SEPURUX_API_KEY": SECRET,
         }
         command = [event_name, "--action-offline-mode", "--json", "--rm"]
         command += [f"--{name}={value}" for name, value in options.items()]
@@ -124,12 +139,18 @@ class Scene:
         assert "this does not change the result." not in run.log.lower(), run.log  # the end of each refusal's warning
         return run
 
-    def evaluate(self, workflow: str, trace: str, *on: Any, result: str = "success") -> WorkflowRun:  # noqa: ANN401
-        """Run an example on traces that its first job records; the second job ends with this result."""
+    def evaluate(self, workflow: str, trace: str, *on: Any, result: str = "success") -> Step:  # noqa: ANN401
+        """Run an example on traces that its first job records; return the gate's step, whose job has this result."""
         self.record(trace)
         run = self.run(WORKFLOWS / workflow, *on)
-        assert run.jobs == {"record": "success", "reliability": result}, run.log
-        return run
+        assert (run.jobs["record"], run.jobs["gate"]) == ("success", result), run.log
+        assert run.jobs.get("baseline") == (None if workflow == "plain-steps.yml" else "success")
+        return run.steps["gate", "1" if workflow == "plain-steps.yml" else "gate"]
+
+    def push(self) -> dict[str, object]:
+        """Return the payload of a push to main."""
+        sha = self.repository.branches["main"].sha
+        return {"repository": self.event()["repository"], "ref": "refs/heads/main", "after": sha}
 
     def statuses(self, sha: str = "") -> dict[str, tuple[str, str]]:
         """Return state and description of each context, of the pull request's head where no commit is named."""
@@ -149,22 +170,21 @@ def scene(image: str, base: str, label: str, tmp_path: Path) -> Iterator[Scene]:
 
 
 def test_a_gate_that_observes_reports_a_fail_and_blocks_nothing(scene: Scene) -> None:
-    run = scene.evaluate("week-1-observe.yml", UNSAFE)
-    assert run.steps["reliability", GATE].outputs["decision"] == "fail"
+    assert scene.evaluate("quick-start.yml", UNSAFE).outputs["decision"] == "fail"
     state, description = scene.statuses()["Sepurux / core-reliability"]
     assert (state, description.split(":")[0]) == ("success", "fail (observe)")
 
 
 def test_a_soft_gate_blocks_after_a_fail_until_an_approval_without_another_evaluation(scene: Scene) -> None:
-    scene.policy("week-2-soft.yml")
+    scene.policy()
     scene.repository.collaborator("octocat", "write")
-    scene.evaluate("week-2-soft.yml", UNSAFE, result="failure")
+    scene.evaluate("quick-start.yml", UNSAFE, result="failure")
     assert [login.login for login in scene.pull.requested] == ["octocat"]
     assert scene.statuses()["Sepurux / core-reliability"][0] == "pending"
     scene.pull.review("octocat", "APPROVED")
     event = scene.event(action="submitted", review={"state": "approved"})
     run = scene.run(WORKFLOWS / "review.yml", "pull_request_review", event)
-    assert run.jobs == {"review": "success"}, run.log
+    assert run.jobs == {"gate": "success"}, run.log
     assert scene.statuses()["Sepurux / core-reliability"][0] == "success"
     started = [request for request in scene.sandbox.requests if request.path == "/v1/ci/runs"]
     assert len(started) == 3, "the review starts no evaluation"
@@ -173,9 +193,9 @@ def test_a_soft_gate_blocks_after_a_fail_until_an_approval_without_another_evalu
 
 
 def test_a_hard_gate_blocks_on_a_fail_and_passes_after_the_next_push_and_one_comment_reports_both(scene: Scene) -> None:
-    scene.policy("week-3-hard.yml")
+    scene.policy(enforcement="hard")
     for trace, result in ((UNSAFE, "failure"), (SOUND, "success")):
-        scene.evaluate("week-3-hard.yml", trace, result=result)
+        scene.evaluate("plain-steps.yml", trace, result=result)
         assert scene.statuses()["Sepurux / core-reliability"][0] == result
         scene.pull.push()
     assert len(scene.pull.comments) == 1
@@ -186,58 +206,72 @@ def test_the_gate_of_the_one_agent_whose_files_a_pull_request_changes_is_run(sce
     for agent in ("refunds", "support", "search"):
         scene.record(SOUND, at=f"bots/{agent}/record_traces.py")
     run = scene.run(WORKFLOWS / "many-agents.yml")
-    gates = json.loads(run.steps["reliability", GATE].outputs["gates"])
+    gates = json.loads(run.steps["gate", "gate"].outputs["gates"])
     decisions = {gate["name"]: gate["decision"] for gate in gates}
     assert decisions == {"refunds": "skipped", "support": "pass", "search": "skipped"}
     assert [state for state, _ in scene.statuses().values()] == ["success"] * 3
 
 
 def test_a_merge_group_gets_the_status_on_its_commit_by_the_policy_of_its_base(scene: Scene) -> None:
-    scene.policy("week-3-hard.yml")
+    scene.policy(enforcement="hard")
     ref = "refs/heads/gh-readonly-queue/main/pr-1-x"
     head = scene.repository.commit(ref.removeprefix("refs/heads/"), {"merged.txt": "yes\n"})
     base = {"base_sha": scene.pull.base_sha, "base_ref": "refs/heads/main"}
     event = {**scene.event(), "action": "checks_requested", "merge_group": {"head_sha": head, "head_ref": ref, **base}}
     del event["pull_request"]
-    scene.evaluate("merge-queue.yml", SOUND, "merge_group", event)
+    scene.evaluate("quick-start.yml", SOUND, "merge_group", event, {"\n  push:": "\n  merge_group:\n  push:"})
     assert scene.statuses(head)["Sepurux / core-reliability"][0] == "success"
 
 
-def test_a_scheduled_run_evaluates_by_the_commits_policy_and_writes_no_comment(scene: Scene) -> None:
-    scene.policy("week-3-hard.yml")
+def test_a_nightly_run_evaluates_by_the_commits_policy_and_writes_no_comment(scene: Scene) -> None:
+    scene.policy(enforcement="hard")
     event = {"repository": scene.event()["repository"]}
-    gate = scene.evaluate("scheduled.yml", SOUND, "workflow_dispatch", event).steps["reliability", GATE]
+    nightly = {"\n  push:": '\n  schedule:\n    - cron: "17 3 * * *"\n  push:'}
+    gate = scene.evaluate("quick-start.yml", SOUND, "schedule", event, nightly)
     assert json.loads(gate.outputs["gates"])[0]["stage"] == "hard"
     assert scene.pull.comments == []
 
 
+def test_a_pull_request_is_compared_with_the_results_of_a_push_whatever_its_code_does_to_its_job(scene: Scene) -> None:
+    """The first push finds no cache. What is recorded looks like the folder of the results, and the job is attacked."""
+    scene.evaluate("quick-start.yml", SOUND, "push", scene.push())
+    scene.record(UNSAFE, before=ATTACK)
+    run = scene.run(WORKFLOWS / "quick-start.yml")
+    assert run.jobs == {"record": "success", "baseline": "success", "gate": "success"}, run.log
+    gate = run.steps["gate", "gate"]
+    [found] = json.loads(gate.outputs["gates"])
+    assert (found["decision"], found["stage"]) == ("fail", "observe")
+    assert {(failure["is_new"], failure["on_base"]["results"]) for failure in found["failures"]} == {(True, 1)}
+    assert "SEPURUX_" not in gate.text
+
+
+def test_the_job_after_a_gate_that_blocks_gets_its_outputs_on_a_push(scene: Scene) -> None:
+    """tests/contract runs its script, for which this runner lacks gh and jq."""
+    scene.policy(enforcement="hard")
+    scene.record(UNSAFE)
+    text = (WORKFLOWS / "issue-on-main.yml").read_text(encoding="utf-8")
+    changes = {text[text.index("        shell: bash") :]: '        run: echo "$DECISION $GATES"\n'}
+    run = scene.run(WORKFLOWS / "issue-on-main.yml", "push", scene.push(), changes)
+    assert (run.jobs["gate"], run.jobs["issue"]) == ("failure", "success"), run.log
+    assert run.steps["issue", "0"].text.startswith('fail [{"name": "core-reliability", "decision": "fail"')
+    assert "issue" not in scene.run(WORKFLOWS / "issue-on-main.yml").jobs
+
+
 def test_what_needs_a_gate_starts_if_it_passed_and_never_if_it_blocks(scene: Scene) -> None:
     scene.write("scripts/deploy.sh", "#!/bin/sh\necho deployed\n").chmod(0o755)
-    sha = scene.repository.branches["main"].sha
-    event = {"repository": scene.event()["repository"], "ref": "refs/heads/main", "after": sha}
     scene.record(UNSAFE)
-    run = scene.run(WORKFLOWS / "deployment.yml", "push", event)
+    run = scene.run(WORKFLOWS / "deployment.yml", "push", scene.push())
     assert (run.exit_code, run.jobs["gate"]) == (1, "failure"), run.log
     assert "deploy" not in [job for job, _ in run.steps]
     scene.record(SOUND)
-    run = scene.run(WORKFLOWS / "deployment.yml", "push", event)
+    run = scene.run(WORKFLOWS / "deployment.yml", "push", scene.push())
     assert run.jobs == {"record": "success", "gate": "success", "deploy": "success"}, run.log
     assert run.steps["deploy", "1"].text == "deployed\n"
-    assert scene.statuses(sha)["Sepurux / production"][0] == "success"
-
-
-def test_the_report_is_kept_as_an_artifact_with_a_status_of_its_own_and_without_a_comment(scene: Scene) -> None:
-    event = {"repository": scene.event()["repository"]}
-    run = scene.run(WORKFLOWS / "use-outputs.yml", "workflow_dispatch", event)
-    assert run.jobs == {"reliability": "success"}, run.log
-    assert json.loads(run.steps["reliability", "gate"].outputs["gates"])[0]["stage"] == "observe"
-    assert "report.json' -> '" in run.steps["reliability", "1"].text
-    assert (*scene.statuses(scene.repository.branches["main"].sha),) == ("Sepurux / outputs",)
-    assert scene.pull.comments == []
+    assert scene.statuses(scene.repository.branches["main"].sha)["Sepurux / production"][0] == "success"
 
 
 def test_a_second_workflow_evaluates_with_the_secret_what_the_first_recorded_without_it(scene: Scene) -> None:
-    scene.policy("forks.yml")
+    scene.policy()
     scene.repository.collaborator("octocat", "write")
     pull = scene.repository.pull("mallory", head="fix", source=scene.repository.fork("mallory"))
     fork = {"id": 7, "full_name": "mallory/agents", "owner": {"login": "mallory"}}
@@ -253,22 +287,12 @@ def test_a_second_workflow_evaluates_with_the_secret_what_the_first_recorded_wit
     assert len(pull.comments) == 1
 
 
-def test_nothing_that_a_recording_does_to_its_job_reaches_the_gate(scene: Scene) -> None:
-    scene.record(UNSAFE, before=ATTACK)
-    run = scene.run(WORKFLOWS / "record-and-gate.yml")
-    assert run.jobs == {"record": "success", "reliability": "failure"}, run.log
-    gate = run.steps["reliability", GATE]
-    assert (gate.outputs["decision"], json.loads(gate.outputs["gates"])[0]["stage"]) == ("fail", "hard")
-    assert "SEPURUX_" not in gate.text
-    assert scene.statuses()["Sepurux / core-reliability"][0] == "failure"
-
-
 def test_our_own_gate_passes_one_trace_blocks_an_unsafe_one_and_comments(scene: Scene) -> None:
     """Over TLS, to the runner's own address, with a certificate that the step trusts."""
     shutil.copy(REPOSITORY / "action.yml", scene.checkout)
     for name in (".github", "examples", "sepurux_action"):
         shutil.copytree(REPOSITORY / name, scene.checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
-    run = scene.run(REPOSITORY / ".github" / "workflows" / "gate.yml")
+    run = scene.run(REPOSITORY / ".github" / "workflows" / "self.yml")
     assert (run.exit_code, run.jobs) == (0, {"gate": "success"}), run.log
     assert run.steps["gate", "gate"].outputs["decision"] == "pass"
     assert run.steps["gate", "sandbox"].outputs["base_url"].startswith("https://")

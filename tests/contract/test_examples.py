@@ -25,12 +25,12 @@ from tests.yaml_blocks import blocks_of
 
 ROOT = schema.ROOT
 ACTION = "sepurux/gate-action@v1"
+REUSABLE = "sepurux/gate-action/.github/workflows/gate.yml@v1"
 WORKFLOWS = sorted((ROOT / "examples" / "workflows").glob("*.yml"))
 POLICIES = sorted((ROOT / "examples" / "policies").glob("*.yml"))
 CI = ROOT / "examples" / "ci"
 COPIED = ROOT / "examples" / "repository"
 DOCUMENTS = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
-EXPRESSIONS = {"${{ secrets.SEPURUX_CI_TOKEN }}": SECRET, "${{ runner.temp }}": "/runner-temp"}
 
 
 def text_of(path: Path) -> str:
@@ -44,9 +44,12 @@ PARSED: dict[str, dict[Any, Any]] = {name: yaml.safe_load(text) for name, text i
 POLICY_TEXTS = {path.name: text_of(path) for path in POLICIES}
 POLICY_TEXTS |= {block.name: block.text for block in BLOCKS if block.is_policy}
 ON = True  # `on`, as YAML 1.1 reads it
-GATES = [path for path in WORKFLOWS if ACTION in text_of(path) and path.name != "review.yml"]
+EVALUATING = [path for path in WORKFLOWS if "sepurux/gate-action" in text_of(path) and path.name != "forks-record.yml"]
 OF_PULL_REQUESTS = {name: workflow for name, workflow in PARSED.items() if "pull_request" in workflow[ON]}
-TWO_JOBS = {name: PARSED[name] for name in PARSED if "record" in PARSED[name]["jobs"] and ACTION in PIECES[name]}
+RECORDING = [name for name, workflow in PARSED.items() if "record" in workflow["jobs"]]
+TWO_JOBS = {name: PARSED[name] for name in RECORDING if f"uses: {ACTION}" in PIECES[name]}
+OWN = {path.name: yaml.safe_load(text_of(path)) for path in (ROOT / ".github" / "workflows").iterdir()}
+CALLED = OWN["gate.yml"]["jobs"]
 GATE = ACTION.partition("@")[0]
 DOWNLOAD, SAVE = "actions/download-artifact", "actions/cache/save"
 GITLAB, JENKINS = yaml.safe_load(text_of(CI / ".gitlab-ci.yml")), text_of(CI / "Jenkinsfile")
@@ -66,14 +69,15 @@ def lint(tool: str, *arguments: object, folder: Path) -> None:
 
 
 def test_the_linters_find_nothing_in_a_workflow(tmp_path: Path) -> None:
-    """They stand beside the real `action.yml`, so that an input or an output that the action does not have is found."""
+    """They stand beside the real `action.yml` and `gate.yml`, so that a name that these do not have is found."""
     workflows = tmp_path / ".github" / "workflows"
     workflows.mkdir(parents=True)
     (tmp_path / ".git").mkdir()
-    for file in ("action.yml", "Dockerfile"):
-        shutil.copy(ROOT / file, tmp_path)
+    for file in ("action.yml", "Dockerfile", ".github/workflows/gate.yml"):
+        shutil.copy(ROOT / file, tmp_path / file)
     for name, text in PIECES.items():
-        (workflows / f"{name}.yml").write_text(text.replace(f"uses: {ACTION}", "uses: ./"), encoding="utf-8")
+        here = text.replace(f"uses: {REUSABLE}", "uses: ./.github/workflows/gate.yml")
+        (workflows / f"{name}.yml").write_text(here.replace(f"uses: {ACTION}", "uses: ./"), encoding="utf-8")
     shellcheck = Path(sys.executable).with_name("shellcheck")
     lint("actionlint", "-pyflakes", "", "-shellcheck", shellcheck, folder=tmp_path)
 
@@ -134,68 +138,83 @@ def header(path: Path) -> str:
 
 
 def of_gate(workflow: Mapping[Any, Any]) -> dict[str, Any]:
-    (job,) = (job for job in workflow["jobs"].values() if ACTION in str(job))
-    return dict(job)
+    """Return the job that has the gate: of a call, that of the reusable workflow, with the values of the call."""
+    (job,) = (job for job in workflow["jobs"].values() if "sepurux/gate-action" in str(job) and "pip" not in str(job))
+    if job.get("uses") != REUSABLE:
+        return dict(job)
+    assert job["permissions"] == CALLED["gate"]["permissions"], "with fewer, the run does not start"
+    given = {name: each.get("default", "") for name, each in OWN["gate.yml"][ON]["workflow_call"]["inputs"].items()}
+    values = {f"inputs.{name}": value for name, value in {**given, **job.get("with", {})}.items()}
+    values["secrets.api_key"] = job.get("secrets", {}).get("api_key", "")
+    text = re.sub(
+        r"\$\{\{ ([\w.]+) \}\}", lambda found: str(values.get(found[1], found[0])), json.dumps(CALLED["gate"])
+    )
+    called: dict[str, Any] = json.loads(text.replace('"$/."', json.dumps(ACTION)))
+    return called
 
 
-@pytest.mark.parametrize("path", GATES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EVALUATING, ids=lambda path: path.name)
 def test_the_settings_of_a_workflow_and_its_policy_are_valid_and_fit_its_job(path: Path) -> None:
-    text = text_of(path)
-    for expression, value in EXPRESSIONS.items():
-        text = text.replace(expression, value)
-    job = of_gate(yaml.safe_load(text))
+    job = of_gate(PARSED[path.name])
     (step,) = (step for step in job["steps"] if step.get("uses") == ACTION)
     inputs = {name: str(value) for name, value in step["with"].items()}
+    if path.name != "review.yml":
+        assert inputs["api_key"] == "${{ secrets.SEPURUX_API_KEY }}"
+        inputs["api_key"] = SECRET
     assert "${{" not in str(inputs)
     policies = re.findall(r"examples/policies/([\w.-]+\.yml)", header(path))
     made = settings("".join(POLICY_TEXTS[name] for name in policies), inputs)
-    assert (bool(made.gates), made.overridden) == (True, ())
+    overridden = ("trace_file",) if path.name == "many-agents.yml" else ()
+    assert (bool(made.gates), made.overridden) == (True, overridden)
     assert re.findall(r"as (\.github/[\w.-]+\.yml)", header(path)) in ([], [POLICY_PATH])
     longest = max(gate.timeout_s for gate in made.gates)
-    assert job["timeout-minutes"] * 60 > longest + 105  # reads 15 s, effects 90 s
+    assert job.get("timeout-minutes", 360) * 60 > longest + 105  # reads 15 s, effects 90 s
     assert (job["permissions"]["contents"], job["permissions"]["statuses"]) == ("read", "write")
 
 
 @pytest.mark.parametrize("name", OF_PULL_REQUESTS)
-def test_a_pull_request_has_one_run_also_for_another_base_and_an_edited_title_cancels_none(name: str) -> None:
+def test_a_newer_commit_of_a_pull_request_cancels_the_older_run_and_pushes_share_no_group(name: str) -> None:
     workflow = OF_PULL_REQUESTS[name]
-    assert workflow[ON]["pull_request"]["types"] == ["opened", "synchronize", "reopened", "edited"]
     assert workflow[ON]["push"] == {"branches": ["main"]}, "without results, there is nothing to compare with"
-    assert "concurrency" not in workflow, "a run whose job is skipped would join the group"
-    prefixes = []
-    for job in filter(None, [workflow["jobs"]["record"], workflow["jobs"].get("reliability")]):
-        if "needs" in job:  # without an `if`, such a job runs only if the job that it needs ran and succeeded
-            assert "if" not in job
-        else:
-            assert "github.event.action != 'edited' || github.event.changes.base" in job["if"]
-        prefix, group = job["concurrency"]["group"].split("$")
-        assert group == "{{ github.event.pull_request.number || github.run_id }}", "pushes share no group"
-        prefixes.append(prefix)
-        assert job["concurrency"]["cancel-in-progress"] is True
-    assert len(prefixes) == len({*prefixes}), "the second job of an older run could cancel the first of a newer one"
+    concurrency = workflow.get("concurrency") or workflow["jobs"]["record"]["concurrency"]
+    prefix, group = concurrency["group"].split("$")
+    assert (group, concurrency["cancel-in-progress"]) == (
+        "{{ github.event.pull_request.number || github.run_id }}",
+        True,
+    )
+    own = CALLED["gate"]["concurrency"]
+    assert own["group"].startswith("sepurux-gate-${{ github.event_name }}-$" + group)
+    assert prefix != "sepurux-gate-", "caller and called would cancel each other"
+    assert own["cancel-in-progress"] == "${{ github.event_name == 'pull_request' }}"
+    for job in workflow["jobs"].values():  # without an `if`, a job runs only if the job that it needs succeeded
+        assert "if" not in job or "needs" not in job or "issue" in workflow["jobs"]
 
 
-def test_a_review_needs_no_secret_and_waits_for_the_running_evaluation() -> None:
-    [review] = PARSED["review.yml"]["jobs"].values()
-    group = of_gate(PARSED["week-2-soft.yml"])["concurrency"]["group"].replace(" || github.run_id", "")
-    assert ("secrets." in str(PARSED["review.yml"]), review["steps"]) == (False, [{"uses": ACTION}])
-    assert review["concurrency"] == {"group": group, "cancel-in-progress": False}
+def test_a_review_needs_no_secret_restores_and_downloads_nothing_and_its_job_has_another_name() -> None:
+    [job] = PARSED["review.yml"]["jobs"].values()
+    assert ("secrets" in job, job["uses"]) == (False, REUSABLE)
+    not_a_review = "github.event_name != 'pull_request_review'"
+    called = CALLED["gate"]
+    assert (CALLED["baseline"]["if"], called["steps"][0]["if"]) == (not_a_review, not_a_review)
+    assert called["steps"][1]["if"] == "needs.baseline.outputs.artifact", "which a job that is skipped does not have"
+    assert called["name"] == "${{ github.event_name == 'pull_request_review' && 'review' || 'gate' }}"
+    assert called["if"] == "${{ !cancelled() && github.event.review.state != 'commented' }}"
 
 
 def used_by(job: Mapping[str, Any]) -> list[str]:
     return [step["uses"].partition("@")[0] for step in job["steps"] if "uses" in step]
 
 
-@pytest.mark.parametrize("name", PARSED)
+@pytest.mark.parametrize("name", [*PARSED, *OWN])
 def test_no_job_with_the_secret_restores_a_cache(name: str) -> None:
     """Code of a pull request can write a cache that its runs restore, and a cache can unpack over any file."""
-    for job in PARSED[name].get("jobs", {}).values():
-        if GATE in str(job) or "secrets.SEPURUX" in str(job):
+    for job in (PARSED | OWN)[name].get("jobs", {}).values():
+        if "steps" in job and re.search(rf"'uses': '({GATE}@\w+|\./|\$/\.)'|secrets\.(SEPURUX|api_key)", str(job)):
             assert [name for name in used_by(job) if "cache" in name] in ([], [SAVE])
             assert [step for step in job["steps"] if "cache" in step.get("with", {})] == [], "as of setup-python"
 
 
-@pytest.mark.parametrize("name", [*TWO_JOBS, "forks-record.yml"])
+@pytest.mark.parametrize("name", RECORDING)
 def test_the_job_that_runs_a_pull_requests_code_has_no_secret_of_the_gate_and_can_only_read(name: str) -> None:
     record = PARSED[name]["jobs"]["record"]
     assert record["permissions"] == {"contents": "read"}
@@ -218,13 +237,72 @@ def test_the_job_with_the_gates_secret_runs_nothing_of_a_pull_request_and_evalua
     upload = workflow["jobs"]["record"]["steps"][-1]["with"]
     assert download == {"name": upload["name"], "path": "traces"}
     assert (upload["path"].removesuffix("/*.json"), upload["if-no-files-found"]) == ("traces", "error")
-    files = [each["trace_file"] for each in others if "trace_file" in each]
-    if name == "many-agents.yml":
-        files = [each["trace_file"] for each in yaml.safe_load(POLICY_TEXTS[name])["gates"]]
-    assert {each.partition("/")[0] for each in files} == {"traces"}
+    assert {each["trace_file"].partition("/")[0] for each in others if "trace_file" in each} == {"traces"}
 
 
-OF_CACHES = {name: workflow for name, workflow in TWO_JOBS.items() if "pull_request" in workflow[ON]}
+def test_the_reusable_workflow_runs_only_actions_and_keeps_recordings_and_results_apart() -> None:
+    """An artifact is unpacked below its folder, without links, but code of a pull request can replace it by name."""
+    restore, upload = CALLED["baseline"]["steps"]
+    recordings, results, gate, save = CALLED["gate"]["steps"]
+    assert [job.keys() & {"env", "container", "services"} for job in CALLED.values()] == [set(), set()]
+    assert CALLED["baseline"]["permissions"] == OWN["gate.yml"]["permissions"] == {}
+    assert "secrets." not in str(CALLED["baseline"])
+    assert CALLED["gate"]["permissions"] == {"contents": "read", "pull-requests": "write", "statuses": "write"}
+    assert used_by(CALLED["gate"]) == [DOWNLOAD, DOWNLOAD, "$/.", SAVE]
+    assert recordings["with"] == {"name": "${{ inputs.artifact }}", "path": "traces"}
+    assert results["with"] == {"artifact-ids": "${{ needs.baseline.outputs.artifact }}", "path": "baseline"}
+    assert CALLED["baseline"]["outputs"]["artifact"] == f"${{{{ steps.{upload['id']}.outputs.artifact-id }}}}"
+    assert upload["with"]["path"] == "baseline/baseline.json", "of what a cache can hold, one file"
+    assert (gate["with"]["trace_file"], gate["with"]["baseline_dir"]) == ("traces/*.json", "baseline")
+    assert "continue-on-error" not in recordings, "with fewer recordings, a gate could pass"
+    assert save["if"] == "${{ !cancelled() && github.event_name == 'push' }}"
+    prefix = restore["with"]["restore-keys"]
+    assert restore["with"]["key"] == f"{prefix}${{{{ github.run_id }}}}-${{{{ github.run_attempt }}}}"
+    assert save["with"] == {name: restore["with"][name] for name in ("path", "key")}
+
+
+CREATES = "create --title main fails the reliability evaluation --body https://a.example/1"
+
+
+@pytest.mark.parametrize(
+    ("decision", "issues", "called"),
+    [
+        ("fail", "[]", CREATES),
+        ("fail", '[{"number": 1, "title": "another"}]', CREATES),
+        ("fail", '[{"number": 3, "title": "main fails the reliability evaluation"}]', ""),
+        ("fail", "no answer", ""),
+        ("pass", '[{"number": 3, "title": "main fails the reliability evaluation"}]',
+            "close 3 --comment It passes again: https://a.example/1"),
+        ("pass", '[{"number": 1, "title": "another"}]', ""),
+        ("error", '[{"number": 3, "title": "main fails the reliability evaluation"}]', ""),
+        ("", '[{"number": 3, "title": "main fails the reliability evaluation"}]', ""),  # the recording failed
+    ],
+    ids=range(8),
+)  # fmt: skip
+def test_an_issue_is_opened_once_after_a_fail_and_closed_after_a_pass(
+    decision: str, issues: str, called: str, tmp_path: Path
+) -> None:
+    job = PARSED["issue-on-main.yml"]["jobs"]["issue"]
+    [step] = job["steps"]
+    assert (job["permissions"], step["shell"], "${{" in step["run"]) == ({"issues": "write"}, "bash", False)
+    (tmp_path / "issues").write_text(issues, encoding="utf-8")
+    gh = tmp_path / "gh"
+    gh.write_text(
+        '#!/bin/sh\nif [ "$1" = issue ]; then shift; echo "$@" >said; else cat issues; fi\n', encoding="utf-8"
+    )
+    gh.chmod(0o755)
+    hostile = [{"name": "a`@octocat $(touch pwned)\n<img>", "decision": "fail"}, {"name": "b", "decision": "pass"}]
+    values = {"DECISION": decision, "GATES": json.dumps(hostile), "RUN": "https://a.example/1"}
+    environment = {**step["env"], **values, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    command = ["bash", "-eo", "pipefail", "-c", step["run"]]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode == 0) == (issues != "no answer"), done.stderr
+    said = (tmp_path / "said").read_text(encoding="utf-8") if called else ""
+    assert said.rstrip("\n") == called + "\n\n- `a??octocat ??touch pwned???img?`" * (called == CREATES)
+    assert {path.name for path in tmp_path.iterdir()} == {"issues", "gh", *["said"] * bool(called)}
+
+
+OF_CACHES = {"plain-steps.yml": PARSED["plain-steps.yml"]}
 OF_CACHES["forks-evaluate.yml"] = {"jobs": PARSED["forks-record.yml"]["jobs"] | PARSED["forks-evaluate.yml"]["jobs"]}
 
 
@@ -268,7 +346,7 @@ def test_each_other_ci_system_blocks(script: str, variable: str, value: str, san
     policy.parent.mkdir()
     policy.write_text("enforcement: observe\n", encoding="utf-8")
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), variable: value}
-    environment |= {"SEPURUX_API_BASE_URL": sandbox.url, "SEPURUX_CI_TOKEN": SECRET}
+    environment |= {"SEPURUX_API_BASE_URL": sandbox.url, "SEPURUX_API_KEY": SECRET}
     environment |= dict.fromkeys(["CI_BUILDS_DIR", "WORKSPACE_TMP"], str(tmp_path))
     environment |= dict.fromkeys(["CI_PROJECT_PATH", "GITHUB_REPO"], "my-org/my-agent")
     environment |= dict.fromkeys(["CI_MERGE_REQUEST_IID", "CHANGE_ID"], "42")
@@ -287,7 +365,7 @@ def test_another_ci_system_records_in_a_job_that_gets_no_secret_of_the_gate() ->
     assert "environment" not in record
     before, _, after = JENKINS.partition("unstash 'traces'")
     record_stage, _, gate_stage = before.partition("stash name: 'traces', includes: 'traces/*.json'")
-    assert ["credentials('sepurux-ci-token')" in each for each in (record_stage, gate_stage)] == [False, True]
+    assert ["credentials('sepurux-api-key')" in each for each in (record_stage, gate_stage)] == [False, True]
     assert "credentials(" not in after
     assert gate["cache"]["policy"] == "push", "a cache may unpack anywhere"
     assert (gate["variables"], "variables" in GITLAB[".changes"]["rules"][0]) == (
