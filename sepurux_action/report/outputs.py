@@ -11,7 +11,7 @@ from sepurux_action.report import report_json
 from sepurux_action.report.report import Report
 
 MAX_LIST_LENGTH = 40_000  # characters of the ids of one kind, about 1,000 ids; further ones are left out
-MAX_GATES_OUTPUT = 120_000  # characters of `gates`: on Linux, an environment variable of a later step has at most 131,072
+MAX_GATES_OUTPUT = 120_000  # characters of `gates`: a variable in the environment of a later step has at most 131,072
 
 OUTPUTS: dict[str, str] = {
     "decision": "`pass`, `fail`, `error`, `pending`, or `skipped`.",
