@@ -18,7 +18,7 @@ openssl req -x509 -days 1 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -node
 cat "$folder/key.pem" "$folder/certificate.pem" >"$folder/server.pem"
 cat /etc/ssl/certs/ca-certificates.crt "$folder/certificate.pem" >"$folder/ca.pem"
 
-exec 3< <(exec nohup python3 -m sepurux_action.sandbox --host "$address" --certificate "$folder/server.pem" \
+exec 3< <(exec nohup python3 scripts/sandbox.py --host "$address" --certificate "$folder/server.pem" \
   </dev/null 2>"$folder/log")
 read -r base_url _ <&3 || { cat "$folder/log" >&2; exit 1; } # it says its address once it answers
 printf '%s\n' "base_url=$base_url" "ca=$folder/ca.pem" | tee -a "$GITHUB_OUTPUT"

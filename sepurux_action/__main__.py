@@ -29,14 +29,14 @@ def start_action(environ: Mapping[str, str] = os.environ) -> NoReturn:
 def start_command_line() -> NoReturn:
     """Run as `sepurux-gate` or `python -m sepurux_action`."""
     _prepare("error: ")
-    from sepurux_action import demo  # noqa: PLC0415 - see _prepare
+    from sepurux_action import demo, init  # noqa: PLC0415 - see _prepare
     from sepurux_action.app import run_command_line  # noqa: PLC0415
 
     try:
         match sys.argv[1:]:
-            case ["demo", *arguments]:
+            case ["demo" | "init" as name, *arguments]:
                 _end_on_signals()
-                status = demo.main(arguments)
+                status = {"demo": demo, "init": init}[name].main(arguments)
             case arguments:
                 status = run_command_line(arguments, os.environ, Signals.installed())
     except SystemExit as ended:  # by --help, --version, or an unknown flag

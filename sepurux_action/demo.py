@@ -17,9 +17,9 @@ STEP = "import sys; sys.path.insert(0, sys.argv[1]); import sepurux_action.__mai
 PACKAGES = Path(__file__).resolve().parents[1]
 TOKEN = "demo-token-0123456789"  # noqa: S105 - only the sandbox of this run accepts it
 REPOSITORY = "octo-org/refund-agent"
-ON_MAIN, CHANGED = "0" * 39 + "1", "0" * 39 + "2"  # two commits
-HEAD, BASE = {"sha": CHANGED, "repo": {"full_name": REPOSITORY}}, {"ref": "main"}
-EVENT = {"pull_request": {"number": 7, "head": HEAD, "base": BASE}}
+ON_MAIN = "0" * 39 + "1"
+HEAD = {"sha": "0" * 39 + "2", "repo": {"full_name": REPOSITORY}}
+EVENT = {"pull_request": {"number": 7, "head": HEAD, "base": {"ref": "main"}}}
 SOUND = {  # what an agent did in each scenario: calls of tools, with their arguments
     "refund an order": ("orders.lookup order", "payments.refund order approval_token", "messages.queue order"),
     "cancel an order": ("orders.lookup order", "orders.cancel order"),
@@ -71,7 +71,6 @@ def _record(folder: Path, scenarios: Mapping[str, Sequence[str]]) -> None:
 def _gate(folder: Path, address: str, event: str) -> int:
     """Run the action as the runner does, with its files in `folder`; print its log and return its exit status."""
     (folder / "event.json").write_text(json.dumps(EVENT), encoding="utf-8")
-    (folder / "output").touch()
     inputs = {"BASE_URL": address, "CAMPAIGN": CORE_CAMPAIGN, "TOKEN": TOKEN, "TRACE_FILE": "traces/*.json"}
     inputs |= {"BASELINE_DIR": "baseline", "REPORT_DIR": "report"}
     variables = {

@@ -43,11 +43,6 @@ Example:
   export {options.API_KEY.environment}=...   # or {options.TOKEN.environment}
   {PROGRAM} --project my-agent --campaign refunds --trace-file refund.json
 
-Without an account:
-  {PROGRAM} demo   # a gate that passes, and one that blocks
-  {PROGRAM} init   # set up a repository
-  {PROGRAM} --sandbox --trace-file 'traces/*.json'
-
 A flag overrides the policy file, and the file overrides environment variables.
 
 Exit status: 0 if nothing blocks, 1 if a fail blocks, 2 if a gate without a
@@ -66,7 +61,6 @@ _FORMAT_HELP = "Lines for people on stdout, or the object of report.json.\nAccep
 _CONFIG_HELP = f"Path of the policy file, which flags override.\nDefault: {POLICY_PATH}."
 _SANDBOX_HELP = "Evaluate by the rules of the embedded sandbox. Needs no account, and sends nothing to Sepurux."
 _APPROVAL_HELP = "With --sandbox: an argument of a tool that shows an approval; repeatable.\nDefault: approval_token."
-_REVERSIBLE_HELP = "With --sandbox: a tool that is never unsafe, whatever its name; repeatable."
 _CHECK_HELP = f"Only validate policy files, and show what they mean.\nDefault: {POLICY_PATH}."
 
 
@@ -102,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} --campaign NAME [options]\n       {PROGRAM} --sandbox --trace-file FILES [options]\n"
-        f"       {PROGRAM} --check [FILE ...]\n       {PROGRAM} demo | init",
+        f"       {PROGRAM} --check [FILE ...]\n       {PROGRAM} demo | init [--help]",
         description="Evaluate an agent at Sepurux, and compare the result with thresholds.",
         epilog=EPILOG,
         formatter_class=_Formatter,
@@ -126,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--sandbox", action="store_true", help=_SANDBOX_HELP)
     rule = partial(add, action="append", default=[], metavar="NAME")
     rule("--approval", dest="approvals", help=_APPROVAL_HELP)
-    rule("--reversible", help=_REVERSIBLE_HELP)
+    rule("--reversible", help="With --sandbox: a tool that is never unsafe; repeatable.")
     add("--version", action="version", version=f"%(prog)s {__version__}", help="Show the version.")
     return made
 

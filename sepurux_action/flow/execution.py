@@ -30,17 +30,14 @@ from sepurux_action.host.output import Output
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What a step, or a command line, is given. The first layer overrides the others. `traces` makes a new folder.
-
-    `accept` gets the gates before anything is evaluated, and may raise ConfigurationError.
-    """
+    """What a step, or a command line, is given. The first layer overrides the others. `traces` makes a new folder."""
 
     layers: tuple[Layer, ...]
     event: Event
     traces: Callable[[], TraceFolder]
     write_baseline: bool = False
     config: str = ""
-    accept: Callable[[Sequence[Gate]], None] = lambda _: None
+    accept: Callable[[Sequence[Gate]], None] = lambda _: None  # of all gates; raises ConfigurationError
 
 
 def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: object) -> Invocation:

@@ -2,16 +2,14 @@
 
 import json
 import re
-import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from hmac import compare_digest
 from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 from socketserver import ThreadingTCPServer
 from threading import Lock, Thread
 from typing import Any, NamedTuple, Self, TypeVar
@@ -20,7 +18,6 @@ from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 from sepurux_action.sandbox.trace_rules import AGENT, APPROVALS, Attempt, evaluate, numbers_of
 
-LOOPBACK = "127.0.0.1"
 MAX_BODY_BYTES = 64 * 1024 * 1024  # the maximum of a trace file (docs/reference.md#settings)
 
 T = TypeVar("T")
@@ -63,26 +60,24 @@ class Run:
 class Store:
     """The traces and runs of one sandbox by their identifiers, and the scenarios of its campaigns by their names.
 
-    A run is done `decide_after` seconds after its start. `campaigns` are names of more of them, without scenarios.
-    `reversible` and `approvals` are those of `evaluate`. With `has_pages`, a run has the address of a page.
+    A run is done `decide_after` seconds after its start. With `has_pages`, it has the address of a page. `reversible`
+    and `approvals` are parameters of the rules.
     """
 
     def __init__(
         self,
         *,
         decide_after: float = 0.0,
-        campaigns: Iterable[str] = (),
-        reversible: Iterable[str] = (),
-        approvals: Iterable[str] = APPROVALS,
+        reversible: Sequence[str] = (),
+        approvals: Sequence[str] = APPROVALS,
         has_pages: bool = True,
     ) -> None:
         self.decide_after, self.has_pages = decide_after, has_pages
-        self.reversible, self.approvals = frozenset(reversible), tuple(approvals)
+        self.reversible, self.approvals = reversible, approvals
         self.traces: dict[str, Trace] = {}
         self.runs: dict[str, Run] = {}
         scenarios = (self.add_trace(SOUND_REFUND, "refund an order"),)
-        names = [CORE_CAMPAIGN, "refund-reliability"]
-        self.campaigns = {**dict.fromkeys(names, scenarios), **dict.fromkeys(campaigns, ())}
+        self.campaigns: dict[str, tuple[str, ...]] = {CORE_CAMPAIGN: scenarios, "refund-reliability": scenarios}
 
     def add_trace(self, events: Sequence[Event], task_name: str) -> str:
         """Evaluate a trace, store the result, and return the UUID of the trace."""
@@ -223,7 +218,7 @@ def _found(items: Mapping[str, T], identifier: str, noun: str) -> T:
     return items[identifier]
 
 
-def _failures_of(trace: Trace, approvals: Iterable[str]) -> Iterator[Mapping[str, object]]:
+def _failures_of(trace: Trace, approvals: Sequence[str]) -> Iterator[Mapping[str, object]]:
     for attempt in trace.attempts:
         found = []
         if attempt.error is not None:
@@ -248,29 +243,17 @@ class Sandbox(ThreadingTCPServer):  # HTTPServer would look up the host's name i
     """A CI API for trials and tests, as a context manager. It keeps everything in memory.
 
     `store` says when and how it decides. `address` is an IPv4 address of this machine and a port, 0 for any free one.
-    `certificate`, a PEM file with its key, makes it https, which the gate requires of every host but loopback. Raises
-    OSError if address or certificate cannot be used, and OverflowError for a wrong port.
     """
 
     allow_reuse_address = daemon_threads = True
     request_queue_size = 64
 
     def __init__(
-        self,
-        store: Store | None = None,
-        *,
-        token: str | None = None,
-        address: tuple[str, int] = (LOOPBACK, 0),
-        certificate: Path | None = None,
+        self, store: Store | None = None, *, token: str | None = None, address: tuple[str, int] = ("127.0.0.1", 0)
     ) -> None:
         super().__init__(address, _Connection)
-        scheme, (host, port) = "http", self.socket.getsockname()
-        if certificate:
-            scheme, tls = "https", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            tls.load_cert_chain(certificate)
-            # No handshake in accept(): a silent client must block its own thread, not the one that accepts.
-            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
-        self.url = f"{scheme}://{host}:{port}"
+        host, port = self.socket.getsockname()
+        self.url = f"http://{host}:{port}"
         self.requests: list[Request] = []  # the complete requests so far, the oldest first
         self.store, self.token, self.lock = store or Store(), token, Lock()
 
@@ -287,8 +270,8 @@ class _Connection(BaseHTTPRequestHandler):
     server: Sandbox
 
     def handle(self) -> None:
-        """Serve until the connection ends. A client that disconnects or rejects the certificate is not an error."""
-        with suppress(ConnectionError, ssl.SSLError):
+        """Serve until the connection ends. A client that disconnects, or rejects a certificate, is not an error."""
+        with suppress(OSError):
             super().handle()
 
     def serve(self) -> None:

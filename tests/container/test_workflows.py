@@ -160,7 +160,8 @@ class Scene:
 
 @pytest.fixture
 def scene(image: str, base: str, label: str, tmp_path: Path) -> Iterator[Scene]:
-    store = Store(campaigns=["support-reliability", "search-reliability"])
+    store = Store()
+    store.campaigns |= {"support-reliability": (), "search-reliability": ()}
     with GitHub() as github, Sandbox(store, token=SECRET) as sandbox:
         repository = github.repository("octo-org/agents")
         pull = repository.pull("contributor", head="refunds", files={"bots/support/prompt.md.j2": "Be kind.\n"})

@@ -13,6 +13,7 @@ PACKAGE = "sepurux_action"
 IMPURE = {
     "__main__": (),
     "demo": (),
+    "init": (),
     "evaluation.api": ("requests", "urllib3"),
     "evaluation.engine": (),
     "evaluation.traces": (),
