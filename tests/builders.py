@@ -175,7 +175,6 @@ a_context = partial(
         commit=COMMIT,
         commit_url=f"https://github.com/acme/shop/commit/{COMMIT}",
         run_url="https://github.com/acme/shop/actions/runs/7100001",
-        base_url_host="app.sepurux.dev",
         pull_request=42,
         pull_request_url="https://github.com/acme/shop/pull/42",
         version="1.0.0",

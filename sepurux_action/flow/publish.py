@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
-from urllib.parse import urlsplit
 
 from sepurux_action import __version__
 from sepurux_action.common import wording
@@ -106,7 +105,6 @@ def report_context(execution: Execution) -> Context:
         commit=event.commit,
         commit_url=event.url("commit", event.commit),
         run_url=event.run_url,
-        base_url_host=urlsplit(settings.base_url).hostname or "",
         pull_request=event.pull_request,
         pull_request_url=event.url("pull", event.pull_request),
         version=__version__,

@@ -12,7 +12,7 @@ from sepurux_action.config.settings import Gate
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.flow.execution import Invocation, from_command_line
 from sepurux_action.host.output import Output
-from sepurux_action.report.actions import DOCS
+from sepurux_action.report.report import DOCS
 from sepurux_action.sandbox import APPROVALS, CORE_CAMPAIGN, Sandbox, Store
 
 TOKEN = "token-of-the-embedded-sandbox"  # noqa: S105 - opens nothing else, and signs results that no workflow reads

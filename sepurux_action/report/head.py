@@ -9,14 +9,15 @@ from dataclasses import dataclass
 
 from sepurux_action.common import grouped, wording
 from sepurux_action.common.wording import capitalized, joined, pluralize
+from sepurux_action.config.options import Stage
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.decision import Reason
+from sepurux_action.evaluation.decision import Reason, Refusal
 from sepurux_action.evaluation.gate_numbers import DROP, MIN_RESULTS, CheckState
-from sepurux_action.evaluation.metrics import PASS_RATE
+from sepurux_action.evaluation.metrics import PASS_RATE, SCENARIOS
 from sepurux_action.evaluation.published_result import median, values_of
 from sepurux_action.evaluation.runs import Decision, Failure, Rule
+from sepurux_action.report import items as lines
 from sepurux_action.report import markdown
-from sepurux_action.report.actions import action_of, action_of_all, alike_approval, approval_of, hint_of, push, refused
 from sepurux_action.report.items import (
     FEW,
     MAX_REASON,
@@ -24,27 +25,35 @@ from sepurux_action.report.items import (
     NOTHING,
     Item,
     base_of,
-    commit_link,
-    fitting,
+    gate_link,
     name_of,
-    phone_lines,
+    prose,
     run_link,
-    things_of,
 )
 from sepurux_action.report.markdown import NBSP, Markdown, code, link, listed, say
-from sepurux_action.report.report import DAY_S, LACKING, Context, GateFacts, Report, State
+from sepurux_action.report.report import DAY_S, DOCS, LACKING, SHORT_SHA, Context, GateFacts, Report, State
 
 MOST_PROBLEMS = 50
 FEW_LINES = 12  # of a head on a phone
 MORE = "10 more failures"  # as long as what is left out may be
 NAMED_GATES = 2  # of one state
+RECORD = f"{DOCS}record-traces.md#record-in-the-workflow"
+BLOCKED = Markdown("**Blocked.**")
+VERBS = {  # of a title that names one gate, and of one that names several
+    State.FAILED: ("blocks", "block"),
+    State.NEEDS_APPROVAL: ("needs an approval", "need an approval"),
+    State.NO_RESULT: ("has no result", "have no result"),
+    State.NOT_BLOCKING: ("failed and does not block", "failed and do not block"),
+    State.PASSED: ("passed", "passed"),
+    State.SKIPPED: ("skipped", "skipped"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """The five slots: `title`, `action`, `items`, `numbers`, and `remark`. `unlisted` counts the items left out.
 
-    `hint` is what to do about a gate without a result, which is in `numbers` too.
+    `hint` is what to do about a gate without a result, in the place of its numbers.
     """
 
     state: State
@@ -61,100 +70,77 @@ def head_of(report: Report, *, most: int = MOST) -> Head:
     """Return the head, with up to `most` items if these are more than five, for a place where no list follows."""
     if report.problems:
         return _head_of_problems(report)
-    main_gates, worst, several = report.main_gates, report.main_gates[0], len(report.gates) > 1
-    together = len(main_gates) > 1 and (worst.failed or len({gate.result.reason for gate in main_gates}) > 1)
-    things = things_of([gate for gate in main_gates if gate.failed])
-    if several:
+    context, main_gates, worst = report.context, report.main_gates, report.main_gates[0]
+    things = lines.things_of(main_gates)
+    if report.gates[1:]:
         state, title, remark = _of_several(report)
     else:
         state, title = worst.state, title_of(worst)
-        remark = policy_remark(report.context) or next(remarks(worst), NOTHING)
-    action, hint = NOTHING, NOTHING if together else Markdown(hint_of(worst).removesuffix("."))
-    if not (several and worst.passed):
-        parts = (
-            action_of_all(main_gates, has_items=bool(things)) if together else action_of(worst, has_items=bool(things))
-        )
-        action = Markdown(joined(" ", *parts))
-    others, unnamed = _other_items(main_gates, has_items=bool(things), together=together)
-    numbers = _numbers(report, main_gates, hint)
-    texts = [
-        f"## {title}",
-        action,
-        " · ".join([*numbers, *_links(report, MORE)]),
-        remark,
-        *(one.text for one in others),
-    ]
-    room = math.inf if most > MOST else FEW_LINES - sum(map(phone_lines, texts))
-    items = fitting(things[: most - len(others)], room, several=len(main_gates) > 1)
-    unlisted, noun = unnamed + len(things) - len(items), "more item"
-    if things and all(isinstance(each, Failure) for _, each in things):
-        noun = "more failure"
+        remark = next((each for each in (policy_remark(context), *remarks(worst)) if each), NOTHING)
+    others, hint = _other_items(main_gates, has_items=bool(things)), NOTHING
+    if not _differ(main_gates):
+        hint = Markdown(hint_of(worst).removesuffix("."))
+    others, unnamed = others[:FEW], others[FEW:]
+    is_silent = worst.passed and report.gates[1:]
+    action = NOTHING if is_silent else Markdown(joined(" ", *action_of(main_gates, has_items=bool(things))))
+    numbers = [*filter(None, [hint]), *_numbers(report)]
+    texts = [f"## {title}", action, " · ".join([*numbers, MORE]), remark, *(one.text for one in others)]
+    room = math.inf if most > MOST else FEW_LINES - sum(map(lines.phone_lines, texts))
+    items = lines.fitting(things[: most - len(others)], room, several=len(main_gates) > 1)
+    left = len(things) - len(items) + len(unnamed)
+    noun = "failure" if things and all(isinstance(each, Failure) for _, each in things) else "item"
+    more = pluralize(left, f"more {noun}") if left else ""
     items += others
-    if (
-        action.endswith(":")
-        and worst.dashboard
-        and not any("](" in each for each in (action, *(one.text for one in items)))
-    ):
+    linked = any("](" in each for each in (action, *(one.text for one in items)))
+    if action.endswith(":") and worst.dashboard and not linked:
         action = say("{what} ({run}):", what=Markdown(action[:-1]), run=run_link(worst))
-    more = pluralize(unlisted, noun) if unlisted else ""
+    if more or (context.run_url and worst.result.decision.is_decided):
+        numbers.append(link(more.replace(" ", NBSP, 1) or "details", context.run_url))
+    numbers += [_commit(context)] if context.commit else []
     slots = {"title": title, "action": action, "hint": hint, "remark": remark}
-    return Head(state=state, items=items, unlisted=more, numbers=[*numbers, *_links(report, more)], **slots)
+    return Head(state=state, items=items, unlisted=more, numbers=numbers, **slots)
 
 
-def _other_items(main_gates: Sequence[GateFacts], *, has_items: bool, together: bool) -> tuple[list[Item], int]:
-    """Return items without a failure: what the campaign lacks, gates, and a scenario that is not counted.
-
-    The number is that of the gates that are left out.
-    """
-    items, failed = list[Item](), [gate for gate in main_gates if gate.failed]
-    names = dict.fromkeys(name for gate in failed for name in gate.lacking if not gate.by_settings)
-    if names:
+def _other_items(gates: Sequence[GateFacts], *, has_items: bool) -> list[Item]:
+    """Return items that are no failure: what the campaign lacks, gates without one, and scenarios not counted."""
+    items, failed = list[Item](), [gate for gate in gates if gate.failed]
+    if names := dict.fromkeys(name for gate in failed for name in gate.lacking if not gate.by_settings):
         items.append(Item(say("Add {names} to the campaign.", names=listed(names, "and"))))
-    others = [gate for gate in main_gates if gate.result.needs_approval or not things_of([gate])] if together else []
-    if alike_approval(main_gates):
-        others = []
-    items += map(_gate_item, others[:FEW])
+    for gate in gates if _differ(gates) else ():
+        if not lines.things_of([gate]) and gate.state is not State.NEEDS_APPROVAL:
+            what, hint = Markdown(capitalized(action_of([gate], has_items=False)[1])), hint_of(gate)
+            items.append(Item(Markdown(joined(" ", f"{title_of(gate)}.", what, hint))))
     flaky = [each for gate in failed for each in gate.result.scenarios if each.flaky and each.failures]
     flaky = [each for each in flaky if not any(each.name == one.scenario for gate in failed for one in gate.counted)]
     if flaky and has_items:
         words = "{names} (flaky until {day})." if len(flaky) == 1 else "{names} are flaky, and not counted."
-        names_of = listed((each.key for each in flaky), "and")
-        items.append(Item(say(words, names=names_of, day=f"{flaky[0].flaky}")))
-    return items, len(others[FEW:])
+        items.append(Item(say(words, names=listed((each.key for each in flaky), "and"), day=f"{flaky[0].flaky}")))
+    return items
 
 
-def _gate_item(gate: GateFacts) -> Item:
-    """Return a gate with nothing to list, or that needs an approval which is not that of all, as an item."""
-    if gate.result.needs_approval:
-        words = "{name} {what}." if gate.state is State.NEEDS_APPROVAL else "{name}: {what}."
-        return Item(say(words, name=name_of(gate), what=approval_of(gate)))
-    _, what = action_of(gate, has_items=False)
-    said = say("{title}. {what}", title=title_of(gate), what=Markdown(capitalized(what)))
-    return Item(Markdown(joined(" ", said, hint_of(gate))))
+def _differ(gates: Sequence[GateFacts]) -> bool:
+    """Return whether one sentence cannot say what to do about all gates."""
+    return len(gates) > 1 and (gates[0].failed or len({gate.result.reason for gate in gates}) > 1)
 
 
-def _numbers(report: Report, main_gates: Sequence[GateFacts], hint: Markdown) -> list[Markdown]:
-    """Return the numbers of the worst gate, or what to do about it."""
-    gate, parts = main_gates[0], [hint] if hint else []
-    if gate.result.decision.is_decided:
-        parts += [] if gate.passed and report.gates[1:] else numbers_of(gate)
-        if len(main_gates) > 1:
-            parts[:1] = [say("{name}: {number}", name=name_of(gate), number=each) for each in parts[:1]]
-    elif gate.dashboard and len(main_gates) == 1 and "Sepurux run" not in hint:
-        parts.append(run_link(gate))
-    return parts
+def _numbers(report: Report) -> list[Markdown]:
+    """Return the numbers of the worst gate, or the link to its run if it has no result."""
+    gate, several = report.main_gates[0], len(report.main_gates) > 1
+    if not gate.result.decision.is_decided:
+        shown = several or not gate.dashboard or "Sepurux run" in hint_of(gate)
+        return [] if shown else [run_link(gate)]
+    numbers = [] if gate.passed and report.gates[1:] else numbers_of(gate)
+    if several:
+        numbers[:1] = [say("{name}: {number}", name=name_of(gate), number=each) for each in numbers[:1]]
+    return numbers
 
 
-def _links(report: Report, unlisted: str) -> list[Markdown]:
-    """Return the links to the job summary and the commit."""
-    context, parts = report.context, list[Markdown]()
-    if unlisted or (context.run_url and report.main_gates[0].result.decision.is_decided):
-        parts.append(link(unlisted.replace(" ", NBSP, 1) or "details", context.run_url))
-    return [*parts, commit_link(context)] if context.commit else parts
+def _commit(context: Context) -> Markdown:
+    return link(code(context.commit[:SHORT_SHA]), context.commit_url)
 
 
 def _head_of_problems(report: Report) -> Head:
-    items, count = list[Item](), len(report.problems)
+    items, count, context = list[Item](), len(report.problems), report.context
     for problem in report.problems[:MOST_PROBLEMS]:
         where = code(problem.where) if problem.where.startswith("--") else markdown.prose(problem.where)
         message = markdown.prose(problem.message, longest=2 * MAX_REASON)
@@ -163,10 +149,10 @@ def _head_of_problems(report: Report) -> Head:
     return Head(
         state=State.NO_RESULT,
         title=say("{problems} in the settings", problems=pluralize(count, "problem")),
-        action=say("**Blocked.** Correct {these}{push}:", these=these, push=push(report.context)),
+        action=say("**Blocked.** Correct {these}{push}:", these=these, push=_push(context)),
         items=items,
         unlisted=pluralize(more, "more problem") if more else "",
-        numbers=[commit_link(report.context)] if report.context.commit else (),
+        numbers=[_commit(context)] if context.commit else (),
     )
 
 
@@ -189,16 +175,148 @@ def title_of(gate: GateFacts) -> Markdown:
     return say("{name}: {news}", name=name, news=news) if news else say("{name} failed", name=name)
 
 
+# -- what follows, and what to do -------------------------------------------------------------------------------------
+
+
+def action_of(gates: Sequence[GateFacts], *, has_items: bool) -> tuple[Markdown, Markdown]:
+    """Return the consequence in bold, and a sentence, which ends with a colon if the things to change follow."""
+    gate, result, context = gates[0], gates[0].result, gates[0].context
+    if gate.passed:
+        return NOTHING, NOTHING if result.decision is Decision.PASS else prose(gate, result.reason)
+    lead = BLOCKED if result.blocks else _not_blocking(gates)
+    if not any(each.failed for each in gates):
+        return (lead, NOTHING) if _differ(gates) else _without_result(gate, lead)
+    if not result.blocks:
+        return lead, say("What to look at:") if has_items or _differ(gates) else say(
+            "Look at the {run}.", run=run_link(gate)
+        )
+    fix, failed = _fix(gates, has_items=has_items), [each for each in gates if each.failed]
+    if all(each.state is State.NEEDS_APPROVAL for each in failed):
+        return _needs_approval(failed, fix if has_items or gate.by_settings else NOTHING)
+    if all(map(is_stored, gates)):
+        it, record = "they evaluate" if gates[1:] else "it evaluates", link("record in the workflow", RECORD)
+        stored = say("{it} stored scenarios. Record them again, or {record}.", it=it, record=record)
+        return Markdown("**Blocked, but not by this pull request:**"), stored
+    if result.needs_approval and not gates[1:]:
+        return BLOCKED, say("{why}. {fix}", why=Markdown(capitalized(approval_of(gate))), fix=fix)
+    return NOTHING if has_items and context.on_command_line else BLOCKED, fix
+
+
+def _not_blocking(gates: Sequence[GateFacts]) -> Markdown:
+    result = gates[0].result
+    if gates[1:]:
+        return Markdown("**Does not block.**")
+    if result.approval:
+        return say("**Approved by {who}.**", who=listed(result.approval.approved_by, "and"))
+    setting = "enforcement: observe" if result.gate.stage is Stage.OBSERVE else "on_outage: allow"
+    return say("**Does not block** ({setting}).", setting=code(setting))
+
+
+def _without_result(gate: GateFacts, lead: Markdown) -> tuple[Markdown, Markdown]:
+    """Return what happened to a gate without a result. What to do is in the fourth slot, unless it is short."""
+    result = gate.result
+    if result.decision is Decision.PENDING:  # the title says what happened
+        return lead, prose(gate, result.hint)
+    by_agent = result.gate.uploads_traces and result.worst.campaign_id  # only the first call has nothing of a trace
+    if result.blocks and result.rule in {Rule.OUTAGE, Rule.NOT_POLLED} and not by_agent:
+        lead = Markdown("**Blocked, but not by your agent.**")
+    hint = prose(gate, result.hint) if result.rule is Rule.CANCELED else NOTHING
+    return lead, Markdown(joined(" ", prose(gate, result.reason), hint))
+
+
+def hint_of(gate: GateFacts) -> Markdown:
+    """Return what to do about a gate without a result, '' if its action says it."""
+    is_said = gate.result.decision is not Decision.ERROR or gate.result.rule is Rule.CANCELED
+    return NOTHING if is_said else prose(gate, gate.result.hint)
+
+
+def is_stored(gate: GateFacts) -> bool:
+    """Return whether a gate failed for what is stored at Sepurux, which no push to the pull request changes."""
+    pull_request = gate.context.pull_request is not None and not gate.result.gate.uploads_traces
+    explained = gate.failed and not gate.by_settings and (gate.counted or gate.missed - LACKING)
+    return bool(pull_request and explained and not gate.result.recorded)
+
+
+def _push(context: Context) -> Markdown:
+    return NOTHING if context.on_command_line else Markdown(" and push")
+
+
+def _fix(gates: Sequence[GateFacts], *, has_items: bool) -> Markdown:
+    """Return what to do about gates that failed: an order, or why there is none."""
+    gate, result, push, run = gates[0], gates[0].result, _push(gates[0].context), run_link(gates[0])
+    if not all(each.result.gate.uploads_traces or each.by_settings for each in gates if each.failed) and has_items:
+        return Markdown("Fix the agent, and record the stored scenarios again:")
+    if gates[1:]:
+        return say("Fix these{push}:", push=push)
+    if result.recorded:
+        failed = link("failed already", gate.dashboard or result.link)
+        return say("This commit {failed} and is not evaluated again. Fix it and push.", failed=failed)
+    if gate.by_settings:
+        few = gate.missed == {SCENARIOS.threshold}
+        if few and result.gate.names_traces:
+            return say("Record the missing scenarios{push}.", push=push)
+        what = listed(gate.lacking, "and") or f"the missing {'scenarios' if few else 'mutations'}"
+        return say("Add {what} to the campaign{push}.", what=what, push=push)
+    if has_items:
+        worse = gate.missed == {DROP} and gate.worse
+        return say("Fix {what}{push}:", what="what got worse" if worse else "these", push=push)
+    unread = result.failures_unread or result.scenarios_unread or gate.short
+    if not (gate.missed or unread):
+        return say("Sepurux decided `fail`, and nothing that is set here explains it: look at the {run}.", run=run)
+    look = say("look at the {run}, fix what it shows{push}.", run=run, push=push and f",{push}")
+    return Markdown(capitalized(look)) if unread else say("Sepurux names no failure: {look}", look=look)
+
+
+def approval_of(gate: GateFacts) -> Markdown:
+    """Return why no one can approve a gate, as a clause."""
+    approval = gate.result.approval
+    if approval is None or approval.unread:
+        permission = code("pull-requests: read")
+        words = "who can approve could not be read: give the job {permission}, then {rerun}"
+        return say(words, permission=permission, rerun=prose(gate, "{rerun}"))
+    reason = refused(approval.cannot_approve[0]) if approval.cannot_approve else "no reviewer is listed"
+    return say("none of the listed reviewers can approve: {reason}", reason=reason)
+
+
+def _needs_approval(gates: Sequence[GateFacts], fix: Markdown) -> tuple[Markdown, Markdown]:
+    """Return who can approve gates, and the other way out if there is one: `fix`."""
+    address, approvals = gates[0].context.pull_request_url, {gate.result.approval for gate in gates}
+    lead = Markdown("**Needs an approval:**")
+    if len(approvals) == 1 and (approval := approvals.pop()):
+        who = listed(approval.can_approve, "or") or Markdown("anyone else with write access")
+        commit = code(approval.commit[:SHORT_SHA])
+        lead = say("**Needs an approval** of {commit} by {who}:", commit=commit, who=who)
+    runs = [gate_link(gate) for gate in gates] if gates[1:] else [say("the {run}", run=run_link(gates[0]))]
+    review = link("review", address and f"{address}/files")
+    look = say("look at {runs}, then {review}.", runs=Markdown(wording.listed(runs)), review=review)
+    return lead, Markdown(joined(" Or ", look, fix[:1].lower() + fix[1:]))
+
+
+def refused(refusal: Refusal) -> Markdown:
+    return say("{who} {why}", who=code(refusal.login), why=markdown.prose(refusal.reason.words))
+
+
+# -- several gates ----------------------------------------------------------------------------------------------------
+
+
 def _of_several(report: Report) -> tuple[State, Markdown, Markdown]:
     """Return the state and the title of several gates, and a line on those that the title does not name."""
     state, named = _named(report)
     every = sum(gate.state is not State.SKIPPED for gate in report.gates) or len(report.gates)
-    gates, verb = "gate" if every == 1 else "gates", state.several if named[1:] else state.one
-    title = say("{count} of {every} {gates} {verb}", count=len(named), every=every, gates=gates, verb=verb)
+    title = say(
+        "{count} of {gates} {verb}", count=len(named), gates=pluralize(every, "gate"), verb=VERBS[state][len(named) > 1]
+    )
     if state not in {State.PASSED, State.SKIPPED}:
         title = say("{title}: {names}", title=title, names=named_gates(named))
     others = sorted((gate for gate in report.gates if gate not in named), key=lambda gate: gate.state.rank)
-    parts = [_of_state(state, gates) for state, gates in grouped((gate.state, gate) for gate in others).items()]
+    parts = []
+    for (state_of, words), gates in grouped(((gate.state, gate.consequence), gate) for gate in others).items():
+        few = len(gates) <= NAMED_GATES
+        names = named_gates(gates) if few else str(len(gates))
+        said = NOTHING if few and state_of is State.PASSED else words
+        if state_of is State.NEEDS_APPROVAL and gates[1:]:
+            said = VERBS[state_of][1]
+        parts.append(Markdown(joined(" ", state_of.symbol, names, markdown.as_markdown(said))))
     if changes := policy_changes(report.context):
         parts.append(say("⚠️ {changes}", changes=changes))
     if count := sum(1 for gate in report.gates for _ in remarks(gate)):
@@ -220,21 +338,12 @@ def _named(report: Report) -> tuple[State, Sequence[GateFacts]]:
     return next((state, gates) for state, gates in groups.items() if gates)
 
 
-def _of_state(state: State, gates: Sequence[GateFacts]) -> Markdown:
-    """Return what is said of the gates with one state: two names, or how many there are."""
-    words, result = state.several if gates[1:] else state.one, gates[0].result
-    if not (result.blocks or gates[0].passed or state is State.NOT_BLOCKING):
-        words = f"{state.word}, {'does' if len(gates) == 1 else 'do'} not block"
-    if result.approval and not result.blocks:
-        words = say("approved by {who}", who=listed(result.approval.approved_by, "and"))
-    few = len(gates) <= NAMED_GATES
-    said = "{symbol} {names}" if few and state is State.PASSED else "{symbol} {names} {words}"
-    return say(said, symbol=state.symbol, names=named_gates(gates) if few else len(gates), words=words)
-
-
 def named_gates(gates: Sequence[GateFacts]) -> Markdown:
     """Return the names of the first gates, and how many more there are."""
     return Markdown(wording.listed([name_of(gate) for gate in gates], "and", NAMED_GATES))
+
+
+# -- numbers and remarks ----------------------------------------------------------------------------------------------
 
 
 def missed_numbers(gate: GateFacts) -> list[Markdown]:

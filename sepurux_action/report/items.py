@@ -11,7 +11,7 @@ from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, PASS_RATE
 from sepurux_action.evaluation.runs import Failure, Step, StepDifference, severity_rank, worst_of
 from sepurux_action.report import markdown
 from sepurux_action.report.markdown import Markdown, code, escaped, link, plain, say
-from sepurux_action.report.report import SHORT_SHA, Context, GateFacts
+from sepurux_action.report.report import Context, GateFacts
 
 MAX_FIRST_ITEM, MAX_ITEM, MAX_LONG_ITEM = 140, 90, 400  # characters; the last one where a list has all items
 MIN_DESCRIPTION = 40  # characters of a description that are shown at least
@@ -64,7 +64,7 @@ def things_of(gates: Sequence[GateFacts]) -> Sequence[Thing]:
     """
     failures, scenarios = dict[object, tuple[list[GateFacts], Failure]](), list[Thing]()
     for gate in gates:
-        if gate.by_settings:
+        if gate.by_settings or not gate.failed:
             continue
         if gate.missed == {DROP} and gate.worse:
             scenarios += [([gate], each) for each in gate.worse]
@@ -109,7 +109,7 @@ def item_of(gates: Sequence[GateFacts], of: Failure | Scenario, longest: int, *,
         of_gate = Markdown(joined(" and ", gate_link(gate), others))
     if isinstance(of, Failure):
         return _of_failure(gate, of, longest, of_gate)
-    name = scenario_link(gate, of)
+    name = scenario_link(of)
     if of.low:
         return Item(say("{low}.", low=too_low(of, name)), of_gate)
     rate, on_base = (gate.write(PASS_RATE, each) for each in (of.rate, of.base_rate))
@@ -122,7 +122,7 @@ def item_of(gates: Sequence[GateFacts], of: Failure | Scenario, longest: int, *,
 def _of_failure(gate: GateFacts, failure: Failure, longest: int, of_gate: Markdown) -> Item:
     scenario, place = gate.scenarios.get(failure.scenario), NOTHING
     if failure.scenario and len(gate.result.known_scenarios) != 1:
-        place = scenario_link(gate, scenario) if scenario else code(failure.scenario, longest=MAX_SCENARIO)
+        place = scenario_link(scenario) if scenario else code(failure.scenario, longest=MAX_SCENARIO)
     clause = step_clause(failure.step, gate.context) if failure.step else code(failure.tool, longest=MAX_STEP)
     if not (of_gate or place):
         clause = Markdown(capitalized(clause))
@@ -162,18 +162,8 @@ def base_of(context: Context) -> Markdown:
     return code(context.base_ref) or Markdown("the base" if context.on_command_line else "this branch")
 
 
-def commit_link(context: Context) -> Markdown:
-    return link(code(context.commit[:SHORT_SHA]), context.commit_url)
-
-
-def sepurux_link(label: str, page: str, context: Context) -> Markdown:
-    """Return the link to a page at Sepurux, with the name of a host that is not that of `base_url`."""
-    host = context.other_host(page) if page else ""
-    return say("{link} on {host}", link=link(label, page), host=code(host)) if host else link(label, page)
-
-
 def run_link(gate: GateFacts) -> Markdown:
-    return sepurux_link("Sepurux run", gate.dashboard, gate.context)
+    return link("Sepurux run", gate.dashboard)
 
 
 def name_of(gate: GateFacts) -> Markdown:
@@ -181,13 +171,13 @@ def name_of(gate: GateFacts) -> Markdown:
 
 
 def gate_link(gate: GateFacts) -> Markdown:
-    return sepurux_link(name_of(gate), gate.dashboard, gate.context)
+    return link(name_of(gate), gate.dashboard)
 
 
-def scenario_link(gate: GateFacts, scenario: Scenario) -> Markdown:
+def scenario_link(scenario: Scenario) -> Markdown:
     """Return a scenario's name with a link to its run at Sepurux, of several recordings that of the worst one."""
     page = worst_of(scenario.recordings).dashboard_url if scenario.recordings else ""
-    return sepurux_link(code(scenario.name, longest=MAX_SCENARIO) or Markdown("no name"), page, gate.context)
+    return link(code(scenario.name, longest=MAX_SCENARIO) or "no name", page)
 
 
 def prose(gate: GateFacts, text: str) -> Markdown:

@@ -15,7 +15,6 @@ from sepurux_action.report.items import base_of
 from sepurux_action.report.markdown import Markdown, finish, plain
 from sepurux_action.report.report import Report
 
-TEMPLATES = Path(__file__).resolve().parent / "templates"
 SUMMARY_BYTES = 1024 * 1024 - 1  # GitHub drops a step's summary of more than 1 MiB
 MAX_LINE_LENGTH = 1_000  # characters of a line in a log
 MOST_ON_TERMINAL = 20  # items, where no summary follows
@@ -51,13 +50,7 @@ def _head(report: Report, level: str) -> str:
 
 
 def _rendered(name: str, report: Report, **values: object) -> str:
-    """Return what a template renders; of one that cannot be used one line, because it must not hide the result."""
-    try:
-        return _environment(TEMPLATES).get_template(name).render(report=report, **values)
-    except (jinja2.TemplateError, OSError, UnicodeDecodeError):
-        gate = next(iter(report.gates), None)
-        said = f"{gate.name}: {gate.result.decision}. {gate.result.reason}" if gate else report.problems[0].located
-        return markdown.escaped(said, longest=MAX_LINE_LENGTH)
+    return _environment().get_template(name).render(report=report, **values)
 
 
 def annotation(report: Report) -> str:
@@ -145,9 +138,9 @@ def _joined(lines: Iterable[str]) -> list[str]:
 
 
 @cache
-def _environment(templates: Path) -> jinja2.Environment:
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates),
+        loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent / "templates"),
         autoescape=False,  # noqa: S701 - `finalize` escapes for Markdown
         finalize=markdown.as_markdown,
         undefined=jinja2.StrictUndefined,

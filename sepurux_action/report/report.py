@@ -7,7 +7,6 @@ from enum import StrEnum
 from functools import cached_property
 from operator import itemgetter
 from typing import Self
-from urllib.parse import urlsplit
 
 from sepurux_action.common import grouped
 from sepurux_action.config.settings import Change
@@ -20,38 +19,35 @@ from sepurux_action.evaluation.published_result import Results, median
 from sepurux_action.evaluation.runs import Decision, Failure, FailureKind, Failures, Rule, Run, numbers_key
 
 SHORT_SHA = 7  # digits, as GitHub shows a commit
-MAX_HOST_LENGTH = 60  # characters; the end of a host's name shows whose it is, so the start is cut
+DOCS = "https://github.com/sepurux/gate-action/blob/main/docs/"
 DAY_S = 86_400  # that a trace may be older than the commit
 
 
 class State(StrEnum):
     """What a reader has to know first of a gate or a number, in the order of the reader's interest.
 
-    `symbol` is shown in Markdown, `mark` in a log or on a terminal, and `word` in a table. A title, and the last line
-    of a head, say `one` of one gate, and `several` of several.
+    `symbol` is shown in Markdown, `mark` in a log or on a terminal, and `word` in a table.
     """
 
     symbol: str
     mark: str
     word: str
-    one: str
-    several: str
     rank: int
 
     def __new__(cls, value: str, *words: str) -> Self:
         state = str.__new__(cls, value)
         state._value_ = value
-        state.symbol, state.mark, state.word, state.one, state.several = words
+        state.symbol, state.mark, state.word = words
         state.rank = len(cls.__members__)
         return state
 
-    FAILED = "failed", "❌", "✗", "failed", "blocks", "block"
-    NEEDS_APPROVAL = "needs_approval", "✋", "✗", "needs an approval", "needs an approval", "need an approval"
-    NO_RESULT = "no_result", "❗", "!", "no result", "has no result", "have no result"
-    NO_DECISION = "no_decision", "⏳", "…", "no decision", "has no decision", "have no decision"
-    NOT_BLOCKING = "not_blocking", "⚠️", "✗", "failed", "failed and does not block", "failed and do not block"
-    PASSED = "passed", "✅", "✓", "passed", "passed", "passed"
-    SKIPPED = "skipped", "⏭️", "-", "skipped", "skipped", "skipped"
+    FAILED = "failed", "❌", "✗", "failed"
+    NEEDS_APPROVAL = "needs_approval", "✋", "✗", "needs an approval"
+    NO_RESULT = "no_result", "❗", "!", "no result"
+    NO_DECISION = "no_decision", "⏳", "…", "no decision"
+    NOT_BLOCKING = "not_blocking", "⚠️", "✗", "failed"
+    PASSED = "passed", "✅", "✓", "passed"
+    SKIPPED = "skipped", "⏭️", "-", "skipped"
 
 
 BY_DECISION = {
@@ -81,7 +77,6 @@ class Context:
     commit: str = ""
     commit_url: str = ""
     run_url: str = ""
-    base_url_host: str = ""
     pull_request: int | None = None
     pull_request_url: str = ""
     version: str = ""
@@ -96,13 +91,6 @@ class Context:
         """Return the address of a page of the repository, '' if it is not known."""
         repository = self.commit_url.removesuffix(f"/commit/{self.commit}")
         return "" if repository == self.commit_url else repository + path
-
-    def other_host(self, url: str) -> str:
-        """Return the host of a run's page at Sepurux, '' if it is that of `base_url` (docs/security.md)."""
-        host = (urlsplit(url).hostname or "").lower()
-        if host == self.base_url_host.lower():
-            return ""
-        return host if len(host) <= MAX_HOST_LENGTH else "…" + host[1 - MAX_HOST_LENGTH :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +124,16 @@ class GateFacts:
         if self.failed and not self.result.blocks:
             return State.NOT_BLOCKING
         return BY_DECISION[self.result.decision]
+
+    @property
+    def consequence(self) -> str:
+        """Return the state in a word, and whether the gate blocks if it did not pass."""
+        if self.passed or self.state is State.NEEDS_APPROVAL:
+            return self.state.word
+        if self.result.blocks:
+            return f"{self.state.word}, blocks"
+        approval = self.result.approval
+        return f"{self.state.word}, {'approved' if approval else 'not blocking'}"
 
     @property
     def failed(self) -> bool:

@@ -18,11 +18,10 @@ from sepurux_action.evaluation.gate_numbers import DROP, Scenario
 from sepurux_action.evaluation.metrics import NOT_KNOWN, PASS_RATE
 from sepurux_action.evaluation.runs import Failure
 from sepurux_action.report import markdown
-from sepurux_action.report.actions import DOCS, action_of, hint_of
-from sepurux_action.report.head import remarks
-from sepurux_action.report.items import MAX_LONG_ITEM, base_of, item_of, scenario_link, sepurux_link
-from sepurux_action.report.markdown import NBSP, Markdown, as_markdown, code, escaped, say
-from sepurux_action.report.report import SHORT_SHA, GateFacts, Report, State
+from sepurux_action.report.head import action_of, hint_of, remarks
+from sepurux_action.report.items import MAX_LONG_ITEM, base_of, item_of, scenario_link
+from sepurux_action.report.markdown import NBSP, Markdown, as_markdown, code, escaped, link, say
+from sepurux_action.report.report import DOCS, SHORT_SHA, GateFacts, Report, State
 
 MAX_BRANCH = 20  # characters of a branch in a heading
 MIN_CHART_POINTS = 3
@@ -32,8 +31,7 @@ CHART = {
     # readable on white and on black
     "themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7, #bf8700", "backgroundColor": "transparent"}},
 }
-MAX_VALUE = 120  # characters of a changed value of the policy
-KEPT_BEFORE = 20  # characters of two long values that are the same, before what differs
+MAX_VALUE = 400  # characters of a changed value of the policy
 MOST_MUTATIONS, MOST_TOOLS = 20, 5  # that are named
 COUNTED_ELSEWHERE = {metrics.FAILURES, metrics.SCENARIOS, metrics.LOWEST_SCENARIO, metrics.MUTATION_CATEGORIES}
 OTHER_METRICS = tuple(metric for metric in metrics.METRICS if metric not in COUNTED_ELSEWHERE)
@@ -97,7 +95,7 @@ def failure_line(gate: GateFacts, failure: Failure) -> Markdown:
 
 def action(gate: GateFacts) -> Markdown:
     """Return what follows from one of several gates, and what to do."""
-    lead, what = action_of(gate, has_items=bool(gate.counted))
+    lead, what = action_of([gate], has_items=bool(gate.counted))
     return Markdown(joined(" ", lead, re.sub(":$", ".", what), hint_of(gate)))
 
 
@@ -140,22 +138,13 @@ def number_lines(gate: GateFacts) -> list[str]:
 def gates(every: Sequence[GateFacts]) -> Markdown:
     rows = []
     for gate in every:
-        name = sepurux_link(code(gate.name), gate.dashboard, gate.context)
-        rows.append((name, _marked(gate.state, consequence(gate)), gate.pass_rate or NOT_KNOWN))
+        name = link(code(gate.name), gate.dashboard)
+        rows.append((name, _marked(gate.state, gate.consequence), gate.pass_rate or NOT_KNOWN))
     return table("<<>", ("Gate", "Result", "Passed"), rows)
 
 
 def gate_lines(every: Iterable[GateFacts]) -> list[str]:
-    return columns("<<>", ((f"{gate.state.mark} {gate.name}", consequence(gate), gate.pass_rate) for gate in every))
-
-
-def consequence(gate: GateFacts) -> str:
-    """Return the state of a gate in a word, and whether it blocks if it did not pass."""
-    if gate.passed or gate.state is State.NEEDS_APPROVAL:
-        return gate.state.word
-    if gate.result.blocks:
-        return f"{gate.state.word}, blocks"
-    return f"{gate.state.word}, {'approved' if gate.result.approval else 'does not block'}"
+    return columns("<<>", ((f"{gate.state.mark} {gate.name}", gate.consequence, gate.pass_rate) for gate in every))
 
 
 def scenarios(gate: GateFacts) -> tuple[Sequence[Scenario], int]:
@@ -175,7 +164,7 @@ def scenario_table(gate: GateFacts, shown: Iterable[Scenario]) -> Markdown:
     rows = []
     for each in shown:
         state = State.NO_RESULT if undecided(each) and not each.failed else State.FAILED
-        name = _marked(state, scenario_link(gate, each))
+        name = _marked(state, scenario_link(each))
         if each.recordings[1:]:
             name = say("{name}, {count}", name=name, count=pluralize(len(each.recordings), "recording"))
         if state is State.NO_RESULT:
@@ -224,7 +213,7 @@ def run(gate: GateFacts) -> Markdown:
     if gate.failed:
         sentences.append(markdown.prose(gate.result.reason))
     if gate.result.worst.sandbox:
-        rules = markdown.link("rules", f"{DOCS}other-ci.md#try-it-without-an-account")
+        rules = link("rules", f"{DOCS}other-ci.md#try-it-without-an-account")
         sentences.append(say("The {rules} are those of the sandbox, not of Sepurux.", rules=rules))
     return Markdown(" ".join(sentences))
 
@@ -287,9 +276,6 @@ def change_text(change: Change) -> Markdown:
     if not change.setting:
         return say("gate {gate}: {word}", gate=code(change.gate), word="added" if change.new else "removed")
     of_gate = say(" of {gate}", gate=code(change.gate)) if change.gate else Markdown("")
-    pairs = enumerate(zip(change.old, change.new, strict=False))
-    same = next((at for at, (was, is_now) in pairs if was != is_now), 0) - KEPT_BEFORE  # what differs is shown
-    cut = same if max(len(change.old), len(change.new)) > MAX_VALUE and same > 0 else 0
-    old, new = (markdown.value("…" * bool(cut) + text[cut:], longest=MAX_VALUE) for text in (change.old, change.new))
+    old, new = (markdown.value(text, longest=MAX_VALUE) for text in (change.old, change.new))
     words = say("{old} → {new}" if change.old else "set to {new}", old=old, new=new) if change.new else "removed"
     return say("{setting}{of_gate}: {words}", setting=code(change.setting), of_gate=of_gate, words=words)

@@ -238,7 +238,7 @@ def test_no_report_on_ordinary_names_contains_an_invisible_character(name: str) 
     reports = [build_report(each, context) for each in results]
     for report in [*reports, a_settings_report(Problem(where="input `campaign`", message=f'"{name}" is not accepted'))]:
         for rendered in (render_summary(report), as_comment(report)):
-            assert f"`{name}`" in rendered
+            assert f"`{name}`" in rendered or f"`{name} 1`" in rendered
             assert not re.search("[\u200b-\u200f\u2060\ufeff]", rendered)
             assert not re.search(r"&#?\w+;", rendered.replace("&#95;", ""))
 

@@ -1,4 +1,4 @@
-"""A report is rendered in every place, within the size limits, also with broken templates."""
+"""A report is rendered in every place, within the size limits."""
 
 import re
 import sys
@@ -6,8 +6,6 @@ from collections import Counter
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -100,15 +98,6 @@ def test_a_log_and_a_terminal_print_a_failure_and_an_address_once(state: str) ->
         assert sum("://" in line for line in lines) <= 1 or state == "hostile"
     if report.not_passed:
         assert any(line and not line.startswith(" ") for line in terminal[1:])  # what to do
-
-
-@pytest.mark.parametrize("state", reports())
-def test_a_link_to_another_host_than_that_of_base_url_names_it(state: str) -> None:
-    report = reports()[state]
-    context = replace(report.context, base_url_host="sepurux.example")
-    gates = tuple(replace(gate, context=context) for gate in report.gates)
-    shown = render_summary(replace(report, context=context, gates=gates))
-    assert re.findall(r"\[[^]]*\]\(https://app\.sepurux\.dev/[^)]*\)(?! on `app\.sepurux\.dev`)", shown) == []
 
 
 CANCELED_RUN = undecided(Decision.ERROR, CANCELED, run=a_poll(dashboard_url="https://x.dev/r"), rule=Rule.CANCELED)
@@ -219,13 +208,11 @@ def test_no_command_leaves_out_what_failed(result: GateDecision, only: str) -> N
         ]
 
 
-def test_a_change_of_the_policy_shows_what_differs_in_long_values_and_which_gates_come_and_go() -> None:
-    long = Change("required_mutation_categories", f"{'x' * 200}, b", f"{'x' * 200}, c")
-    others = [Change("", "", "shipping", "shipping"), Change("", "search", "", "search")]
-    others += [Change("min_pass_rate", "0.85", "0.5"), Change("reviewers", "mona", "", "refunds")]
-    shown = render_summary(build_report([a_result()], a_context(base_ref="main", policy_changes=(long, *others))))
+def test_a_change_of_the_policy_shows_both_values_and_which_gates_come_and_go() -> None:
+    changes = [Change("", "", "shipping", "shipping"), Change("", "search", "", "search")]
+    changes += [Change("min_pass_rate", "0.85", "0.5"), Change("reviewers", "mona", "", "refunds")]
+    shown = render_summary(build_report([a_result()], a_context(base_ref="main", policy_changes=tuple(changes))))
     assert "It applies once it is merged. Until then, the policy on `main` does." in shown
-    assert f"- `required_mutation_categories`: …{'x' * 18}, b → …{'x' * 18}, c\n" in shown
     assert "- gate `shipping`: added\n- gate `search`: removed\n- `min_pass_rate`: `0.85` → `0.5`\n" in shown
     assert "- `reviewers` of `refunds`: removed\n" in shown
 
@@ -286,34 +273,10 @@ def test_four_times_as_many_failures_of_a_scenario_take_at_most_four_times_as_ma
     assert calls(400) < 4 * calls(100)
 
 
-# -- templates that cannot be used ------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def own_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty folder whose templates are used in place of those of the package."""
-    monkeypatch.setattr(rendering, "TEMPLATES", tmp_path)
-    return tmp_path
-
-
-@pytest.mark.parametrize("template", ["{{ report.unknown }}", "{% if %}", "{{ report.gates.pop() }}", "\udcff", None])
-def test_templates_that_cannot_be_used_leave_one_line(own_templates: Path, template: str | None) -> None:
-    if template is not None:
-        for name in ("head.md.j2", "summary.md.j2"):
-            (own_templates / name).write_bytes(template.encode(errors="surrogateescape"))
-    report = reports()["error"]
-    assert render_summary(report).startswith("## refunds: error. Sepurux refused ")
-    assert render_comment(report, MARKER).startswith(f"{MARKER}\n### refunds: error. Sepurux refused ")
-    bad = a_settings_report(Problem(where="input `timeout`", message="no"))
-    assert render_summary(bad).startswith("## input ")
-
-
-def test_a_template_escapes_every_value_that_is_not_markdown_of_ours(own_templates: Path) -> None:
-    template = "{{ report.notes[0] }}{% set x = report.notes[0] ~ '' %} {{ x }} {{ 7 }}"
-    (own_templates / "head.md.j2").write_text(template)
-    report: Any = replace(reports()["pass"], notes=("<b>@octocat</b>",))  # type: ignore[arg-type]
+def test_a_template_escapes_every_value_that_is_not_markdown_of_ours() -> None:
+    template = rendering._environment().from_string("{{ value }}{% set x = value ~ '' %} {{ x }} {{ 7 }}")  # noqa: SLF001
     escaped = "&#60;b&#62;&#64;\u200boctocat&#60;/b&#62;"
-    assert render_comment(report, MARKER) == f"{MARKER}\n### {escaped} {escaped} 7\n"
+    assert template.render(value="<b>@octocat</b>") == f"{escaped} {escaped} 7"
 
 
 def test_a_flag_with_a_problem_is_written_as_it_is_typed() -> None:
