@@ -3,8 +3,9 @@
 `.github/workflows/release.yml` runs `python3 scripts/release.py COMMAND ARGUMENT...` with nothing but Python and git.
 
 The tree of the release commit differs from that of the checked-out commit in one line: the action runs the image by its
-digest instead of building it. The commit has two parents, the checked-out commit and the last release of the same major
-version, because a lock file rejects a commit that its tag no longer contains:
+digest instead of building it. The reusable workflow names this action by `$/.`, so it is part of the release, as the
+recorder is. The commit has two parents, the checked-out commit and the last release of the same major version, because
+a lock file rejects a commit that its tag no longer contains:
 https://docs.github.com/actions/concepts/security/workflow-dependency-lockfiles. The same parents and digest make the
 same release commit, so each job makes its own.
 """
@@ -23,6 +24,7 @@ from sepurux_action import __version__
 
 REPOSITORY = "sepurux/gate-action"
 IMAGE = f"ghcr.io/{REPOSITORY}"
+RECORDER = Path("recorder", "sepurux_recorder", "recording.py")
 VERSION = re.compile(r"(?:(?:0|[1-9]\d*)\.){2}(?:0|[1-9]\d*)(?:-rc\.[1-9]\d*)?")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 SHA = re.compile(r"[0-9a-f]{40}")
@@ -43,6 +45,8 @@ def check(version: str, ref: str) -> str:
         raise Refused(f"the workflow runs on {ref}: start it on main")
     if not VERSION.fullmatch(version) or version != __version__:
         raise Refused(f"{version!r} is not X.Y.Z or X.Y.Z-rc.N, or sepurux_action/__init__.py says {__version__!r}")
+    if f'\nVERSION = "{version}"\n' not in (ROOT / RECORDER).read_text(encoding="utf-8"):
+        raise Refused(f"{RECORDER} has another VERSION than {version}")
     changes()
     if git("ls-remote", "--tags", "origin", f"refs/tags/v{version}"):
         raise Refused(f"the tag v{version} exists already: re-run the failed jobs of the run that created it")
@@ -105,11 +109,14 @@ def move(version: str) -> str:
 
 def notes(digest: str) -> str:
     """Return what the GitHub release says, in Markdown; the release commit is checked out."""
+    commit = git("rev-parse", "HEAD")
     return f"""\
 {changes()}
 
 ### Pin and verify
-- Action: `uses: {REPOSITORY}@{git("rev-parse", "HEAD")} # v{__version__}`
+- Reusable workflow: `uses: {REPOSITORY}/.github/workflows/gate.yml@{commit} # v{__version__}`
+- Action: `uses: {REPOSITORY}@{commit} # v{__version__}`
+- Recorder: `pip install "sepurux-recorder @ git+https://github.com/{REPOSITORY}@{commit}#subdirectory=recorder"`
 - Image, for linux/amd64 and linux/arm64: `{IMAGE}@{digest}`
 
 ```sh

@@ -31,7 +31,7 @@ RECORD_UNREAD = "The statuses of the commit could not be read, so an earlier run
 RECORD_HINT = "Give the job `statuses: write` under `permissions:` if it lacks it, then {rerun}."
 NO_CREDENTIALS = "{token} and {api_key} are both empty, so the gate has no secret for Sepurux."
 NO_CREDENTIALS_HINT = (
-    "Set one of them, such as `token: ${{ secrets.SEPURUX_CI_TOKEN }}`, and add that secret under "
+    "Set one of them, such as `api_key: ${{ secrets.SEPURUX_API_KEY }}`, and add that secret under "
     "`Settings > Secrets and variables > Actions`."
 )
 UNREAD_RESULTS_HINT = (
@@ -212,10 +212,10 @@ def writes_baseline(execution: Execution) -> bool:
 
 def no_credentials_hint(event: Event) -> str:
     if not event.name:
-        return "Run `export SEPURUX_CI_TOKEN=...` or `export SEPURUX_API_KEY=...` first."
+        return "Run `export SEPURUX_API_KEY=...` or `export SEPURUX_CI_TOKEN=...` first."
     if event.dependabot:
         return (
-            "Dependabot gets only its own secrets: add `SEPURUX_CI_TOKEN` under `Settings > Secrets and variables > "
+            "Dependabot gets only its own secrets: add `SEPURUX_API_KEY` under `Settings > Secrets and variables > "
             "Dependabot`."
         )
     if event.fork and event.name in {"pull_request", "pull_request_review"}:

@@ -55,7 +55,8 @@ class Project(NamedTuple):
     def run(self, *arguments: str) -> str:
         return printed(self.try_to(*arguments))
 
-    def write(self, version: str, changelog: str = CHANGELOG) -> None:
+    def write(self, version: str, changelog: str = CHANGELOG, recorder: str = "") -> None:
+        (self.checkout / release.RECORDER).write_text(f'\nVERSION = "{recorder or version}"\n', encoding="utf-8")
         (self.checkout / "sepurux_action" / "__init__.py").write_text(f'__version__ = "{version}"\n', encoding="utf-8")
         (self.checkout / "CHANGELOG.md").write_text(changelog.format(version=version), encoding="utf-8")
         self.git("add", "--all")
@@ -78,7 +79,13 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a checkout, which has the version 1.2.3 on main, and its remote repository."""
     folder = tmp_path_factory.mktemp("prepared")
     made = Project(folder / "checkout", folder / "remote.git")
-    for name in ("action.yml", "composite/action.yml", "scripts/release.py", "sepurux_action/__init__.py"):
+    for name in (
+        "action.yml",
+        "composite/action.yml",
+        "scripts/release.py",
+        "sepurux_action/__init__.py",
+        release.RECORDER,
+    ):
         target = made.checkout / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, target)
@@ -112,11 +119,13 @@ def test_which_version_may_be_released(asked: str, version: str, changelog: str,
     assert done.returncode == (not said.endswith("can be released"))
 
 
-def test_another_branch_and_a_version_that_is_tagged_are_rejected(project: Project) -> None:
+def test_another_branch_a_tagged_version_and_one_that_the_recorder_lacks_are_rejected(project: Project) -> None:
     assert "start it on main" in project.try_to("check", "1.2.3", "refs/heads/main-of-mine").stderr
     project.git("push", "--quiet", "origin", "HEAD:refs/tags/v1.2.3")
     assert "v1.2.3 exists already" in project.try_to("check", "1.2.3", "refs/heads/main").stderr
     assert "releases/v1 does not exist, although v1 has releases" in project.try_to("previous").stderr
+    project.write("1.2.3", recorder="1.2.2")
+    assert "recording.py has another VERSION than 1.2.3" in project.try_to("check", "1.2.3", "refs/heads/main").stderr
 
 
 def test_the_release_commit_changes_the_image_alone_and_its_notes_have_everything_to_pin(project: Project) -> None:
@@ -135,6 +144,8 @@ def test_the_release_commit_changes_the_image_alone_and_its_notes_have_everythin
     assert notes.startswith("### Fixed\n- What 1.2.3 fixes.\n\n###")
     assert "before" not in notes
     assert f"`uses: sepurux/gate-action@{made} # v1.2.3`" in notes
+    assert f"`uses: sepurux/gate-action/.github/workflows/gate.yml@{made} # v1.2.3`" in notes
+    assert f"git+https://github.com/sepurux/gate-action@{made}#subdirectory=recorder" in notes
     assert f"`ghcr.io/sepurux/gate-action@{DIGEST}`" in notes
 
 
