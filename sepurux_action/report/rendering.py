@@ -109,15 +109,9 @@ def _steps(report: Report) -> Iterator[str]:
 
 def _running(report: Report) -> Iterator[str]:
     """Yield the addresses or ids of the CI runs that a signal left."""
-    runs = [run for gate in report.gates for run in gate.result.runs if run.rule is Rule.CANCELED]
-    known = [name for run in runs if (name := run.dashboard_url or run.batch_id or run.run_id)]
-    if len(known) == 1:
-        yield f"  The run goes on at Sepurux: {known[0]}"
-    elif known:
-        yield f"  {len(known)} runs go on at Sepurux:"
-        yield from (f"    {name}" for name in known)
-    if len(known) < len(runs):
-        yield f"  {'Another' if known else 'A'} run may have been started at Sepurux."
+    for run in (run for gate in report.gates for run in gate.result.runs if run.rule is Rule.CANCELED):
+        name = run.dashboard_url or run.batch_id or run.run_id
+        yield f"  The run goes on at Sepurux: {name}" if name else "  A run may have been started at Sepurux."
 
 
 def _addresses(report: Report) -> list[str]:
