@@ -1,29 +1,16 @@
-"""Records a refund agent on LangChain, which runs it on LangGraph.
-
-pip install langchain langchain-openai
-python langchain_agent.py FOLDER
-"""
+"""A refund agent on LangChain and LangGraph. record_langchain.py records it: pip install langchain langchain-openai."""
 
 from __future__ import annotations
 
-import recording
 from langchain.agents import create_agent
 from langchain.agents.middleware import ToolRetryMiddleware
-from langchain.messages import HumanMessage
 from langchain_openai import ChatOpenAI
-from shop import INSTRUCTIONS, SCENARIOS, look_up_order, refund
 
+from shop import INSTRUCTIONS, look_up_order, refund
 
-async def answer(request: str, instructions: str = INSTRUCTIONS) -> str:
-    agent = create_agent(
-        ChatOpenAI(model="gpt-4.1-mini"),
-        [look_up_order, refund],
-        system_prompt=instructions,
-        middleware=[ToolRetryMiddleware(max_retries=0)],  # the model reads the error of a tool
-    )
-    result = await agent.ainvoke({"messages": [HumanMessage(request)]})
-    return str(result["messages"][-1].text)
-
-
-if __name__ == "__main__":
-    recording.main(SCENARIOS, answer)
+graph = create_agent(
+    ChatOpenAI(model="gpt-4.1-mini"),
+    [look_up_order, refund],
+    system_prompt=INSTRUCTIONS,
+    middleware=[ToolRetryMiddleware(max_retries=0)],  # the model reads the error of a tool
+)

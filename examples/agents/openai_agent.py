@@ -1,13 +1,13 @@
-"""Records a refund agent on OpenAI's chat completions: `pip install openai`, then `python openai_agent.py FOLDER`."""
+"""A refund agent on OpenAI's chat completions. record_openai.py records it: pip install openai."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-import recording
 from openai import OpenAI
-from shop import INSTRUCTIONS, SCENARIOS, look_up_order, refund
+
+from shop import INSTRUCTIONS, look_up_order, refund
 
 
 def described(name: str, text: str, *properties: str) -> Any:
@@ -40,9 +40,5 @@ def called(name: str, arguments: str) -> str:
     """Return what a tool returns, or its error, which the model reads."""
     try:
         return json.dumps(TOOLS[name](**json.loads(arguments)))
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, OSError, TypeError, ValueError) as error:
         return json.dumps({"error": repr(error)})
-
-
-if __name__ == "__main__":
-    recording.main(SCENARIOS, answer)

@@ -1,17 +1,15 @@
-"""Records a refund agent on `AsyncOpenAI` that streams OpenAI's responses.
-
-pip install openai
-python openai_responses_agent.py FOLDER
-"""
+"""A refund agent on `AsyncOpenAI` that streams OpenAI's responses: pip install openai."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import recording
 from openai import AsyncOpenAI
-from openai_agent import DESCRIBED, called
-from shop import INSTRUCTIONS, SCENARIOS
+
+from openai_agent import DESCRIBED, TOOLS, called
+from shop import INSTRUCTIONS
+
+__all__ = ["TOOLS", "answer"]
 
 FLAT: list[Any] = [{"type": "function", "strict": False, **each["function"]} for each in DESCRIBED]
 
@@ -31,7 +29,3 @@ async def answer(request: str, instructions: str = INSTRUCTIONS) -> str:
             result = called(call.name, call.arguments)
             items.append({"type": "function_call_output", "call_id": call.call_id, "output": result})
     raise RuntimeError("no answer after 10 turns")
-
-
-if __name__ == "__main__":
-    recording.main(SCENARIOS, answer)

@@ -1,0 +1,29 @@
+"""Records what the agent does in each scenario: python record_traces.py."""
+
+from sepurux_recorder import Scenario, main, replace_tools
+
+from my_agent import graph  # your compiled graph, such as create_agent returns it
+
+SCENARIOS = [
+    Scenario("refund approved", "Order A-1001 arrived broken. Please refund it.", calls={"refund": 1}),
+    Scenario("refund not approved", "I do not like order A-1002. Please refund it.", calls={"refund": 0}),
+]
+
+
+class Stubs:
+    """In place of the agent's tools, with made-up results. Each recording has an object of its own."""
+
+    def look_up_order(self, order):
+        return {"state": "delivered", "approval_token": "approval-7" if order == "A-1001" else None}
+
+    def refund(self, order, approval_token=None):
+        return {"ok": True}
+
+
+async def run(request):
+    return (await graph.ainvoke({"messages": [("user", request)]}))["messages"][-1].text
+
+
+if __name__ == "__main__":
+    replace_tools(graph, Stubs)
+    main(run, SCENARIOS)
