@@ -89,6 +89,14 @@ OF_EVENTS = (
         (CALL, RESULT, ERROR),
         is_required=False,
     ),
+    Field(
+        "injected",
+        "`true` or `false`",
+        "Whether a stub made the error, to see what the agent does. The sandbox does not count it.",
+        {"type": "boolean"},
+        (RESULT,),
+        is_required=False,
+    ),
     Field("input", "any JSON", "What the agent was asked.", {}, (PROMPT,), is_required=False),
     Field("output", "any JSON", "What the agent answered.", {}, (ANSWER,), is_required=False),
 )
