@@ -180,7 +180,7 @@ def test_agents_sdk_records_through_handoffs_and_agents_as_tools(
     for run in (streamed, lambda each: run_sync(first, each)):
         calls, events = recorded_by(run, tmp_path)
         assert calls == expected
-        assert "failed: no order A-9" in events[-1]["output"], "the tool's own error function tells the model"
+        assert "failed: no order A-9" in events[-1]["output"], "the model reads what the tool's own error function says"
         assert "A-1 refunded for Mona | noon" in events[-1]["output"]
 
 
