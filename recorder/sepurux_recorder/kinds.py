@@ -8,7 +8,7 @@ import inspect
 import json
 import keyword
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -163,7 +163,7 @@ class BaseTool(Tool):
             if _running.get() is tool:  # its own `_arun` calls `_run`
                 return own(*args, **kwargs)
             result = self.call(stubs, functools.partial(own, *args, **kwargs), *self._split(args, kwargs))
-            return self._output(asyncio.run(_result_of(result)) if inspect.isawaitable(result) else result)
+            return self._output(asyncio.run(result) if inspect.iscoroutine(result) else result)
 
         async def start_async(*args: Any, **kwargs: Any) -> Any:
             _running.set(tool)
@@ -180,10 +180,6 @@ class BaseTool(Tool):
     def _output(self, result: Any) -> Any:
         is_pair = isinstance(result, tuple) or self._tool.response_format != "content_and_artifact"
         return result if is_pair else (result, None)
-
-
-async def _result_of(running: Awaitable[Any]) -> Any:
-    return await running
 
 
 def replace_server(server: Any, stubs: type, kept: Collection[str]) -> None:

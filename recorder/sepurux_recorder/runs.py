@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
@@ -117,7 +117,7 @@ class Runs:
             while True:
                 started, recording = monotonic(), Recording(job.scenario, job.request, self._max_calls)
                 error = await self._run_agent(recording, job.request)
-                outage, is_final = outage_of(error, recording.errors_of_tools)
+                outage, is_final = outage_of(None if recording.stopped else error, recording.errors_of_tools)
                 if not outage or is_final or not waits_s:
                     break
                 await asyncio.sleep(waits_s.pop(0))
@@ -211,26 +211,15 @@ def _finish(recording: Recording, job: Job, error: BaseException | None) -> str:
 
 def outage_of(error: BaseException | None, errors_of_tools: Sequence[BaseException]) -> tuple[str, bool]:
     """Return how the model could not be reached, and whether it makes no sense to try again. Empty: it was reached."""
-    for each in _chain(error, []):
-        if any(each is raised for raised in errors_of_tools):
-            break
-        status = getattr(each, "status_code", None) or getattr(getattr(each, "response", None), "status_code", 0)
-        is_refused = status in REFUSED or (not status and bool(NO_KEY.search(str(each))))
+    while error and not any(error is raised for raised in errors_of_tools):
+        status = getattr(error, "status_code", None) or getattr(getattr(error, "response", None), "status_code", 0)
+        is_refused = status in REFUSED or (not status and bool(NO_KEY.search(str(error))))
         is_down = status in TRY_AGAIN or (isinstance(status, int) and status >= 500)  # noqa: PLR2004 - of HTTP
-        if is_refused or is_down or isinstance(each, ConnectionError) or NO_CONNECTION.search(type(each).__name__):
-            return described(each), is_refused
+        if is_refused or is_down or isinstance(error, ConnectionError) or NO_CONNECTION.search(type(error).__name__):
+            return described(error), is_refused
+        first = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else None
+        error = first or error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return "", False
-
-
-def _chain(error: BaseException | None, seen: list[BaseException]) -> Iterator[BaseException]:
-    """Yield the error, those that it groups, and what caused it."""
-    if error is None or any(error is each for each in seen):
-        return
-    seen.append(error)
-    yield error
-    for each in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
-        yield from _chain(each, seen)
-    yield from _chain(error.__cause__ or (None if error.__suppress_context__ else error.__context__), seen)
 
 
 def _without_stopped(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

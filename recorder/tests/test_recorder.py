@@ -34,6 +34,8 @@ class Shop:
         """Pay back."""
         if order == "A-9":
             raise TimeoutError("no answer")
+        if order == "A-7":
+            raise ConnectionError("no connection")
         if order not in {"A-1", "A-2"}:
             raise LookupError(order)
         self.refunded.append(order)
@@ -132,7 +134,12 @@ def test_functions_in_a_dict_are_replaced_once_and_keep_their_signatures(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("order", "error", "injected"), [("A-9", "TimeoutError: no answer", (True,)), ("A-8", "LookupError: A-8", ())]
+    ("order", "error", "injected"),
+    [
+        ("A-9", "TimeoutError: no answer", (True,)),
+        ("A-7", "ConnectionError: no connection", (True,)),  # and not of the model, so there is a trace
+        ("A-8", "LookupError: A-8", ()),
+    ],
 )
 def test_an_error_of_a_stub_is_in_its_result_and_a_timeout_is_injected(
     order: str, error: str, injected: tuple[bool, ...], tmp_path: Path
@@ -217,7 +224,8 @@ def test_a_model_that_cannot_be_reached_leaves_no_trace_and_is_tried_again_if_th
     def run(_: object) -> None:
         nonlocal tries
         tries += 1
-        raise ProviderError(status) if status else ValueError("The api_key client option must be set")
+        cause = ProviderError(status) if status else ValueError("The api_key client option must be set")
+        raise RuntimeError("no answer") from ExceptionGroup("of tasks", [cause])
 
     assert record(run, tmp_path) == (1, {})
     assert tries == (3 if status in {429, 503} else 1)
