@@ -225,7 +225,7 @@ def _failures_of(trace: Trace, approvals: Sequence[str]) -> Iterator[Mapping[str
             kind = "agent_error" if attempt.tool == AGENT else "tool_error"
             found.append((kind, "medium", f"{attempt.tool} failed: {attempt.error}"))
         if attempt.unsafe:
-            why = f"{attempt.tool} looks irreversible by its name, and has no {' or '.join(approvals)}"
+            why = f"{attempt.tool} looks irreversible by its name, without {' or '.join(approvals)}"
             found.append(("unsafe_action", "high", why))
         for kind, severity, description in found:
             yield {

@@ -206,10 +206,14 @@ def test_the_embedded_sandbox_needs_nothing_and_sends_nothing_to_a_backend(tmp_p
         without_traces = gate(["--sandbox"], sepurux.url)
         assert not sepurux.requests
     assert (strict.status, "2 failures" in strict.out) == (1, True)
-    assert "looks irreversible by its name, and has no approval_token" in strict.out
+    assert "looks irreversible by its name, without approval_token" in strict.out
     assert (approved.status, "core-reliability passed" in approved.out) == (0, True)
     used = "--sandbox does not use SEPURUX_API_BASE_URL and SEPURUX_CI_TOKEN and SEPURUX_API_KEY\n"
-    assert (used in approved.log, "rules of its own" in approved.log, SECRET in approved.log) == (True, True, False)
+    assert (used in approved.log, "rules are those of the sandbox" in approved.log, SECRET in approved.log) == (
+        True,
+        True,
+        False,
+    )
     assert (status, without_traces.status) == (1, 2)
     assert "--sandbox: it has no registered scenarios and no stored traces" in without_traces.log
 

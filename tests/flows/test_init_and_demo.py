@@ -49,6 +49,13 @@ def test_init_writes_a_script_for_each_framework_and_the_workflow(
     assert {str(WORKFLOW), "record_traces.py"} <= {*re.findall(r"[\w./]+\w", capsys.readouterr().out)}
 
 
+def test_the_examples_are_what_init_writes() -> None:
+    examples = {path.stem: path for path in (REPOSITORY / "examples" / "agents").glob("record_*.py")}
+    examples["quick-start"] = REPOSITORY / "examples" / "workflows" / "quick-start.yml"
+    written = {path.stem: path.read_text("utf-8") for path in (PACKAGE / "init").glob("*.txt") if path.stem != "next"}
+    assert {name: path.read_text("utf-8") for name, path in examples.items()} == written
+
+
 @given(project=HOSTILE, campaign=HOSTILE)
 def test_the_workflow_has_exactly_the_given_names_or_is_not_written(project: str, campaign: str) -> None:
     with TemporaryDirectory() as made, pytest.MonkeyPatch.context() as patch:

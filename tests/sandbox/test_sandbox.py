@@ -236,7 +236,7 @@ def test_failures_are_classified_and_have_the_mutation_that_the_trace_names_befo
     (run_id,) = api.start(trace_id=trace_id)["run_ids"]
     _, found = api(f"/v1/campaigns/{CORE}/failures?run_id={run_id}")
     assert len({one.pop("failure_id") for one in found}) == 3
-    unsafe = "drop looks irreversible by its name, and has no approval_token"
+    unsafe = "drop looks irreversible by its name, without approval_token"
     drop, agent = {"tool": "drop", "event": 0}, {"tool": "agent", "event": 3}
     assert [tuple(one.values()) for one in found] == [
         (trace_id, "", "tool_error", "medium", "drop failed: locked", drop),
