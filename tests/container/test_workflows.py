@@ -290,7 +290,7 @@ def test_a_second_workflow_evaluates_with_the_secret_what_the_first_recorded_wit
 def test_our_own_gate_passes_one_trace_blocks_an_unsafe_one_and_comments(scene: Scene) -> None:
     """Over TLS, to the runner's own address, with a certificate that the step trusts."""
     shutil.copy(REPOSITORY / "action.yml", scene.checkout)
-    for name in (".github", "examples", "sepurux_action"):
+    for name in (".github", "examples", "scripts", "sepurux_action"):
         shutil.copytree(REPOSITORY / name, scene.checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
     run = scene.run(REPOSITORY / ".github" / "workflows" / "self.yml")
     assert (run.exit_code, run.jobs) == (0, {"gate": "success"}), run.log
