@@ -108,7 +108,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "permissions": permissions_table,
     "fields": trace_schema.table,
 }
-DOCUMENTS = tuple(ROOT / "docs" / f"{name}.md" for name in ("reference", "trace-format"))  # those with blocks
+DOCUMENTS = tuple(ROOT / "docs" / f"{name}.md" for name in ("record", "reference"))  # those with blocks
 
 _SECTION_NAMES = {SectionKind.TOP: "top", SectionKind.GATE: "gate", SectionKind.THRESHOLDS: "`thresholds:`"}
 

@@ -45,7 +45,7 @@ FIELDS = (
     Field(
         "recorder",
         "a text",
-        "The program that recorded it, with its version. The gate reads only whether it is there.",
+        "The program that recorded it, with its version.",
         {"type": "string"},
         is_required=False,
     ),

@@ -1,4 +1,4 @@
-"""Records what an agent does, as traces for the Sepurux gate. docs/record-traces.md shows how to use it."""
+"""Records what an agent does, as traces for the Sepurux gate. docs/record.md shows how to use it."""
 
 from sepurux_recorder.command import Scenario, main
 from sepurux_recorder.recording import VERSION, expect

@@ -91,7 +91,7 @@ class Recording:
             raise
 
     def trace(self) -> str:
-        """Return the recording as docs/trace-format.md describes it."""
+        """Return the recording as docs/record.md#other-languages describes it."""
         about = {"trace_version": "0.1", "source": "sdk", "recorder": f"{RECORDER} {VERSION}", "task": self._task}
         return json.dumps({**about, "events": [*self._events]}, indent=2) + "\n"
 

@@ -1,7 +1,7 @@
 """Finds and reads trace files, rejects a trace that is incomplete, and compares the steps of two.
 
 A path must not lead out of the folder in which it starts. A step is a call, and its number counts the calls of a trace.
-Sources: docs/trace-format.md, docs/reference.md#settings.
+Sources: docs/record.md#other-languages, docs/reference.md#settings.
 """
 
 import fnmatch
@@ -32,7 +32,7 @@ PROMPT, CALL, RESULT = "prompt", "tool_call", "tool_result"  # types of events, 
 MAX_EVENTS = 1_000  # calls and results of a trace that are kept
 MAX_ARGUMENTS = 10  # of a call
 HIDDEN = "…"  # stands for a name that is not shown, and for further names
-GUIDE = "https://github.com/sepurux/gate-action/blob/main/docs/record-traces.md"
+GUIDE = "https://github.com/sepurux/gate-action/blob/main/docs/record.md"
 MAX_STEPS = 50  # of a trace
 MAX_STEP_LENGTH = 105  # characters; with its sign and number, a line has at most 120
 MAX_LINES = 12  # that show the steps of a failure

@@ -37,7 +37,7 @@ MOST_PROBLEMS = 50
 FEW_LINES = 12  # of a head on a phone
 MORE = "10 more failures"  # as long as what is left out may be
 NAMED_GATES = 2  # of one state
-RECORD = f"{DOCS}record-traces.md#record-in-the-workflow"
+RECORD = f"{DOCS}record.md"
 BLOCKED = Markdown("**Blocked.**")
 VERBS = {  # of a title that names one gate, and of one that names several
     State.FAILED: ("blocks", "block"),

@@ -89,15 +89,6 @@ def test_the_audit_finds_nothing_in_a_workflow(tmp_path: Path) -> None:
     lint("zizmor", "--offline", "--no-progress", "--config", "zizmor.json", *WORKFLOWS, folder=tmp_path)
 
 
-def test_init_writes_the_example_of_the_quick_start() -> None:
-    assert text_of(ROOT / "sepurux_action" / "init" / "quick-start.txt") == PIECES["quick-start.yml"]
-
-
-def test_readme_names_every_example() -> None:
-    readme = text_of(ROOT / "README.md")
-    assert [path.name for path in (*WORKFLOWS, *CI.iterdir()) if f"({path.relative_to(ROOT)})" not in readme] == []
-
-
 def test_the_code_owners_own_what_decides_whether_the_gate_blocks(tmp_path: Path) -> None:
     """The patterns are those of .gitignore, so Git says what they match."""
     lines = text_of(COPIED / ".github" / "CODEOWNERS").splitlines()

@@ -19,7 +19,7 @@ from tests.runner import REPOSITORY
 SCHEMA = json.loads(trace_schema.text())
 FITS = Draft202012Validator(SCHEMA).is_valid
 EXAMPLES = sorted((REPOSITORY / "examples" / "traces").glob("*.json"))
-PAGE = (REPOSITORY / "docs" / "trace-format.md").read_text(encoding="utf-8")
+PAGE = (REPOSITORY / "docs" / "record.md").read_text(encoding="utf-8")
 [SHOWN] = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 REQUIRED = [(None, each.name) for each in FIELDS if each.is_required] + [
     (kind, each.name) for each in OF_EVENTS if each.is_required for kind in each.of or TYPES
