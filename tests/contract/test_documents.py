@@ -198,6 +198,15 @@ def test_every_module_that_contributing_names_exists() -> None:
     assert {*re.findall(r"`(?:[\w/]+/)?(\w+\.py)`", text_of(ROOT / "CONTRIBUTING.md"))} - known == set()
 
 
+def test_every_message_that_a_page_explains_is_one_of_the_gate() -> None:
+    sources = "".join(text_of(path) for path in (ROOT / "sepurux_action").rglob("*.py"))
+    sources = re.sub(r'"\n *f?"', "", sources).lower()
+    own = text_of(ROOT / "docs" / "troubleshooting.md").partition("GitHub says")[0]
+    messages = [each for row in re.findall(r"^\| (.+?) \|", own, re.MULTILINE) for each in re.findall("`(.+?)`", row)]
+    assert len(messages) > 10
+    assert [each for each in messages if each.lower() not in sources] == []
+
+
 def test_every_make_target_that_a_document_names_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
     named = {name for path in DOCUMENTS for name in re.findall(r"`make ([a-z-]+)", text_of(path))}
