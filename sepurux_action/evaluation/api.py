@@ -3,7 +3,6 @@
 A secret goes to the origin of `base_url` and nowhere else (docs/security.md#what-is-defended).
 """
 
-import email.utils
 import http.client
 import io
 import json
@@ -13,9 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import quote, urlsplit
 
@@ -56,6 +53,7 @@ HINTS = {  # by the status of a rejection
     413: "Record a shorter trace, or split it.",
 }
 UNUSABLE_RESPONSE = "Check that {base_url} is the API's address; if it is, ask Sepurux about this response."
+_SECONDS = re.compile(r"[0-9]{1,10}")
 _MISSING_BUNDLE = re.compile(r"CA certificate bundle, invalid path: (.+)")  # in an error of requests
 
 
@@ -139,10 +137,6 @@ def classified_failures(campaign_id: str, run_id: str, project: str) -> ApiReque
     path = f"{CAMPAIGNS}/{quote(campaign_id, safe='')}/failures"
     query = (("run_id", run_id), ("limit", str(FAILURES_PAGE)), ("offset", "0"))
     return ApiRequest(path=path, purpose="the classified failures", query=query, project=project)
-
-
-def show_trace(trace_id: str, project: str) -> ApiRequest:
-    return ApiRequest(path=f"/v1/traces/{quote(trace_id, safe='')}", purpose="the trace", project=project)
 
 
 class Transport:
@@ -238,27 +232,16 @@ def failure_words(host: str, error: Exception) -> str:
     return said.format(host=host, check=check)
 
 
-def retry_after(header: str, now: datetime) -> float | None:
-    """Return the seconds that a Retry-After header asks for (a number or an HTTP date), or None; never negative."""
-    with suppress(ValueError):
-        return min(MAX_RETRY_AFTER_S, max(0.0, float(header)))
-    when = _http_date(header)
-    return min(MAX_RETRY_AFTER_S, max(0.0, (when - now).total_seconds())) if when else None
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        when = email.utils.parsedate_to_datetime(text)
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    return when if when.tzinfo else None
+def retry_after(header: str) -> float | None:
+    """Return the seconds that a Retry-After header asks for; None for anything but a number, such as a date."""
+    return min(MAX_RETRY_AFTER_S, float(header)) if _SECONDS.fullmatch(header) else None
 
 
 def parse_response(
     call: ApiRequest, response: requests.Response, body: bytes | bytearray, credentials: Credentials, redact: Redactor
 ) -> Reply:
     """Return what a response means; never raises. `redact` comes before a cut: half a secret would not be found."""
-    status, headers = response.status_code, response.headers
+    status = response.status_code
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
         try:
             return Reply(payload=redact.redact_json(_read_json(body)))
@@ -267,8 +250,7 @@ def parse_response(
     detail = error_detail(body, redact)
     said = detail and f": {detail}"
     if status in {408, 425, 429} or status >= 500:  # noqa: PLR2004 - HTTP's server error class
-        now = _http_date(headers.get("Date", "")) or datetime.now(UTC)  # this machine's clock may be off
-        wait = retry_after(headers.get("Retry-After", ""), now)
+        wait = retry_after(response.headers.get("Retry-After", ""))
         return Reply(error=f"HTTP {status}{said}", status=status, temporary=True, retry_after_s=wait)
     if status in {401, 403}:
         refused, hint = _refused_credentials(status, call, credentials)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from urllib.parse import quote
 
 from sepurux_action.common import json_reader
 from sepurux_action.evaluation import api, runs
@@ -54,7 +55,8 @@ class RunReader:
         self.run = replace(run, trace_id=trace_id, failures=runs.merge_failures(named), unread=not complete)
 
     def read_name(self) -> None:
-        result = self._send(api.show_trace(self.run.trace_id, self._project))
+        path = f"/v1/traces/{quote(self.run.trace_id, safe='')}"
+        result = self._send(api.ApiRequest(path=path, purpose="the trace", project=self._project))
         self.run = replace(self.run, name=json_reader.text(result.payload, "task_name"))
 
 

@@ -18,7 +18,6 @@ from sepurux_action.flow.execution import Execution
 from sepurux_action.github import statuses
 from sepurux_action.github.client import GitHubError, Kind, Operation, advice
 from sepurux_action.github.comment import read_again
-from sepurux_action.github.event import Event
 from sepurux_action.github.queries import PullRequest
 from sepurux_action.github.reviews import approval
 from sepurux_action.github.statuses import Record
@@ -30,9 +29,10 @@ NO_RECORD = "no record: the token may not set statuses, so a `fail` of this run 
 RECORD_UNREAD = "The statuses of the commit could not be read, so an earlier run of this gate may have failed."
 RECORD_HINT = "Give the job `statuses: write` under `permissions:` if it lacks it, then {rerun}."
 NO_CREDENTIALS = "{token} and {api_key} are both empty, so the gate has no secret for Sepurux."
-NO_CREDENTIALS_HINT = (
-    "Set one of them, such as `api_key: ${{ secrets.SEPURUX_API_KEY }}`, and add that secret under "
-    "`Settings > Secrets and variables > Actions`."
+EXPORT_ONE = "Run `export SEPURUX_API_KEY=...` or `export SEPURUX_CI_TOKEN=...` first."
+FORKS_GET_NONE = (
+    "Pull requests from forks get no secrets: evaluate them in a `workflow_run` workflow, as "
+    "examples/workflows/forks-record.yml and forks-evaluate.yml of sepurux/gate-action do."
 )
 UNREAD_RESULTS_HINT = (
     "Give the job `contents: read` and `statuses: write` under `permissions:` if it lacks one of them, then re-run it."
@@ -85,7 +85,11 @@ def read_record(execution: Execution) -> Record:
 
 
 def find_results(execution: Execution, record: Record) -> tuple[tuple[GateDecision, ...], PullRequest | None]:
-    """Return the result of each gate, some of `record`, and the pull request afterwards if the comment needs it."""
+    """Return the result of each gate, some of `record`, and the pull request afterwards if the comment needs it.
+
+    A gate that did not fail gets the `fail` that another run published in the meantime. If that cannot be read, it is
+    an error. After a signal nothing is read, and no gate passes.
+    """
     gates, skip_reason, found = execution.settings.gates, execution.event.skip_reason, dict(record.results)
     for gate in gates:
         if gate.name not in found and (skip_reason or gate.skipped):
@@ -98,49 +102,35 @@ def find_results(execution: Execution, record: Record) -> tuple[tuple[GateDecisi
     results = {gate.name: _enforced(execution, found[gate.name], advised.get(gate.name, ())) for gate in gates}
     if execution.event.by_review or all(each.recorded for each in results.values()):
         return tuple(results.values()), None
-    changed, pull = _read_again(execution, record, [*results.values()])
-    for each in changed:
-        results[each.gate.name] = _enforced(execution, each)
-    return tuple(results.values()), pull
-
-
-def _read_again(
-    execution: Execution, record: Record, results: Sequence[GateDecision]
-) -> tuple[Sequence[GateDecision], PullRequest | None]:
-    """Return what becomes of gates that did not fail, because another run published a `fail` in the meantime.
-
-    If that cannot be read, they become errors. After a signal nothing is read, and no gate passes.
-    """
-    known = (each for each in results if each.rule is not Rule.RECORD_UNREAD)
+    known = (each for each in results.values() if each.rule is not Rule.RECORD_UNREAD)
     not_failed = [each for each in known if each.decision is not Decision.FAIL]
-    found, pull, rule, why, hint = None, None, Rule.RECORD_UNREAD, RECORD_UNREAD, RECORD_HINT
+    newer, pull, rule, why, hint = None, None, Rule.RECORD_UNREAD, RECORD_UNREAD, RECORD_HINT
     if not execution.signals.received:
         pull = read_again(execution.calls, execution.event, execution.settings)
-        gates = [each.gate for each in not_failed]
-        found = statuses.read_record(execution.calls, execution.subject, gates, record)
+        newer = statuses.read_record(execution.calls, execution.subject, [each.gate for each in not_failed], record)
     if execution.signals.received:
         rule, why, hint = Rule.CANCELED, CANCELED, NEXT_STEPS[Rule.CANCELED]
-        found, not_failed = None, [each for each in not_failed if each.decision is Decision.PASS]
-    if found is not None:
-        return tuple(found.results.values()), pull
-    errors = (
-        replace(without_failures(each), decision=Decision.ERROR, rule=rule, reason=why, hint=hint)
-        for each in not_failed
-    )
-    return tuple(errors), pull
+        newer, not_failed = None, [each for each in not_failed if each.decision is Decision.PASS]
+    unread = partial(replace, decision=Decision.ERROR, rule=rule, reason=why, hint=hint)
+    errors = (unread(without_failures(each)) for each in not_failed)
+    changed = errors if newer is None else newer.results.values()
+    results |= {each.gate.name: _enforced(execution, each) for each in changed}
+    return tuple(results.values()), pull
 
 
 def _evaluate(execution: Execution, gates: Sequence[Gate]) -> Mapping[str, GateDecision]:
     settings, event = execution.settings, execution.event
     if not gates:
         return {}
-    words, where = in_workflow if event.name else on_command_line, ""
-    if not (settings.token or settings.api_key):
-        error = Decision.ERROR, words(NO_CREDENTIALS), no_credentials_hint(event)
-        return {each.name: _not_run(each, *error) for each in gates}
+    words, where, hint = on_command_line, "", EXPORT_ONE
     if event.name:
         store = "Dependabot" if event.dependabot else "Actions"
-        where = f" under `Settings > Secrets and variables > {store}`, then {{rerun}}"
+        words, where = in_workflow, f" under `Settings > Secrets and variables > {store}`, then {{rerun}}"
+        hint = f"Set one of them, such as `api_key: ${{{{ secrets.SEPURUX_API_KEY }}}}`, and add that secret{where}."
+    if event.fork and event.name == "pull_request":
+        hint = FORKS_GET_NONE
+    if not (settings.token or settings.api_key):
+        return {each.name: _not_run(each, Decision.ERROR, words(NO_CREDENTIALS), hint) for each in gates}
     credentials = Credentials(token=settings.token, api_key=settings.api_key, where=where, words=words)
     transport = execution.connections.transport(settings.base_url, credentials, execution.host.redact)
     evaluation = StepEvaluation(
@@ -208,22 +198,6 @@ def writes_baseline(execution: Execution) -> bool:
     if not execution.event.name:
         return execution.invocation.write_baseline
     return execution.event.name in ON_BRANCH and bool(execution.event.head_branch)
-
-
-def no_credentials_hint(event: Event) -> str:
-    if not event.name:
-        return "Run `export SEPURUX_API_KEY=...` or `export SEPURUX_CI_TOKEN=...` first."
-    if event.dependabot:
-        return (
-            "Dependabot gets only its own secrets: add `SEPURUX_API_KEY` under `Settings > Secrets and variables > "
-            "Dependabot`."
-        )
-    if event.fork and event.name in {"pull_request", "pull_request_review"}:
-        return (
-            "Pull requests from forks get no secrets: evaluate them in a `workflow_run` workflow, as "
-            "examples/workflows/forks-record.yml and forks-evaluate.yml of sepurux/gate-action do."
-        )
-    return NO_CREDENTIALS_HINT
 
 
 def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "", rule: Rule = Rule.NOT_POLLED) -> GateDecision:

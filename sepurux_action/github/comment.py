@@ -36,26 +36,24 @@ def publish_comment(calls: Calls, event: Event, pull: PullRequest, text: str, *,
     ours = [each for each in pull.comments if each.body.startswith(marker)]
     if ours:
         first, *duplicates = ours  # there is more than one after a race
-        is_edited = first.body == text or calls.try_call(Operation.COMMENT, partial(edit_comment, first, text))
+        edit = partial(write_comment, "PATCH", f"comments/{first.id}", text)
+        is_edited = first.body == text or calls.try_call(Operation.COMMENT, edit) is not None
         for duplicate in duplicates if is_edited else ():
             calls.try_call(Operation.COMMENT, partial(delete_comment, duplicate))
         return first.url
     try:  # once: after a failure, the comment may exist
-        return calls.call(partial(create_comment, event.pull_request, text), retry=False) if create else ""
+        new = partial(write_comment, "POST", f"{event.pull_request}/comments", text)
+        return calls.call(new, retry=False) if create else ""
     except GitHubError as error:
         calls.warn(Operation.COMMENT, error)
     return ""
 
 
-def create_comment(number: int | None, text: str, client: Client) -> str:
-    made = client.send("POST", f"issues/{number}/comments", body={"body": client.redact(text)})
+def write_comment(verb: str, path: str, text: str, client: Client) -> str:
+    """Create or edit a comment; return its address."""
+    made = client.send(verb, f"issues/{path}", body={"body": client.redact(text)})
     check_id(made)
     return json_reader.safe_url(json_reader.at(made, "html_url"))
-
-
-def edit_comment(comment: Comment, text: str, client: Client) -> bool:
-    check_id(client.send("PATCH", f"issues/comments/{comment.id}", body={"body": client.redact(text)}))
-    return True
 
 
 def delete_comment(comment: Comment, client: Client) -> None:

@@ -5,7 +5,6 @@ Sources: https://docs.github.com/rest/using-the-rest-api/best-practices-for-usin
 https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 """
 
-import re
 from collections.abc import Callable
 from functools import partial
 
@@ -14,10 +13,9 @@ from github import Auth, BadAttributeException, Github, GithubException
 from sepurux_action import __version__
 from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Secret
-from sepurux_action.evaluation.api import TRANSPORT_ERRORS, failure_words
+from sepurux_action.evaluation.api import TRANSPORT_ERRORS, failure_words, retry_after
 from sepurux_action.github.client import UNEXPECTED_SHAPE, Client, GitHubError, Kind, joined_messages
 
-_SECONDS = re.compile(r"[0-9]{1,10}\Z")
 # PyGithub raises these for a response of an unexpected shape, and RuntimeError for a redirect to another host.
 SHAPE_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
@@ -63,10 +61,10 @@ def translate_errors(call: Callable[[], T], redact: Callable[[str], str] = str) 
     status, data = rejection.status, json_reader.as_object(rejection.data)
     headers = {name.lower(): value for name, value in (rejection.headers or {}).items()}
     message = redact(joined_messages([data, *json_reader.as_array(data.get("errors"))]))
-    asked, kind = headers.get("retry-after", ""), None
+    kind, wait = None, retry_after(headers.get("retry-after", ""))
     exhausted = headers.get("x-ratelimit-remaining") == "0" or "rate limit" in message.lower()
     if status in {403, 429} and (exhausted or "retry-after" in headers):
         kind = Kind.RATE_LIMITED
     elif status == 403:  # noqa: PLR2004
         kind = Kind.FORBIDDEN
-    raise GitHubError(message, kind, status=status, retry_after_s=float(asked) if _SECONDS.match(asked) else None)
+    raise GitHubError(message, kind, status=status, retry_after_s=wait)

@@ -256,17 +256,12 @@ def read_base(event: Event, contexts: set[str], client: Client) -> Mapping[str, 
         for context in contexts & newest.keys():
             every = (parse_status(each, account) for each in client.pages(f"commits/{sha}/statuses"))
             older = (each for each in every if each.context.lower() == context)
-            result = next(filter(None, map(_decided, chain([newest[context]], older))), None)
-            if result:
-                found.setdefault(context, []).append(replace(result, commit=sha))
+            for status in chain([newest[context]], older):
+                result = parse_description(status.description)
+                if status.own and result and result.decision.is_decided:
+                    found.setdefault(context, []).append(replace(result, url=status.url, commit=sha))
+                    break
     return {context: tuple(results) for context, results in found.items()}
-
-
-def _decided(status: Status) -> Result | None:
-    result = parse_description(status.description)
-    if status.own and result and result.decision.is_decided:
-        return replace(result, url=status.url)
-    return None
 
 
 def read_recent_results(base: str, client: Client) -> Mapping[str, list[Result]]:

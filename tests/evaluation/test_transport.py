@@ -4,8 +4,6 @@ import socket
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from itertools import chain
 from pathlib import Path
 
@@ -21,7 +19,6 @@ from tests.backend import MIB, ScriptedBackend
 
 TOKEN = "tok/en+of~no-one=71c4"
 API_KEY = "key-of-no-one-9f2e"
-NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 POLL = ApiRequest(path="/v1/ci/runs/r1", purpose="the poll of the run")
 START = ApiRequest(
     method="POST", path="/v1/ci/runs", purpose="the CI run", body=b'{"a": 1}', idempotency_key="once-only"
@@ -34,10 +31,8 @@ NO_HTTP = [
     *(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n{}" for head in (b"X-Many: 1\r\n" * 200, b"X-Long: " + b"a" * 70_000)),
 ]
 SECONDS: list[tuple[list[str], float | None]] = [
-    *((["7", " 7 "], 7), (["0", "-5", "-inf", "nan", "Sun, 01 Mar 2026 11:59:30 GMT"], 0), (["1.5"], 1.5)),
-    *((["86401"], 86_401), (["9" * 30, "9" * 400, "inf"], 604_800)),
-    (["Sun, 01 Mar 2026 12:00:30 GMT", "Sunday, 01-Mar-26 12:00:30 GMT", "Sun, 01 Mar 2026 13:00:30 +0100"], 30),
-    (["", "soon", "7, 8", "7s", "\x00", ",,,:::", "(" * 5_000, "Sun, 01 Mar 2026 12:00:30 +999999999999"], None),
+    *((["7"], 7), (["0"], 0), (["86401"], 86_401), (["9" * 10], 604_800)),
+    (["", "soon", "7, 8", "7s", " 7 ", "-5", "1.5", "inf", "nan", "9" * 400, "Sun, 01 Mar 2026 12:00:30 GMT"], None),
     (["Sun, 99 Mar 99999999999 99:99:99 GMT", "1 Jan " + "9" * 5_000 + " 00:00:00 GMT"], None),
 ]
 
@@ -240,19 +235,5 @@ def test_a_broken_header_writes_nothing_to_the_log(capfd: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(("headers", "seconds"), SECONDS, ids=range(len(SECONDS)))
-def test_retry_after_is_seconds_or_a_date(headers: list[str], seconds: float | None) -> None:
-    assert [retry_after(header, NOW) for header in headers] == [seconds] * len(headers)
-
-
-@pytest.mark.parametrize(
-    "date", ["", "today", "Sun, 99 Mar 2026 12:00:30 GMT", timedelta(hours=1), timedelta(days=-400)]
-)
-def test_a_retry_after_date_is_compared_with_the_responses_date(date: str | timedelta) -> None:
-    sent = datetime.now(UTC)
-    if isinstance(date, timedelta):  # so wrong is the clock of the server
-        sent += date
-        date = format_datetime(sent, usegmt=True)
-    until = format_datetime(sent + timedelta(seconds=30), usegmt=True)
-    response = result_of(backend.json({"detail": "slow down"}, 429, {"Date": date, "Retry-After": until}))
-    assert response.temporary
-    assert response.retry_after_s == pytest.approx(29, abs=2)
+def test_retry_after_is_a_whole_number_of_seconds(headers: list[str], seconds: float | None) -> None:
+    assert [retry_after(header) for header in headers] == [seconds] * len(headers)

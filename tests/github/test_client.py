@@ -12,10 +12,10 @@ from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.options import Stage
 from sepurux_action.evaluation.decision import Reason, Refusal
 from sepurux_action.github.client import Calls, Client, GitHubError, Kind, Operation
-from sepurux_action.github.comment import create_comment, delete_comment, edit_comment
+from sepurux_action.github.comment import delete_comment, write_comment
 from sepurux_action.github.connection import connect
 from sepurux_action.github.event import Event
-from sepurux_action.github.queries import Comment, PullRequest, Status, read_pull_request
+from sepurux_action.github.queries import PullRequest, Status, read_pull_request
 from sepurux_action.github.reviews import request_reviews
 from sepurux_action.github.statuses import set_status
 from tests import backend
@@ -66,13 +66,14 @@ def warning_of(operation: Operation, error: GitHubError, event: Event, target: s
 
 
 def test_an_own_comment_is_created_read_edited_and_deleted_by_one_request_each(either: Scene) -> None:
-    assert create_comment(either.pull.number, "first", either.client).startswith(either.github.server_url)
+    url = write_comment("POST", f"{either.pull.number}/comments", "first", either.client)
+    assert url.startswith(either.github.server_url)
     either.pull.comment("someone", "<!-- sepurux-gate:core -->")
     pull = query(either.client)
     assert (pull.head, pull.author, pull.by_agent) == (either.pull.head_sha, "mona", False)
     [made] = pull.comments
     assert (made.body, made.id > 2**31 - 1) == ("first", True)
-    assert edit_comment(made, "second", either.client)
+    assert write_comment("PATCH", f"comments/{made.id}", "second", either.client)
     assert either.pull.comments[0].body == "second"
     delete_comment(made, either.client)
     assert len(either.pull.comments) == 1
@@ -82,9 +83,8 @@ def test_an_own_comment_is_created_read_edited_and_deleted_by_one_request_each(e
 def test_whatever_is_sent_to_github_is_redacted(scene: Scene) -> None:
     secret = "tok_9f8e7d6c5b4a3928"
     client = connect(scene.github.url, Secret(scene.github.token()), "octo/shop", Redactor([secret]))
-    create_comment(scene.pull.number, f"created {secret}\nsecond line", client)
-    made = Comment(id=scene.pull.comments[0].id, body="")
-    assert edit_comment(made, f"edited {secret}\nsecond line", client)
+    write_comment("POST", f"{scene.pull.number}/comments", f"created {secret}\nsecond line", client)
+    assert write_comment("PATCH", f"comments/{scene.pull.comments[0].id}", f"edited {secret}\nsecond line", client)
     sha = scene.pull.head_sha
     context, description, url = f"Sepurux / {secret}", f"fail {secret}", f"https://x.example/{secret}"
     set_status(sha, Status(context=context, state="failure", description=description, url=url), client)
@@ -141,20 +141,19 @@ def test_a_status_survives_failures_that_may_be_temporary(failures: list[backend
 def test_when_a_comment_is_sent_again(fault: faults.Step | backend.Answer, sent: int, made: int, scene: Scene) -> None:
     scene.github.fault("issues/create-comment", fault)
     with suppress(GitHubError):
-        bounded(scene).call(partial(create_comment, 1, "once"), retry=False)
+        bounded(scene).call(partial(write_comment, "POST", "1/comments", "once"), retry=False)
     assert (len(scene.github.requests), len(scene.pull.comments)) == (sent, made)
 
 
 @pytest.mark.parametrize("status", [301, 307])
 def test_a_redirect_to_another_host_is_an_error_for_every_call(status: int, scene: Scene) -> None:
-    made = Comment(id=1, body="first")
     moved = backend.json({"message": "Moved Permanently"}, status, {"Location": "https://elsewhere.example/x"})
     scene.github.fault("*", moved, always=True)
     for call in (
         query,
         partial(set_status, scene.pull.head_sha, SUCCESS),
-        partial(create_comment, scene.pull.number, "second"),
-        partial(edit_comment, made, "second"),
+        partial(write_comment, "POST", "1/comments", "second"),
+        partial(write_comment, "PATCH", "comments/1", "second"),
     ):
         assert "redirect" in error_of(partial(call, scene.client)).message
 
@@ -185,7 +184,7 @@ def test_a_missing_permission_is_named_as_github_names_it_by_graphql_with_status
     client = connect(scene.github.url, Secret(scene.github.token({"contents": "read"})), "octo/shop")
     error = error_of(lambda: set_status(scene.pull.head_sha, SUCCESS, client))
     assert "`statuses: write`" in warning_of(Operation.STATUS, error, scene.event)
-    error = error_of(lambda: create_comment(scene.pull.number, "text", client))
+    error = error_of(lambda: write_comment("POST", "1/comments", "text", client))
     assert "`pull-requests: write`" in warning_of(Operation.COMMENT, error, scene.event)
     error = error_of(lambda: query(client))
     assert (error.status, error.kind) == (0, Kind.FORBIDDEN)
@@ -199,7 +198,7 @@ def test_a_response_of_an_unknown_shape_is_an_error_or_has_no_comments_and_no_ad
     with suppress(GitHubError):
         assert query(scene.client).comments == ()
     with suppress(GitHubError):
-        assert create_comment(scene.pull.number, "text", scene.client) == ""
+        assert write_comment("POST", "1/comments", "text", scene.client) == ""
 
 
 def test_a_user_who_does_not_exist_may_not_write_and_one_whose_permission_is_not_known_leaves_the_reviews_unread(
