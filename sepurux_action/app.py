@@ -51,7 +51,8 @@ def run_step(environ: Mapping[str, str], log: TextIO, signals: Signals, connecti
             runner.annotate(level, annotation(report), title="Sepurux gate")
         for problem in report.problems:
             title = "Sepurux gate: invalid settings"
-            runner.annotate(Level.ERROR, str(problem), title=title, file=problem.file, line=problem.line)
+            file, text = (problem.file, str(problem)) if problem.line else ("", problem.located)
+            runner.annotate(Level.ERROR, text, title=title, file=file, line=problem.line)
         for line in log_lines(report):
             runner.log(line, in_color=True)
 

@@ -13,9 +13,10 @@ REPORT_DEFECT = "Report this line at https://github.com/sepurux/gate-action/issu
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem in the settings: which setting (`where`), what is accepted, and its line in the policy file.
+    """One problem in the settings: which setting (`where`), what is accepted, and where to correct it.
 
-    `where` is '' for a file as a whole. With a `file`, the texts name its keys, or an input that it does not override.
+    `where` is '' for a file as a whole, and for an unknown name. The `file` is the policy file, with a `line`, or the
+    workflow, whose lines are not known. The policy file is also that of an input that could be set there.
     """
 
     where: str
@@ -25,7 +26,7 @@ class Problem:
 
     @property
     def location(self) -> str:
-        return f"{self.file}:{self.line}" if self.file else ""
+        return f"{self.file}:{self.line}" if self.line else self.file
 
     @property
     def located(self) -> str:

@@ -529,7 +529,8 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
 
 @cache
 def problems() -> tuple[Problem, ...]:
-    inputs = read_settings([input_layer({"min_reliability_score": "0.8", "timeout": "ten minutes"})])
+    layer = input_layer({"min_reliability_score": "0.8", "timeout": "ten minutes"})
+    inputs = read_settings([replace(layer, file=".github/workflows/gate.yml")])
     policy = b"campaign: refunds\nthresholds:\n  min_pas_rate: 0.9\n"
     with pytest.raises(ConfigurationError) as bad:
         resolve_policy(inputs, Subject(event=Event(name="push")), lambda _: policy)

@@ -41,7 +41,7 @@ class SectionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Option(Generic[T_co]):
-    """One option. `accepts` follows "accepted: ". Without a `placeholder`, it is no flag of the command line.
+    """One option. `accepts` follows "must be ". Without a `placeholder`, it is no flag of the command line.
 
     `default` is the text that applies if nothing is given, '' for none; `default_note` is on it. In `help` and
     `default_note`, names of options are in braces, for `in_workflow` and `on_command_line`. The policy file may have a
@@ -82,7 +82,8 @@ class Option(Generic[T_co]):
         return self.parse(text)
 
     def rejection(self, shown: str, hint: str) -> str:
-        return f"{shown} is not accepted{optional(' ({})', hint)}; accepted: {self.accepts}"
+        """Return what is wrong with a value; without `shown`, it stays secret."""
+        return joined("; ", joined(", not ", f"must be {self.accepts}", shown), hint)
 
 
 _secret = partial(Option, parse=parsers.parse_secret, placeholder="SECRET")

@@ -121,7 +121,7 @@ def parse_logins(text: str) -> tuple[str, ...]:
             raise ValueError(f"{json_reader.preview(part)} is not the login of a person")
         logins.setdefault(login.lower(), login)
     if len(logins) > MAX_REVIEWERS:
-        raise ValueError(f"it lists {len(logins)}, and at most {MAX_REVIEWERS} are accepted")
+        raise ValueError(f"it lists {len(logins)}, more than {MAX_REVIEWERS}")
     return tuple(logins.values())
 
 

@@ -90,7 +90,7 @@ def parse_paths(text: str) -> Filter:
     if not problems and all(pattern.text.startswith("!") for pattern in patterns):
         problems = ["all patterns begin with `!`; add one without it, which says what to include"]
     if len(patterns) > MAX_PATTERNS:
-        problems.append(f"it has {len(patterns)} patterns; accepted: at most {MAX_PATTERNS}")
+        problems.append(f"it has {len(patterns)} patterns, more than {MAX_PATTERNS}")
     if problems:
         raise ValueError("; ".join(problems))
     return Filter(patterns)
@@ -98,7 +98,7 @@ def parse_paths(text: str) -> Filter:
 
 def _pattern(text: str) -> Pattern:
     if len(text) > MAX_PATTERN_LENGTH:
-        raise ValueError(f"it has {len(text)} characters; accepted: at most {MAX_PATTERN_LENGTH}")
+        raise ValueError(f"it has {len(text)} characters, more than {MAX_PATTERN_LENGTH}")
     body = parse_line(text).removeprefix("!")
     if not body or body.startswith(("/", "./", "../")) or body.endswith("/"):
         raise ValueError("write the path of files from the repository's root, such as `docs/**`")

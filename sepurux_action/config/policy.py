@@ -44,7 +44,7 @@ def read_policy(raw: bytes, path: str) -> Layer:
     if _is_empty(root):
         root = yaml.MappingNode("", [])
     if not isinstance(root, yaml.MappingNode):
-        message = f"the file holds {_described(root)}; accepted: keys with values, as `campaign: refunds`"
+        message = f"the file must be keys with values, as `campaign: refunds`, not {_described(root)}"
         raise ConfigurationError([Problem("", message, path, _line(root.start_mark))])
     parser = _Parser(path)
     policy = parser.policy(root)
@@ -75,7 +75,9 @@ def compose(raw: bytes) -> yaml.Node:
         root = loader.get_node() if loader.check_node() else None
         if loader.check_node():
             second = loader.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
-            raise UnreadableError("a second YAML document begins; accepted: one", _line(second.start_mark))
+            raise UnreadableError(
+                "the file must be one YAML document, but a second one begins", _line(second.start_mark)
+            )
     except yaml.MarkedYAMLError as error:
         context = f"{error.context} from line {_line(error.context_mark)}" if error.context else ""
         message = wording.joined(", ", context, json_reader.printable(str(error.problem)))
@@ -98,10 +100,12 @@ class _Loader(yaml.SafeLoader):
         """Return the next node; `index` is None for a key of the mapping `parent`."""
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
         at = _line(event.start_mark)
-        anchor = ("an alias", "*") if isinstance(event, yaml.AliasEvent) else ("an anchor", "&")
-        for attribute, (name, sign) in {"anchor": anchor, "tag": ("a tag", "!")}.items():
+        anchor = ("alias", "*") if isinstance(event, yaml.AliasEvent) else ("anchor", "&")
+        for attribute, (name, sign) in {"anchor": anchor, "tag": ("tag", "!")}.items():
             if getattr(event, attribute, None) is not None:
-                raise UnreadableError(f"{name} is not accepted; put a text that begins with `{sign}` in quotes", at)
+                raise UnreadableError(
+                    f"the file must have no {name}; put a text that begins with `{sign}` in quotes", at
+                )
         node: yaml.Node = super().compose_node(parent, index)  # type: ignore[arg-type, assignment]  # wrong stubs
         if node.tag == _NULL:
             node.value = ""
@@ -126,19 +130,19 @@ class _Parser:
         top, nodes = self._layer(root, SectionKind.TOP, ""), {key.value: value for key, value in root.value}
         version, listed = nodes.get(VERSION_KEY, _EMPTY), nodes.get(GATES, _EMPTY)
         if version.value not in ("", VERSION):
-            self._add(version, f"`{VERSION_KEY}`", f"{_described(version)} is not known; accepted: `{VERSION}`")
+            self._add(version, f"`{VERSION_KEY}`", f"must be `{VERSION}`, not {_described(version)}")
         gates, items = list[Layer](), listed.value if isinstance(listed, yaml.SequenceNode) else []
         if not 0 < len(items) <= MAX_GATES_IN_STEP and not _is_empty(listed):
-            accepted = f"a list with an entry for each gate, at most {MAX_GATES_IN_STEP}"
-            self._add(listed, f"`{GATES}`", f"it is {_described(listed)}; accepted: {accepted}")
+            message = f"must be a list of 1 to {MAX_GATES_IN_STEP} gates, not {_described(listed)}"
+            self._add(listed, f"`{GATES}`", message)
         for number, item in enumerate(items[:MAX_GATES_IN_STEP], start=1):
             if isinstance(item, yaml.MappingNode):
                 gates.append(self._layer(item, SectionKind.GATE, f"gate {number}, "))
             else:
-                self._add(item, f"gate {number}", f"it is {_described(item)}; accepted: keys with values")
+                self._add(item, f"gate {number}", f"must be keys with values, not {_described(item)}")
         for option in (options.PATHS, options.FLAKY):
             if gates and (given := top.given.get(option.name)):
-                self._add(given, given.where, "with `gates:`, it belongs in each gate")
+                self._add(given, given.where, f"must be {SectionKind.GATE}")
         policy = replace(top, gates=tuple(gates))
         self._check_names(policy)
         return policy
@@ -150,8 +154,8 @@ class _Parser:
             first = numbers.setdefault(name.casefold(), number)
             if first == number or (not name and self.problems):
                 continue
-            same = f"{json_reader.preview(name)} is the name of gate {first} too"
-            message = f"{same}; accepted: names that differ in more than case (the default is the campaign)"
+            message = f"must be unique, ignoring case, not {json_reader.preview(name)} as in gate {first}"
+            message += "; without a name, it is the campaign"
             at = gate.given.get(options.NAME.name) or gate.given.get(options.CAMPAIGN.name) or gate
             self._add(at, f"gate {number}, `{options.NAME.name}`", message)
 
@@ -161,7 +165,7 @@ class _Parser:
         if isinstance(thresholds, yaml.MappingNode):
             given |= self._section(thresholds, SectionKind.THRESHOLDS, f"{where}, ")
         elif not _is_empty(thresholds):
-            message = f"it is {_described(thresholds)}; accepted: keys with values, as `max_unsafe: 0`"
+            message = f"must be keys with values, as `max_unsafe: 0`, not {_described(thresholds)}"
             self._add(thresholds, where, message)
         return Layer(Source.POLICY, given, file=self._path, line=_line(node.start_mark), where=prefix)
 
@@ -169,19 +173,21 @@ class _Parser:
         given, spellings = dict[str, Given](), dict[str, str]()
         for key, value in node.value:
             shown = json_reader.printable(key.value).replace("`", "'")
-            where = f"{prefix}`{json_reader.shorten(shown, json_reader.MAX_QUOTE_LENGTH)}`"
+            name = f"`{json_reader.shorten(shown, json_reader.MAX_QUOTE_LENGTH)}`"
+            where = prefix + name
             allowed, option = _ALLOWED.get(key.value), BY_NAME.get(key.value)
             if allowed is None:
                 names = [*(each.name for each in OPTIONS), VERSION_KEY, THRESHOLDS, GATES]
-                listed = ", ".join(f"`{name}`" for name in names if section in _ALLOWED[name])
+                listed = ", ".join(f"`{each}`" for each in names if section in _ALLOWED[each])
                 meant = wording.optional("did you mean `{}`?", parsers.similar(key.value, _ALLOWED))
-                self._add(key, where, f"it is not known; {meant or f'accepted: {listed}'}")
+                message = f"there is no key {name}; {meant or f'the keys are {listed}'}"
+                self._add(key, prefix.removesuffix(", "), message)
             elif section not in allowed:
-                self._add(key, where, f"it belongs {' or '.join(allowed) or 'in the workflow, as an input'}")
+                self._add(key, where, f"must be {' or '.join(allowed) or 'an input of the workflow'}")
             elif option is None:
                 continue
             elif (first := spellings.setdefault(option.name, key.value)) != key.value:
-                self._add(key, where, f"it is the same setting as `{first}`; set one of them")
+                self._add(key, where, f"must not be set beside `{first}`, which is the same setting")
             elif not _is_empty(value) and (text := self._text(option, value, where)):
                 try:
                     given[option.name] = Given(text, where, _line(key.start_mark), option.read(text))
@@ -194,14 +200,14 @@ class _Parser:
         if isinstance(node, yaml.SequenceNode) and option.form is list and node.value:
             for item in node.value:
                 if not isinstance(item, yaml.ScalarNode) or len(item.value.strip().splitlines()) != 1:
-                    self._add(item, where, "an entry of the list must be one line of text")
+                    self._add(item, where, "must have one line of text in each entry of the list")
                     return ""
             return "\n".join(item.value.strip() for item in node.value)
         if isinstance(node, yaml.MappingNode) and option.form is dict and node.value:
             return "\n".join(f"{key.value.strip()}: {value.value}" for key, value in node.value)
         if isinstance(node, yaml.ScalarNode) and option.form is not dict:
             return str(node.value).strip()
-        self._add(node, where, f"it is {_described(node)}; accepted: {option.accepts}")
+        self._add(node, where, option.rejection(_described(node), ""))
         return ""
 
     def _add(self, at: yaml.Node | Given | Layer, where: str, message: str) -> None:
@@ -224,5 +230,5 @@ def _described(node: yaml.Node) -> str:
     if isinstance(node, yaml.ScalarNode):
         return json_reader.preview(node.value)
     if isinstance(node, yaml.SequenceNode):
-        return "a list" if node.value else "an empty list"
+        return f"a list of {wording.pluralize(len(node.value), 'entry', 'entries')}"
     return "a group of keys"

@@ -164,17 +164,19 @@ def read_settings(
         if not gates:
             gates = policy.gates
             listed = ", ".join(json_reader.preview(policy.name_of(gate)) for gate in gates)
-            reading.add(options.NAME, f"the policy file has no gate {json_reader.preview(name)}; accepted: {listed}")
+            reading.add(options.NAME, f"must be a gate of the policy file ({listed}), not {json_reader.preview(name)}")
     nameless = ({key: each for key, each in layer.given.items() if key != options.NAME.name} for layer in layers)
     others = [replace(layer, given=given) for layer, given in zip(layers, nameless, strict=True)]
     of_gates = [sorted([gate, *others], key=attrgetter("source")) for gate in gates] or [layers]
     found = tuple(_read_gate(reading.within(each), find, skip) for each in of_gates)
     most = max(Counter(gate.name.casefold() for gate in found if gate.name).values(), default=1)
     if most > 1:  # only by a flag: the parser of the file has compared its names
-        reading.add(options.CAMPAIGN, f"{most} gates would have its name; select one with --name")
+        reading.add(options.CAMPAIGN, f"must not be the name of {most} gates; select one with --name")
     if (longest := max(len(f"{CONTEXT_PREFIX}{gate.name}{suffix}") for gate in found)) > MAX_CONTEXT_LENGTH:
-        message = f"with the branch, the context of a status has {longest} characters"
-        reading.add(options.NAME, f"{message}; accepted: at most {MAX_CONTEXT_LENGTH}")
+        message = (
+            f"must leave at most {MAX_CONTEXT_LENGTH} characters for the context of a status, which has the branch"
+        )
+        reading.add(options.NAME, f"{message} too, not {longest}")
     return Settings(
         gates=found,
         comment=reading.value(options.COMMENT) or CommentMode.ALWAYS,
@@ -195,15 +197,15 @@ def _read_gate(reading: "_Reading", find: TraceFinder | None, skip: Skip) -> Gat
     if find is None:
         return Gate(name=name or campaign, campaign=campaign)
     if reading.first(options.CAMPAIGN) is None:
-        reading.add(options.CAMPAIGN, f"it is required, but not set; accepted: {options.CAMPAIGN.accepts}")
+        reading.add(options.CAMPAIGN, f"must be {options.CAMPAIGN.accepts}, but is not set")
     for option in (options.MIN_SCENARIO_PASS_RATE, options.FLAKY):
         if reading.first(option) and not given & _TRACES:
-            reading.add(option, "the gate names no trace; accepted: with `trace_file` or `trace_id`")
+            reading.add(option, "must come with `trace_file` or `trace_id`, but the gate has neither")
     if campaign and reading.first(options.NAME) is None:
         try:
             name = options.NAME.read(campaign)
         except ValueError as error:
-            reading.add(options.CAMPAIGN, f"it is the name of the gate too, but {error}; set `name`")
+            reading.add(options.CAMPAIGN, f"must be a name of the gate too, but {error}; set `name`")
     limits = dict(options.DEFAULT_LIMITS)
     if options.MIN_RELIABILITY_SCORE.name in given:
         del limits[options.MIN_PASS_RATE.name]
@@ -239,7 +241,7 @@ def _read_traces(reading: "_Reading", find: TraceFinder) -> tuple[Trace, ...]:
                 reading.add(options.TRACE_FILE, problem)
     if len(ids) + len(files) > parsers.MAX_TRACES:
         given = f"{len(files)} files{wording.optional(' beside {} trace ids', len(ids))}"
-        reading.add(options.TRACE_FILE, f"it names {given}; accepted: at most {parsers.MAX_TRACES} traces for one gate")
+        reading.add(options.TRACE_FILE, f"must name at most {parsers.MAX_TRACES} traces for one gate, not {given}")
     return *(Trace(label=trace_id, trace_id=trace_id) for trace_id in ids), *files
 
 
@@ -256,11 +258,11 @@ class _Reading:
         known = [name for option in options.INPUTS for name in option.names]
         for layer in layers:
             for spelling in map(json_reader.printable, layer.unknown):
-                message = "it is no input; set it in the policy file"
-                if spelling not in BY_NAME:
-                    meant = parsers.similar(spelling, known)
-                    message = f"it is not known{wording.optional('; did you mean `{}`?', meant)}"
-                problem = Problem(layer.source.label(spelling), message).redacted(self._redact)
+                step = wording.optional("did you mean `{}`?", parsers.similar(spelling, known))
+                if spelling in BY_NAME:
+                    step = "set it in the policy file"
+                message = wording.joined("; ", f"there is no {layer.source.label(spelling)}", step)
+                problem = Problem("", message, layer.file).redacted(self._redact)
                 self.problems.setdefault(problem, len(OPTIONS))
 
     def within(self, layers: Sequence[Layer]) -> "_Reading":
@@ -288,15 +290,17 @@ class _Reading:
         values = map(str, given.value if isinstance(given.value, tuple) else (given.value,))
         is_secret = option in options.SECRETS
         if given.differing:
-            listed = " and ".join(f"{name} ({self._shown(option, each)})" for name, each in given.differing)
-            message = f"{listed} are the same setting, but differ; set one of them"
+            listed = " and ".join(
+                name + wording.optional(" ({})", self._shown(option, each)) for name, each in given.differing
+            )
+            message = f"must be set once, not as {listed}, which differ"
         elif given.hint is not None:
             # it may quote what redaction misses
             hint = given.hint if is_secret or self._redact(text) == text else ""
             message = option.rejection(self._shown(option, text), hint)
         # no report shows secrets and the base URL; it could show a form of another value that redaction misses
         elif not is_secret and option is not options.BASE_URL and any(self._redact(each) != each for each in values):
-            message = "its value contains a secret, which reports would show; remove it"
+            message = "must not contain a secret, which reports would show"
         if message:
             self.add(option, message)
         return None if message else cast("T", given.value)
@@ -305,15 +309,15 @@ class _Reading:
         """Add a problem in an option to the layer that gives it, else to that of the policy file, or the first one."""
         layer = self.first(option)
         if layer is None or option.name not in layer.given:
-            layer = next((each for each in self.layers if each.file), self.layers[0])
+            layer = next((each for each in self.layers if each.source is Source.POLICY), self.layers[0])
         problem = layer.problem(option, message).redacted(self._redact)  # any may quote a secret
         self.problems.setdefault(problem, OPTIONS.index(option))
 
     def _shown(self, option: Option[object], text: str) -> str:
-        """Return a value as an error message shows it, without secrets and URLs that may contain one."""
+        """Return a value as an error message shows it; '' for a secret, and for a URL that may contain one."""
         in_url = option is options.BASE_URL and any(mark in text for mark in "@?#")
         if option in options.SECRETS or in_url or LIKE_A_SECRET.match(text):
-            return "the value"
+            return ""
         return json_reader.preview(self._redact(json_reader.printable(text)))
 
 

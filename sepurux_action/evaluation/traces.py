@@ -114,7 +114,7 @@ class TraceFolder:
                 elif not rest and path.is_file():
                     found.add(path)
             if len(found) > MAX_TRACES:
-                raise TraceFileError(f"{shown} matches too many files; accepted: at most {MAX_TRACES}")
+                raise TraceFileError(f"{shown} must match at most {MAX_TRACES} files")
         if not found:
             raise TraceFileError(f"{shown} matches no file in {self.where}{self._advice}")
         return sorted(found)
@@ -122,18 +122,17 @@ class TraceFolder:
     def _read(self, path: Path) -> Trace:
         real, label = self.resolved(path), self._label(path)
         if real is None:
-            raise TraceFileError(f'"{label}" leads outside; accepted: a file in {self.where}, without links out of it')
+            raise TraceFileError(f'"{label}" must be a file in {self.where}, without links out of it')
         if not real.exists():
             raise TraceFileError(f'"{label}" was not found in {self.where}{self._advice}')
         if not real.is_file():
-            raise TraceFileError(f'"{label}" is not a file; accepted: a file or a glob')
+            raise TraceFileError(f'"{label}" must be a file, or a glob of files')
         if real not in self._traces:
             room, limit = MAX_BYTES - self._size, f"{MAX_BYTES // 2**20} MiB"
             with real.open("rb") as file:
                 content = file.read(room + 1)
             if len(content) > room:
-                what = f'with "{label}", the trace files have more than {limit}'
-                raise TraceFileError(f"{what}; accepted: {limit} together")
+                raise TraceFileError(f'with "{label}", the trace files must have at most {limit}')
             self._size += len(content)
             try:
                 text = content.decode(json.detect_encoding(content))

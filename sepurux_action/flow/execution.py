@@ -27,6 +27,8 @@ from sepurux_action.github.subject import ResolvedPolicy, changes_policy, is_ski
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Output
 
+WORKFLOW = re.compile(r"[^/]+/[^/]+/(\.github/workflows/[A-Za-z0-9._ -]+\.ya?ml)@")  # in GITHUB_WORKFLOW_REF
+
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
@@ -44,8 +46,9 @@ def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: ob
     """Return the invocation by a step. No environment variable is a setting, because an earlier step can set it."""
     workspace, temporary = (environ.get(name, "") for name in ("GITHUB_WORKSPACE", "RUNNER_TEMP"))
     others = [Path(temporary)] if temporary else []
+    workflow = WORKFLOW.match(environ.get("GITHUB_WORKFLOW_REF", ""))  # of a reusable one, its caller
     return Invocation(
-        layers=(input_layer(inputs),),
+        layers=(replace(input_layer(inputs), file=workflow[1] if workflow else ""),),
         event=parse_event(environ.get("GITHUB_EVENT_NAME", ""), payload, environ),
         traces=partial(TraceFolder, Path(workspace or working_directory()), others),
     )
@@ -55,7 +58,7 @@ def from_command_line(command: CommandLine, environ: Mapping[str, str]) -> Invoc
     """Return the invocation by these flags. GITHUB_REPO and PR_NUMBER are the vendor's names."""
     number = environ.get("PR_NUMBER", "").strip()
     valid = re.fullmatch(r"[1-9][0-9]{0,9}", number)
-    wrong = f"`PR_NUMBER`: {json_reader.preview(number)} is not accepted; accepted: the number of a pull request"
+    wrong = f"`PR_NUMBER`: must be the number of a pull request, not {json_reader.preview(number)}"
     return Invocation(
         layers=(flag_layer(command.texts), environment_layer(environ)),
         event=Event(
@@ -171,13 +174,13 @@ def _folder_problems(execution: Execution) -> Iterator[Problem]:
     layers, where = invocation.layers, invocation.traces().where
     for option, layer in product((options.REPORT_DIR, options.BASELINE_DIR), layers):
         if execution.folder(path := layer.text(option)) is None:
-            yield layer.problem(option, f"{json_reader.preview(path)} leads outside {where}")
+            yield layer.problem(option, f"must be a folder in {where}, not {json_reader.preview(path)}")
     folder, is_written = layers[0].text(options.BASELINE_DIR), invocation.write_baseline
     if is_written and not folder:
-        yield Problem(WRITE_BASELINE, "it needs the folder for the result; accepted: with `--baseline-dir`")
+        yield Problem(WRITE_BASELINE, "must come with `--baseline-dir`, the folder for the result")
     read = folder and not (execution.event.name or is_written) and execution.folder(folder)
     if read and not read.is_dir():
-        message = f"{json_reader.preview(folder)} is no folder; accepted: one that exists, or {WRITE_BASELINE}"
+        message = f"must be a folder that exists, not {json_reader.preview(folder)}; {WRITE_BASELINE} creates it"
         yield layers[0].problem(options.BASELINE_DIR, message)
 
 

@@ -38,6 +38,6 @@ def with_sandbox(command: CommandLine, environ: Mapping[str, str], host: Output)
 def _accept(store: Store, gates: Sequence[Gate]) -> None:
     """Let the sandbox know the campaigns of the gates; raises ConfigurationError for a gate without trace files."""
     if not all(trace.content for gate in gates for trace in gate.traces):
-        message = "it has no registered scenarios and no stored traces; accepted: with --trace-file"
+        message = "must come with --trace-file, because it has no registered scenarios and no stored traces"
         raise ConfigurationError([Problem("--sandbox", message)])
     store.campaigns = {gate.campaign: () for gate in gates}

@@ -26,8 +26,8 @@ NO_GROUP = "the payload has no merge group with a head commit, a base commit, an
 NO_COMMIT = "`GITHUB_SHA` is no commit"
 NO_NAME = "the name of the branch or tag in `GITHUB_REF` has characters that cannot be shown"
 NOT_A_RUN = (
-    "accepted: a run that `pull_request`, `pull_request_target`, or `pull_request_review` started, or a push of the "
-    "newest commit of the default branch of this repository"
+    "must be about a run that `pull_request`, `pull_request_target`, or `pull_request_review` started, or a push of "
+    "the newest commit of the default branch of this repository"
 )
 
 _REPOSITORY = re.compile(r"(?!\.+/)[A-Za-z0-9._-]{1,100}/(?!\.+\Z)[A-Za-z0-9._-]{1,100}\Z")
@@ -94,7 +94,7 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
     event = replace(event, run_url=event.url("actions/runs", run))
     if name not in PARSERS:
         accepted = ", ".join(f"`{each}`" for each in PARSERS)
-        return replace(event, problem=f"the gate does not know it; accepted: {accepted}")
+        return replace(event, problem=f"must be one of {accepted}")
     if name == "push" and (at("deleted") is True or set(json_reader.text(at("after"))) == {"0"}):
         reason = f"{json_reader.text(at('ref')) or 'what had been pushed'} was deleted"
         return replace(event, commit="", skip_reason=reason)

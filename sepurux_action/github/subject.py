@@ -179,7 +179,7 @@ def _of_checkout(config: str, read_file: ReadFile) -> ResolvedPolicy:
     except OSError as error:
         raise _invalid(unreadable(error.strerror or "it is not readable", UNREADABLE_FILE, where)) from None
     if text is None and config:
-        raise _invalid(Problem(where, "there is no such file; accepted: the path of a policy file that exists"))
+        raise _invalid(Problem(where, "must be the path of a policy file that exists"))
     return ResolvedPolicy(policy=None if text is None else _read(text, path), place="the workspace")
 
 

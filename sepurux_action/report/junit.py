@@ -59,7 +59,7 @@ def _suites(report: Report) -> Iterator[tuple[str, list[tuple[str, CaseState, st
             cases.append((scenario.name, state, joined(". ", summary(scenario.numbers), "; ".join(failures))))
         yield result.gate.name, cases
     if report.problems:
-        named = ((each.where.replace("`", "") or "policy file", each) for each in report.problems)
+        named = ((each.where.replace("`", "") or each.file or "settings", each) for each in report.problems)
         yield "settings", [(name, "error", str(each)) for name, each in named]
 
 

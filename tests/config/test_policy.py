@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sepurux_action.app import run_command_line
+from sepurux_action.config import options
 from sepurux_action.config.options import BY_NAME, OPTIONS, Layer, Source, Stage
 from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.config.policy import MAX_PROBLEMS, compose, read_policy
@@ -22,14 +23,18 @@ PATH = ".github/sepurux-gate.yml"
 NOT_YAML = "this is not valid YAML: "
 NO_VALUE = NOT_YAML + "while scanning for the next token from line {}, found character '{}' that cannot start any token"
 QUOTES = "put a text that begins with"
+TWICE = "2, `name`: must be unique, ignoring case, not"
+IDS, WHOLE, USERS, PATTERNS = (
+    f"must be {each.accepts}, not" for each in (options.TRACE_ID, options.MAX_UNSAFE, options.REVIEWERS, options.PATHS)
+)
 KEY_PROBLEMS = [  # a file, and what its only problem begins with
-    ("a: *b\n", f"1 an alias is not accepted; {QUOTES} `*` in quotes"),
-    ("a: !!python/object/apply:os.system [b]\n", f"1 a tag is not accepted; {QUOTES} `!` in quotes"),
-    ("a:\n  - !src/**\n", f"2 a tag is not accepted; {QUOTES} `!` in quotes"),
+    ("a: *b\n", f"1 the file must have no alias; {QUOTES} `*` in quotes"),
+    ("a: !!python/object/apply:os.system [b]\n", f"1 the file must have no tag; {QUOTES} `!` in quotes"),
+    ("a:\n  - !src/**\n", f"2 the file must have no tag; {QUOTES} `!` in quotes"),
     ("a:\n  - *.md\n", f"2 {NOT_YAML}while scanning an alias from line 2, expected alphabetic or numeric "),
     ("a: b\nc: d\na: e\n", '3 the key "a" is on line 1 already; remove one'),
     ("? [a]\n: b\n", "1 a key must be a text"),
-    ("a: b\n---\nc: d\n", "2 a second YAML document begins; accepted: one"),
+    ("a: b\n---\nc: d\n", "2 the file must be one YAML document, but a second one begins"),
     ("a: b: c\n", f"1 {NOT_YAML}mapping values are not allowed here"),
     ("gates:\n  -\tname: a\n", f"2 {NO_VALUE.format(1, chr(92) + 't')}"),
     ("a: b\nc: d\x07e\n", "2 YAML does not allow the character U+0007"),
@@ -37,38 +42,41 @@ KEY_PROBLEMS = [  # a file, and what its only problem begins with
     (f"%YAML 1.{'9' * 5000}\n---\na: b\n", f"1 {NOT_YAML}a number in it is out of range"),
     ("[" * 200_000, f"1 {NOT_YAML}a number in it is out of range, or it is nested too deeply"),
     ("a:\n - a\nb: [c\nd: e\n", f"4 {NOT_YAML}while parsing a flow sequence from line 3, expected ',' or ']', but got"),
-    ("campain: a", "1 `campain`: it is not known; did you mean `campaign`?"),
-    ("<<: {campaign: a}", "1 `<<`: it is not known; accepted: `project`, `campaign`, `trace_id`, "),
-    ('"a`\\n::error::b\\u202e": c', "1 `a' ::error::b`: it is not known; accepted: `project`, "),
-    ("gates: [{owner: a}]", "1 gate 1, `owner`: it is not known; accepted: `project`, `campaign`, `name`, "),
-    ("thresholds: {accuracy: 1}", "1 `thresholds`, `accuracy`: it is not known; accepted: `min_pass_rate`, "),
-    ("version: 2", '1 `version`: "2" is not known; accepted: `1`'),
-    ("token: made-up", "1 `token`: it belongs in the workflow, as an input"),
-    ("base_url: https://x.example", "1 `base_url`: it belongs in the workflow, as an input"),
-    ("max_unsafe: 0", "1 `max_unsafe`: it belongs under `thresholds:`"),
-    ("paths: [a]\ngates: [{name: b}]", "1 `paths`: with `gates:`, it belongs in each gate"),
-    ("gates: [{comment: never}]", "1 gate 1, `comment`: it belongs on the file's top level"),
-    ("thresholds: 3", '1 `thresholds`: it is "3"; accepted: keys with values'),
-    ("gates: {name: a}", "1 `gates`: it is a group of keys; accepted: a list with an entry for each gate"),
-    ("gates:\n- {project: p}\n- {timeout: 9}", '3 gate 2, `name`: "" is the name of gate 1 too'),
-    ("gates: [a]", '1 gate 1: it is "a"; accepted: keys with values'),
-    ("- campaign", "1 the file holds a list; accepted: keys with values"),
-    ("campaign: a\ncampaign_id: a", "2 `campaign_id`: it is the same setting as `campaign`; set one of them"),
-    ("gates:\n- {name: a}\n- {name: A}", '3 gate 2, `name`: "A" is the name of gate 1 too'),
-    ("campaign: a\ngates: [{project: p}, {project: q}]", '2 gate 2, `name`: "a" is the name of gate 1 too; accepted: '),
+    ("campain: a", "1 there is no key `campain`; did you mean `campaign`?"),
+    ("<<: {campaign: a}", "1 there is no key `<<`; the keys are `project`, `campaign`, `trace_id`, "),
+    ('"a`\\n::error::b\\u202e": c', "1 there is no key `a' ::error::b`; the keys are `project`, "),
+    ("gates: [{owner: a}]", "1 gate 1: there is no key `owner`; the keys are `project`, `campaign`, `name`, "),
+    ("thresholds: {accuracy: 1}", "1 `thresholds`: there is no key `accuracy`; the keys are `min_pass_rate`, "),
+    ("version: 2", '1 `version`: must be `1`, not "2"'),
+    ("token: made-up", "1 `token`: must be an input of the workflow"),
+    ("base_url: https://x.example", "1 `base_url`: must be an input of the workflow"),
+    ("max_unsafe: 0", "1 `max_unsafe`: must be under `thresholds:`"),
+    ("paths: [a]\ngates: [{name: b}]", "1 `paths`: must be in a gate, under `gates:`"),
+    ("gates: [{comment: never}]", "1 gate 1, `comment`: must be on the file's top level"),
+    ("thresholds: 3", '1 `thresholds`: must be keys with values, as `max_unsafe: 0`, not "3"'),
+    ("gates: {name: a}", "1 `gates`: must be a list of 1 to 26 gates, not a group of keys"),
+    ("gates:\n- {project: p}\n- {timeout: 9}", f'3 gate {TWICE} "" as in gate 1'),
+    ("gates: [a]", '1 gate 1: must be keys with values, not "a"'),
+    ("- campaign", "1 the file must be keys with values, as `campaign: refunds`, not a list of 1 entry"),
+    ("campaign: a\ncampaign_id: a", "2 `campaign_id`: must not be set beside `campaign`, which is the same setting"),
+    ("gates:\n- {name: a}\n- {name: A}", f'3 gate {TWICE} "A" as in gate 1'),
+    ("campaign: a\ngates: [{project: p}, {project: q}]", f'2 gate {TWICE} "a" as in'),
 ]
 VALUE_PROBLEMS = [
-    ("campaign: refund-\u200brel", '1 `campaign`: "refund-rel" is not accepted (it has the invisible character U+200B'),
-    ("thresholds: {max_unsafe: -1}", '1 `thresholds`, `max_unsafe`: "-1" is not accepted; accepted: a whole '),
-    ("campaign: [a]", "1 `campaign`: it is a list; accepted: a campaign's name or UUID"),
-    ("trace_id: []", "1 `trace_id`: it is an empty list; accepted: trace IDs"),
-    ("trace_id: [a, '']", "1 `trace_id`: an entry of the list must be one line of text"),
-    ('trace_id: ["a\\nb"]', "1 `trace_id`: an entry of the list must be one line of text"),
-    (f"trace_id: [{', '.join(map(str, range(101)))}]", '1 `trace_id`: "0 1 2 '),
-    ("enforcement: [{stage: soft}]", "1 `enforcement`: it is a list; accepted: `observe`, `soft` or `hard`"),
-    ("thresholds: {min_pass_rate: 85}", '1 `thresholds`, `min_pass_rate`: "85" is not accepted; accepted: 0 to 1'),
-    ("reviewers: [a, b/c]", '1 `reviewers`: "a b/c" is not accepted ("b/c" is not the login'),
-    ("gates: [{paths: ['a', '[']}]", '1 gate 1, `paths`: "a [" is not accepted ("[": the bracket is'),
+    (
+        "campaign: refund-\u200brel",
+        '1 `campaign`: must be a campaign\'s name or UUID, not "refund-rel"; it has the inv',
+    ),
+    ("thresholds: {max_unsafe: -1}", f'1 `thresholds`, `max_unsafe`: {WHOLE} "-1"'),
+    ("campaign: [a]", "1 `campaign`: must be a campaign's name or UUID, not a list of 1 entry"),
+    ("trace_id: []", f"1 `trace_id`: {IDS} a list of 0 entries"),
+    ("trace_id: [a, '']", "1 `trace_id`: must have one line of text in each entry of the list"),
+    ('trace_id: ["a\\nb"]', "1 `trace_id`: must have one line of text in each entry of the list"),
+    (f"trace_id: [{', '.join(map(str, range(101)))}]", f'1 `trace_id`: {IDS} "0 1 2 '),
+    ("enforcement: [{stage: soft}]", "1 `enforcement`: must be `observe`, `soft` or `hard`, not a list of 1 entry"),
+    ("thresholds: {min_pass_rate: 85}", "1 `thresholds`, `min_pass_rate`: must be 0 to 1, or 0% to 100%, such as"),
+    ("reviewers: [a, b/c]", f'1 `reviewers`: {USERS} "a b/c"; "b/c" is not'),
+    ("gates: [{paths: ['a', '[']}]", f'1 gate 1, `paths`: {PATTERNS} "a ["; "[": the bracket is'),
 ]
 FULL = """\
 version: 1
@@ -187,7 +195,7 @@ def test_a_file_has_at_most_26_gates() -> None:
     """26 gates make at most 53 writes, two statuses each and the comment. GitHub accepts 80 a minute."""
     most, more = (f"gates: [{', '.join(f'{{name: g{n}}}' for n in range(count))}]" for count in (26, 27))
     assert len(read_policy(most.encode(), PATH).gates) == 26
-    assert problems(more) == ["1 `gates`: it is a list; accepted: a list with an entry for each gate, at most 26"]
+    assert problems(more) == ["1 `gates`: must be a list of 1 to 26 gates, not a list of 27 entries"]
 
 
 def test_all_problems_are_reported_at_once_in_the_order_of_the_file_and_no_value_of_a_secret() -> None:
@@ -288,7 +296,7 @@ def test_another_way_of_writing_the_same_is_no_change(old: str, new: str) -> Non
 def test_each_gate_is_one_line_with_its_thresholds_and_what_a_file_leaves_to_the_inputs_is_no_problem() -> None:
     nameless = read("enforcement: soft\nthresholds: {min_scenario_pass_rate: 20%}")
     assert [*gate_plans(read(TWO)), *gate_plans(nameless)] == PLANS.splitlines()
-    with pytest.raises(ConfigurationError, match="it is the name of the gate too, but it ends with"):
+    with pytest.raises(ConfigurationError, match="must be a name of the gate too, but it ends with"):
         [*gate_plans(read("campaign: refunds (v2)"))]
 
 

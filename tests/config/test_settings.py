@@ -94,21 +94,21 @@ def test_a_skipped_gate_reads_no_trace_file() -> None:
 @pytest.mark.parametrize(
     ("typo", "problem"),
     [
-        ("min_pas_rate", "`min_pas_rate`: it is not known; did you mean `min_pass_rate`?"),
-        ("TIMEOUT", "`TIMEOUT`: it is not known; did you mean `timeout`?"),
-        ("max_pass_rate_drop", "`max_pass_rate_drop`: it is no input; set it in the policy file"),
-        ("x\n::error::y", "`x ::error::y`: it is not known"),
+        ("min_pas_rate", "`min_pas_rate`; did you mean `min_pass_rate`?"),
+        ("TIMEOUT", "`TIMEOUT`; did you mean `timeout`?"),
+        ("max_pass_rate_drop", "`max_pass_rate_drop`; set it in the policy file"),
+        ("x\n::error::y", "`x ::error::y`"),
     ],
 )
 def test_an_unknown_input_is_a_problem_with_the_nearest_known_name(typo: str, problem: str) -> None:
-    assert problems({typo: "1"}) == [f"input {problem}"]
+    assert problems({typo: "1"}) == [f"there is no input {problem}"]
 
 
 @pytest.mark.parametrize(
     ("campaign", "why"), [("c" * 81, "it has 81 characters"), ("refunds (v2)", "it ends with `)`")]
 )
 def test_a_campaign_that_cannot_be_a_name_needs_one_beside_it(campaign: str, why: str) -> None:
-    why = f"it is the name of the gate too, but {why}; set `name`"
+    why = f"must be a name of the gate too, but {why}; set `name`"
     assert problems({"campaign": campaign}) == [f"input `campaign`: {why}"]
     [gate] = read({"campaign": campaign, "name": "Refunds"}).gates
     assert (gate.campaign, gate.name) == (campaign, "Refunds")
@@ -121,7 +121,7 @@ def test_the_input_name_selects_a_gate_of_the_policy_file_and_another_name_is_a_
     assert read({"name": "billing"}, policy=policy.replace("a}", "'!'}")).problems == ()
     assert read({"name": "own"}, policy="timeout: 9").gates[0].name == "own"
     assert [str(each) for each in read({"name": "refund"}, policy=policy).problems] == [
-        'input `name`: the policy file has no gate "refund"; accepted: "Refunds", "billing"'
+        'input `name`: must be a gate of the policy file ("Refunds", "billing"), not "refund"'
     ]
 
 
@@ -130,9 +130,9 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:
     found = problems(inputs, {"SEPURUX_API_KEY": "käy"})
     assert [each.partition(":")[0] for each in found] == [
         *("environment variable SEPURUX_API_KEY", "input `project`", "input `campaign`"),
-        *("input `trace_id`", "input `trace_file`", "input `zzz`"),
+        *("input `trace_id`", "input `trace_file`", "there is no input `zzz`"),
     ]
-    assert found[1].endswith('`project` ("a") and `project_id` ("b") are the same setting, but differ; set one of them')
+    assert found[1].endswith('must be set once, not as `project` ("a") and `project_id` ("b"), which differ')
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:
 )
 def test_a_credential_in_an_address_is_not_shown(address: str) -> None:
     (message,) = problems({"base_url": address})
-    assert message.startswith("input `base_url`: the value is not accepted (it must have a host, a valid port")
+    assert message.startswith("input `base_url`: must be an https address (http on loopback only); it must have a host")
     assert "hunter22" not in message
 
 
@@ -165,8 +165,8 @@ def test_the_innermost_place_that_names_traces_names_all_of_them(top: str, gate:
 @pytest.mark.parametrize(
     ("ids", "file", "message"),
     [
-        ("", "*101", "it names 101 files; accepted: at most 100 traces for one gate"),
-        ("t-1,t-2", "*99", "it names 99 files beside 2 trace ids; accepted: at most 100 traces for one gate"),
+        ("", "*101", "must name at most 100 traces for one gate, not 101 files"),
+        ("t-1,t-2", "*99", "must name at most 100 traces for one gate, not 99 files beside 2 trace ids"),
         ("", "a!\nb\nc!", '"bad!.json" was not found'),
     ],
 )
@@ -177,7 +177,7 @@ def test_a_gate_has_at_most_a_hundred_traces_and_a_bad_file_is_reported_once(ids
 @pytest.mark.parametrize("name", ["campaign", "name", "trace_file", "trace_id"])
 def test_a_text_that_holds_a_secret_is_rejected_because_reports_would_show_it(name: str) -> None:
     (message,) = problems({"token": TOKEN, name: f"a-{TOKEN}"})
-    assert message.startswith(f"input `{name}`: its value contains a secret")
+    assert message.startswith(f"input `{name}`: must not contain a secret")
     early = read_settings([input_layer({"token": TOKEN, name: TOKEN})])
     assert early.gates == (Gate(name="", campaign=""),)
     assert TOKEN[:8] not in message + repr(early)
@@ -188,7 +188,7 @@ def test_a_context_has_at_most_255_characters() -> None:
     longest = " (b)".ljust(255 - len("Sepurux / refunds"), "b")
     assert read_settings(layers, find, suffix=longest).problems == ()
     [problem] = read_settings(layers, find, suffix=longest + "b").problems
-    assert problem.message.endswith("the context of a status has 256 characters; accepted: at most 255")
+    assert problem.message.endswith("the context of a status, which has the branch too, not 256")
 
 
 def both(inputs: Mapping[str, str], environ: Mapping[str, str]) -> tuple[Settings, Settings]:

@@ -88,7 +88,7 @@ def test_the_hook_of_pre_commit_reports_all_problems_of_all_files(
     (tmp_path / usual).write_text("campaign: c\n")
     plan = "c: campaign c; min_pass_rate 0.9, max_unsafe 0; hard; waits 10 min at most"
     assert check() == (0, f"{usual}: valid, 1 gate\n  {plan}\n", "")
-    assert check(misnamed).out.startswith(f"{misnamed}:1: `campain`: ")
+    assert check(misnamed).out.startswith(f"{misnamed}:1: there is no key `campain`")
     (tmp_path / "a.yml").write_text("enforcement: soft\ntrace_file: none.json\n")
     (tmp_path / "b.yml").write_text("campain: c\ngates: [{timeout: soon}, {name: a}]\n")
     status, out, _ = check("b.yml", "a.yml", ".")
@@ -156,19 +156,25 @@ def test_bad_flags_are_reported_all_at_once_under_their_own_names_without_what_m
     wrong = {"--campaign", "--max-unsafe", "--min-pass-rate", "environment variable SEPURUX_PROJECT_ID"}
     assert (bad.status, {*bad.problems}) == (2, wrong)
     assert value not in bad.out + bad.log
-    assert '`PR_NUMBER`: "abc" is not accepted; ' in gate([], "https://sepurux.example.com", PR_NUMBER="abc").log
+    assert (
+        '`PR_NUMBER`: must be the number of a pull request, not "abc"'
+        in gate([], "https://sepurux.example.com", PR_NUMBER="abc").log
+    )
 
 
 def test_a_problem_names_flags_and_variables_and_no_inputs(tmp_path: Path, gate: Gate) -> None:
     (tmp_path / "policy.yml").write_text("gates:\n- name: a\n  trace_file: refnd.json\n")
     (tmp_path / "several.yml").write_text("gates: [{campaign: a}, {campaign: b}]\n")
-    same = '--campaign ("core-reliability") and --campaign-name ("b") are the same setting, but differ'
+    same = 'must be set once, not as --campaign ("core-reliability") and --campaign-name ("b")'
     unfound = '"refnd.json" was not found in the working directory'
     for flags, problems in (
-        (["absent.yml", "--campaign-name", "b"], ["--config absent.yml: there is no such file; accepted: ", same]),
+        (
+            ["absent.yml", "--campaign-name", "b"],
+            ["--config absent.yml: must be the path of a policy file that exists", same],
+        ),
         (["../x.yml"], ["--config ../x.yml: the policy could not be read: it leads outside the working directory."]),
         (["policy.yml"], [f"policy.yml:3: gate 1, `trace_file`: {unfound}"]),
-        (["several.yml"], ["--campaign: 2 gates would have its name; select one with --name"]),
+        (["several.yml"], ["--campaign: must not be the name of 2 gates; select one with --name"]),
     ):
         ended = gate(["--config", *flags], "https://sepurux.example.com", SEPURUX_API_KEY="")
         assert (ended.status, [each for each in problems if each not in ended.log]) == (2, [])
@@ -215,7 +221,10 @@ def test_the_embedded_sandbox_needs_nothing_and_sends_nothing_to_a_backend(tmp_p
         False,
     )
     assert (status, without_traces.status) == (1, 2)
-    assert "--sandbox: it has no registered scenarios and no stored traces" in without_traces.log
+    assert (
+        "--sandbox: must come with --trace-file, because it has no registered scenarios and no stored traces"
+        in without_traces.log
+    )
 
 
 def test_in_a_deleted_working_directory_only_absolute_paths_lead_to_traces(tmp_path: Path) -> None:

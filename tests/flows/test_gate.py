@@ -134,7 +134,7 @@ def test_a_folder_that_leads_outside_is_a_bad_setting_beside_others(name: str, p
     result = run_action(inputs=inputs, workspace=workspace)
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
     [problem] = (each for each in result.messages("error") if each.startswith(f"input `{name}`: "))
-    assert problem.endswith(" leads outside the workspace or the runner's temporary folder")
+    assert ": must be a folder in the workspace or the runner's temporary folder, not " in problem
     assert len(result.messages("error")) == 2
     assert [*outside.iterdir()] == []
 

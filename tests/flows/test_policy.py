@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from sepurux_action.config import options
 from tests.github_double import faults
 from tests.runner import run_action
 from tests.scenes import PASSED, SECRET, Scene
@@ -17,10 +18,14 @@ GATES = LOOSE + "gates:\n- {name: a, trace_file: traces/a.json}\n- {name: b, tra
 AFTER_MERGE = [  # a valid file that is a bad setting with the inputs and files of the run, and one of its problems
     (GATES.replace("a.json", "*.jsn"), 7, 'gate 1, `trace_file`: "traces/*.jsn" matches no file in the workspace'),
     (GATES.replace("a.json", "c.json"), 7, 'gate 1, `trace_file`: "traces/c.json" is not valid JSON'),
-    (GATES.replace("campaign: core-reliability", "timeout: 60"), 8, "gate 2, `campaign`: it is required, but not set"),
-    (GATES.replace("core-reliability", SECRET), 1, "`campaign`: its value contains a secret"),
-    ("timeout: 60", 1, "`campaign`: it is required, but not set"),
-    ("campaign: core-reliability", 0, 'input `max_failures`: "many" is not accepted'),
+    (
+        GATES.replace("campaign: core-reliability", "timeout: 60"),
+        8,
+        "gate 2, `campaign`: must be a campaign's name or UUID, but is not set",
+    ),
+    (GATES.replace("core-reliability", SECRET), 1, "`campaign`: must not contain a secret"),
+    ("timeout: 60", 1, "`campaign`: must be a campaign's name or UUID, but is not set"),
+    ("campaign: core-reliability", 0, 'input `max_failures`: must be a whole number from 0 to 999,999,999, not "many"'),
 ]
 NO_ALARM = [  # the file of the base, that of the pull request, and the inputs
     (STRICT + "trace_file: a.json\n", STRICT + "trace_file: b.json\n", {"trace_file": "none.json"}),
@@ -35,14 +40,32 @@ def with_policy(scene: Scene, text: str) -> None:
     scene.pull = scene.repository.pull("mona", head=f"feature-{len(scene.repository.pulls)}")
 
 
-def test_problems_of_file_and_inputs_are_reported_together_those_of_the_file_on_their_lines(scene: Scene) -> None:
+@pytest.mark.parametrize(
+    ("workflow", "shown"),
+    [
+        ("acme/shop/.github/workflows/the gate.yml@refs/heads/a@b", ".github/workflows/the gate.yml: "),
+        *(
+            (f"acme/shop/{path}@refs/heads/main", "")
+            for path in (".github/workflows/a/b.yml", ".github/x.yml", "::x.yml")
+        ),
+        ("", ""),
+    ],
+)
+def test_problems_of_file_and_inputs_are_reported_together_those_of_the_file_on_their_lines(
+    workflow: str, shown: str, scene: Scene
+) -> None:
     with_policy(scene, "campaign: core\nenforcment: hard\nthresholds:\n  max_unsafe: -1\n")
-    result = scene.run(timeout="ten minutes", pol_interval="5")
+    inputs, env = {"timeout": "ten minutes", "pol_interval": "5"}, {"GITHUB_WORKFLOW_REF": workflow}
+    result = scene.on("pull_request", scene.event(), inputs, env=env)
     assert result.exit_code == 2
-    places = [(shown.file, shown.line) for shown in result.annotations if shown.level == "error"]
+    places = [(each.file, each.line) for each in result.annotations if each.level == "error"]
     assert places == [(PATH, 2), (PATH, 4), (None, None), (None, None)]
-    names = [message.partition(":")[0] for message in result.messages("error")]
-    assert names == ["`enforcment`", "`thresholds`, `max_unsafe`", "input `timeout`", "input `pol_interval`"]
+    assert result.messages("error") == [
+        "there is no key `enforcment`; did you mean `enforcement`?",
+        '`thresholds`, `max_unsafe`: must be a whole number from 0 to 999,999,999, not "-1"',
+        f'{shown}input `timeout`: must be {options.TIMEOUT.accepts}, not "ten minutes"',
+        f"{shown}there is no input `pol_interval`",
+    ]
 
 
 @pytest.mark.parametrize(("head", "line", "says"), AFTER_MERGE, ids=range(len(AFTER_MERGE)))
@@ -78,7 +101,7 @@ def test_a_bad_setting_of_both_policies_is_reported_once(scene: Scene) -> None:
     scene.pull.push({PATH: STRICT + "trace_file: none.json\n"})
     result = scene.run(pol_interval="5")
     shown = [(each.file, each.message.partition(":")[0]) for each in result.annotations if each.level == "error"]
-    assert shown == [(PATH, "`trace_file`"), (None, "input `pol_interval`")]
+    assert shown == [(PATH, "`trace_file`"), (None, "there is no input `pol_interval`")]
 
 
 def test_the_log_says_which_policy_file_applies_or_where_it_would_be(scene: Scene) -> None:

@@ -187,7 +187,7 @@ def test_an_event_that_says_no_base_or_commit_is_a_bad_setting(name: str, payloa
 @pytest.mark.parametrize("name", ["", "issue_comment", "pull_request_review_comment", "label", "check_run"])
 def test_an_event_that_is_not_listed_is_a_bad_setting_that_lists_them(name: str) -> None:
     event = event_of(name, pull_request())
-    assert event.problem.startswith("the gate does not know it; accepted: `pull_request`, `pull_request_review`, ")
+    assert event.problem.startswith("must be one of `pull_request`, `pull_request_review`, ")
 
 
 @pytest.mark.parametrize(

@@ -115,11 +115,11 @@ def test_each_problem_in_the_settings_is_an_error_at_its_place() -> None:
         builders.a_settings_report(*builders.problems()[:2], same, same, Problem(where="", message="no YAML"))
     )
     assert list(found) == [
-        "thresholds, min_pas_rate",
+        "thresholds",
         "input min_reliability_score",
         "gates",
         "gates (2)",
-        "policy file",
+        "settings",
     ]
     assert found["gates (2)"] == "error: `gates`: it has no item"
 
