@@ -382,19 +382,15 @@ def numbers_of(gate: GateFacts) -> list[Markdown]:
 def remarks(gate: GateFacts) -> Iterator[Markdown]:
     """Yield what limits the result of a gate, the most important remark first."""
     result, context, base = gate.result, gate.context, base_of(gate.context)
+    if result.worst.sandbox:
+        rules = link("rules", f"{DOCS}other-ci.md#try-it-without-an-account")
+        yield say("⚠️ By the {rules} of the sandbox, not of Sepurux.", rules=rules)
     if context.pull_request is not None and result.decision is Decision.PASS and not result.gate.uploads_traces:
         yield say("⚠️ It evaluates stored scenarios, so it says nothing about this pull request.")
     if missing := result.scenarios_missing:
         words = "{names} is missing: {base} has it." if len(missing) == 1 else "{names} are missing: {base} has them."
         yield say(f"⚠️ {words}", names=listed(missing, "and"), base=base)
-    idle = sorted((each for each in result.scenarios if each.idle), key=lambda each: not each.base_tools)
-    for each in idle[:FEW]:
-        words = "⚠️ {name} calls none of the tools of {base}: {tools}."
-        if not each.base_tools:
-            words = "⚠️ No trace calls a tool." if len(idle) == len(result.scenarios) else "⚠️ {name} calls no tool."
-        yield say(words, name=code(each.name), base=base, tools=listed(each.base_tools, "and"))
-        if "{name}" not in words:
-            break
+    yield from _idle(gate)
     traces = [] if result.decision is Decision.SKIPPED else result.gate.traces
     if old := [each.label for each in traces if each.recorded and each.recorded + DAY_S < (context.committed or 0)]:
         were = "was" if len(old) == 1 else "were"
@@ -407,6 +403,17 @@ def remarks(gate: GateFacts) -> Iterator[Markdown]:
     if result.decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in result.checks):
         words = "⏳ {base} has {count} of the {least} results that a drop needs."
         yield say(words, base=base, count=len(values_of(gate.base_results, PASS_RATE)), least=MIN_RESULTS)
+
+
+def _idle(gate: GateFacts) -> Iterator[Markdown]:
+    """Yield which scenarios do nothing, or nothing of what they did on the base."""
+    idle, base = [each for each in gate.result.scenarios if each.idle], base_of(gate.context)
+    if idle and len(idle) == len(gate.result.scenarios) and not any(each.base_tools for each in idle):
+        yield say("⚠️ No trace calls a tool.")
+        return
+    for each in sorted(idle, key=lambda each: not each.base_tools)[:FEW]:
+        tools = say("none of the tools of {base}: {tools}", base=base, tools=listed(each.base_tools, "and"))
+        yield say("⚠️ {name} calls {what}.", name=code(each.name), what=tools if each.base_tools else "no tool")
 
 
 def policy_remark(context: Context) -> Markdown:

@@ -58,6 +58,7 @@ FIELDS: Mapping[type, Mapping[str, str]] = {
         "result.worst.dashboard_url": "Page of the worst CI run in Sepurux.",
         "result.worst.elapsed_s": "Seconds that the worst CI run took.",
         "result.worst.failing_tools": "Number of failures that Sepurux counts for each tool in the worst CI run.",
+        "result.worst.sandbox": "Whether the rules are those of the sandbox, not of Sepurux.",
         "result.link": "Page of the earlier run, if the commit's status records its decision.",
         "result.numbers": "The numbers, those of all CI runs together.",
         "result.categories": "The mutation categories that are covered; null if they are not reported.",

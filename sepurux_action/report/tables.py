@@ -21,7 +21,7 @@ from sepurux_action.report import markdown
 from sepurux_action.report.head import action_of, hint_of, remarks
 from sepurux_action.report.items import MAX_LONG_ITEM, base_of, item_of, scenario_link
 from sepurux_action.report.markdown import NBSP, Markdown, as_markdown, code, escaped, link, say
-from sepurux_action.report.report import DOCS, SHORT_SHA, GateFacts, Report, State
+from sepurux_action.report.report import SHORT_SHA, GateFacts, Report, State
 
 MAX_BRANCH = 20  # characters of a branch in a heading
 MIN_CHART_POINTS = 3
@@ -212,9 +212,6 @@ def run(gate: GateFacts) -> Markdown:
     sentences = [Markdown(f"{wording.capitalized(' · '.join(_run_details(gate)))}.")]
     if gate.failed:
         sentences.append(markdown.prose(gate.result.reason))
-    if gate.result.worst.sandbox:
-        rules = link("rules", f"{DOCS}other-ci.md#try-it-without-an-account")
-        sentences.append(say("The {rules} are those of the sandbox, not of Sepurux.", rules=rules))
     return Markdown(" ".join(sentences))
 
 

@@ -1,5 +1,6 @@
 """A report is rendered in every place, within the size limits."""
 
+import json
 import re
 import sys
 from collections import Counter
@@ -22,6 +23,7 @@ from sepurux_action.report.head import head_of
 from sepurux_action.report.markdown import finish, plain
 from sepurux_action.report.rendering import annotation, log_lines, render_comment, render_summary, terminal_lines
 from sepurux_action.report.report import build_report, shortened
+from sepurux_action.report.report_json import json_text
 from tests import gfm
 from tests.builders import (
     FAILING,
@@ -168,7 +170,9 @@ def test_failures_that_were_not_read_are_counted() -> None:
 def test_failures_by_the_rules_of_the_sandbox_are_named_so() -> None:
     for sandbox in (True, False):
         report = build_report([a_result(a_run(replace(FAILING, sandbox=sandbox)))], a_context())
-        assert ("docs/other-ci.md#try-it-without-an-account" in render_summary(report)) == sandbox
+        for written in (render_comment(report, MARKER), render_summary(report), "\n".join(terminal_lines(report))):
+            assert ("of the sandbox, not of Sepurux" in written) == sandbox
+        assert json.loads(json_text(report))["gates"][0]["sandbox"] == sandbox
 
 
 def of_recorder(missed: dict[str, float], *, failing: int, by_recorder: bool = True) -> GateDecision:
