@@ -2,14 +2,225 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import inspect
-from collections.abc import Collection, Iterable, Mapping, MutableMapping, MutableSequence
+import json
+import keyword
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, MutableSequence
+from contextvars import ContextVar
 from threading import RLock
 from typing import Any
 
-from sepurux_recorder.kinds import NOT_REPLACED, BaseTool, Function, FunctionTool, Tool, replace_server
-from sepurux_recorder.recording import names
-from sepurux_recorder.services import MARK, methods_of, without_arguments
+from sepurux_recorder.recording import (
+    MARK,
+    Arguments,
+    Recording,
+    as_json,
+    call,
+    is_added,
+    like,
+    methods_of,
+    names,
+    parameters_of,
+    session,
+    split,
+    without_arguments,
+)
+
+NOT_REPLACED = object()
+WITHOUT_STUB = "Tools of an MCP server without a stub: {}. Add stubs, or name in `keep` what may run."
+_running: ContextVar[object] = ContextVar("running", default=None)  # the tool of LangChain whose own code runs
+
+
+class Tool:
+    """A tool. `parameters` are those that the model knows, and whether it must give them."""
+
+    parameters: Mapping[str, bool] = {}
+    added: Collection[str] = ()  # the names of what a framework adds
+
+    def __init__(self, name: str, owner: str, *, is_async: bool = True) -> None:
+        self.name, self.owner, self._is_async = name, owner, is_async
+        method = re.sub(r"\W", "_", name)
+        self.method = f"{method}_" if keyword.iskeyword(method) else method
+
+    def code(self) -> object:
+        raise NotImplementedError
+
+    def replace(self, stubs: type | None) -> None:
+        """Make the tool call its stub, or without stubs its own code, and record it."""
+        raise NotImplementedError
+
+    @property
+    def replaced_by(self) -> object:
+        return getattr(self.code(), MARK, NOT_REPLACED)
+
+    def signature(self) -> str:
+        shown = [name for name in self.parameters if name.isidentifier() and not keyword.iskeyword(name)]
+        shown.sort(key=lambda name: not self.parameters[name])
+        return ", ".join(["self", *(name if self.parameters[name] else f"{name}=None" for name in shown)])
+
+    def check(self, stubs: type) -> None:
+        """Raise TypeError if the stub does not take what the model may give."""
+        stub = getattr(stubs, self.method)
+        if inspect.iscoroutinefunction(stub) and not self._is_async:
+            raise TypeError(f"the stub {self.method} is async, but its tool is not")
+        first = [None] if inspect.isfunction(inspect.getattr_static(stubs, self.method)) else []
+        added = self.for_stub(stub, dict.fromkeys(self.added), len(first))
+        for given in (self.parameters, [name for name, is_required in self.parameters.items() if is_required]):
+            try:
+                inspect.signature(stub).bind(*first, **dict.fromkeys(given), **added)
+            except TypeError as error:
+                raise TypeError(f"the stub {self.method} does not fit its tool: {error}") from None
+
+    def for_stub(self, stub: Callable[..., Any], added: Arguments, skipped: int = 0) -> Arguments:
+        """Return what the framework adds and the stub has a parameter for."""
+        return {name: added[name] for name in [*parameters_of(stub)][skipped:] if name in added}
+
+    def call(self, stubs: type | None, own: Callable[[], Any], arguments: Arguments, added: Arguments) -> Any:
+        if stubs is None:
+            return call(self.name, arguments, lambda _: own(), is_stub=False)
+
+        def run(recording: Recording) -> Any:
+            stub = getattr(recording.object_of(stubs), self.method)
+            start = functools.partial(stub, **arguments, **self.for_stub(stub, added))
+            # In a thread, a stub that waits blocks nothing, and a timeout of the agent ends it.
+            return asyncio.to_thread(start) if self._is_async and not inspect.iscoroutinefunction(stub) else start()
+
+        return call(self.name, arguments, run)
+
+
+class Function(Tool):
+    """A function in a dict or a list."""
+
+    def __init__(self, function: Callable[..., Any], owner: str, container: Any, key: Any) -> None:
+        name = key if isinstance(key, str) else function.__name__
+        super().__init__(name, owner, is_async=inspect.iscoroutinefunction(function))
+        self._function, self._container, self._key = function, container, key
+        self._all = parameters_of(function)
+        self.added = [name for name, each in self._all.items() if is_added(each)]
+        named = {
+            name: each for name, each in self._all.items() if each.kind not in {each.VAR_POSITIONAL, each.VAR_KEYWORD}
+        }
+        self.parameters = {name: each.default is each.empty for name, each in named.items() if name not in self.added}
+
+    def code(self) -> object:
+        return self._function
+
+    def replace(self, stubs: type | None) -> None:
+        def start(*args: Any, **kwargs: Any) -> Any:
+            own = functools.partial(self._function, *args, **kwargs)
+            return self.call(stubs, own, *split(self._all, args, kwargs))
+
+        self._container[self._key] = like(self._function, start, stubs)
+
+
+class FunctionTool(Tool):
+    """A tool of OpenAI's Agents SDK. Its approval, guardrails, timeout, and error function stay its own."""
+
+    def __init__(self, tool: Any, owner: str) -> None:
+        super().__init__(tool.name, owner)
+        self._tool = tool
+        required = tool.params_json_schema.get("required", ())
+        self.parameters = {name: name in required for name in tool.params_json_schema.get("properties", {})}
+
+    def code(self) -> Any:
+        """Return what runs the tool's function, inside of what makes a text for the model of its errors."""
+        return getattr(self._tool.on_invoke_tool, "_invoke_tool_impl", self._tool.on_invoke_tool)
+
+    def replace(self, stubs: type | None) -> None:
+        own, invoker = self.code(), self._tool.on_invoke_tool
+
+        @functools.wraps(own)
+        async def invoke(context: Any, text: str) -> Any:
+            given = json.loads(text or "{}")
+            arguments = given if isinstance(given, dict) else {"input": given}
+            return await self.call(stubs, lambda: own(context, text), arguments, {"": context})
+
+        setattr(invoke, MARK, stubs)
+        if own is invoker:
+            self._tool.on_invoke_tool = invoke
+        else:
+            invoker._invoke_tool_impl = invoke  # noqa: SLF001 - the SDK has no other way into its handling of errors
+
+    def for_stub(self, stub: Callable[..., Any], added: Arguments, skipped: int = 0) -> Arguments:
+        """Return the context under the name of the stub's first parameter, if the model does not know that."""
+        first = next(iter([*parameters_of(stub).values()][skipped:]), None)
+        if first is None or first.name in self.parameters or first.kind is not first.POSITIONAL_OR_KEYWORD:
+            return {}
+        return {first.name: added.get("")} if first.default is first.empty else {}
+
+
+class BaseTool(Tool):
+    """A tool of LangChain."""
+
+    def __init__(self, tool: Any, owner: str) -> None:
+        super().__init__(tool.name, owner)
+        self._tool = tool
+        codes = [tool._run, tool._arun, getattr(tool, "func", None), getattr(tool, "coroutine", None)]  # noqa: SLF001
+        parameters = [each for code in codes if code for each in parameters_of(code).values()]
+        fields, injected = (
+            getattr(tool.get_input_schema(), "model_fields", {}),
+            getattr(tool, "_injected_args_keys", ()),
+        )
+        self.added = {"run_manager", *injected, *fields} - {*tool.args} | {p.name for p in parameters if is_added(p)}
+        self.parameters = {name: "default" not in each for name, each in tool.args.items() if name not in self.added}
+
+    def code(self) -> object:
+        return vars(self._tool).get("_run")
+
+    def replace(self, stubs: type | None) -> None:
+        tool, own, own_async = self._tool, self._tool._run, self._tool._arun  # noqa: SLF001
+
+        def start(*args: Any, **kwargs: Any) -> Any:
+            if _running.get() is tool:  # its own `_arun` calls `_run`
+                return own(*args, **kwargs)
+            result = self.call(stubs, functools.partial(own, *args, **kwargs), *self._split(args, kwargs))
+            return self._output(asyncio.run(result) if inspect.iscoroutine(result) else result)
+
+        async def start_async(*args: Any, **kwargs: Any) -> Any:
+            _running.set(tool)
+            own_call = functools.partial(own_async, *args, **kwargs)
+            return self._output(await self.call(stubs, own_call, *self._split(args, kwargs)))
+
+        vars(tool).update(_run=like(own, start, stubs), _arun=like(own_async, start_async, stubs))
+
+    def _split(self, args: tuple[Any, ...], kwargs: Arguments) -> tuple[Arguments, Arguments]:
+        given = {**dict(zip(self.parameters, args, strict=False)), **kwargs}
+        arguments = {name: value for name, value in given.items() if name not in self.added}
+        return arguments, {name: value for name, value in given.items() if name in self.added}
+
+    def _output(self, result: Any) -> Any:
+        is_pair = isinstance(result, tuple) or self._tool.response_format != "content_and_artifact"
+        return result if is_pair else (result, None)
+
+
+def replace_server(server: Any, stubs: type, kept: Collection[str]) -> None:
+    """Replace the tools of an MCP server, which are known only when they are called."""
+    own = server.call_tool
+    if hasattr(own, MARK):
+        return
+
+    async def call_tool(tool_name: str, arguments: Arguments | None, *args: Any, **kwargs: Any) -> Any:
+        tool = Tool(tool_name, "")
+        has_stub = tool.method in methods_of(stubs)
+        if not has_stub and tool_name not in kept:
+            session.problems.setdefault(WITHOUT_STUB, set()).add(tool_name)
+            raise RuntimeError(WITHOUT_STUB.format(tool_name))
+        own_call = functools.partial(own, tool_name, arguments, *args, **kwargs)
+        result = await tool.call(stubs if has_stub else None, own_call, arguments or {}, {})
+        return _as_content(result) if has_stub else result
+
+    server.call_tool = like(own, call_tool, stubs)
+
+
+def _as_content(result: Any) -> Any:
+    from mcp.types import CallToolResult, TextContent  # noqa: PLC0415 - only those have it who have a server
+
+    text = result if isinstance(result, str) else json.dumps(as_json(result))
+    return CallToolResult(content=[TextContent(type="text", text=text)])
+
 
 _replacing = RLock()
 TAKES = "an agent, a graph, a tool, a dict of functions, or a list of these"
