@@ -192,19 +192,19 @@ def recorded(target: Any, name: str | None = None) -> Any:
         raise TypeError(f"recorded() takes no {type(target).__name__}: give {tool} to replace_tools(agent, stubs)")
     if not inspect.isroutine(target):
         raise TypeError(f"recorded() takes a function or a class, not {target!r}")
-    return target if hasattr(target, MARK) else _recorded(target, name or target.__name__, lambda _: target)
+    if hasattr(target, MARK):
+        return target
+    return _recorded(target, name or target.__name__, parameters_of(target), lambda _: target)
 
 
 def _recorded(
-    function: Callable[..., Any], name: str, bound: Callable[[Recording], Callable[..., Any]], skipped: int = 0
+    function: Callable[..., Any], name: str, parameters: Parameters, bound: Callable[[Recording], Callable[..., Any]]
 ) -> Callable[..., Any]:
-    names.add(name)
-    parameters = dict([*parameters_of(function).items()][skipped:])
-
     def start(*args: Any, **kwargs: Any) -> Any:
         arguments, _ = split(parameters, args, kwargs)
         return call(name, arguments, lambda recording: bound(recording)(*args, **kwargs))
 
+    names.add(name)
     made = like(function, start, None)
     made.__signature__ = inspect.Signature([*parameters.values()])  # type: ignore[attr-defined]
     return made
@@ -235,8 +235,8 @@ class _Service:
             raise AttributeError(name)
         if name not in methods_of(stubs):
             return getattr(recording_of(full_name).object_of(stubs), name)
-        has_self = inspect.isfunction(inspect.getattr_static(stubs, name))
-        return _recorded(getattr(stubs, name), full_name, lambda each: getattr(each.object_of(stubs), name), has_self)
+        parameters = parameters_of_method(stubs, name)
+        return _recorded(getattr(stubs, name), full_name, parameters, lambda each: getattr(each.object_of(stubs), name))
 
     def __setattr__(self, name: str, value: object) -> None:
         setattr(recording_of(vars(self)["_prefix"] + name).object_of(vars(self)[MARK]), name, value)
@@ -259,6 +259,12 @@ def parameters_of(function: Callable[..., Any]) -> Parameters:
         return inspect.signature(function).parameters
     except ValueError:  # some functions that are written in C have none
         return {}
+
+
+def parameters_of_method(stubs: type, name: str) -> Parameters:
+    """Return the parameters that a call of the method fills: without `self`."""
+    has_self = inspect.isfunction(inspect.getattr_static(stubs, name))
+    return dict([*parameters_of(getattr(stubs, name)).items()][has_self:])
 
 
 def is_added(parameter: inspect.Parameter) -> bool:

@@ -8,49 +8,36 @@ import inspect
 import json
 import keyword
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, MutableSequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, MutableSequence
 from contextvars import ContextVar
 from threading import RLock
 from typing import Any
 
-from sepurux_recorder.recording import (
-    MARK,
-    Arguments,
-    Recording,
-    as_json,
-    call,
-    is_added,
-    like,
-    methods_of,
-    names,
-    parameters_of,
-    session,
-    split,
-    without_arguments,
-)
+from sepurux_recorder import recording as rec
+from sepurux_recorder.recording import MARK, Arguments, Parameters, Recording, is_added, like, parameters_of
 
 NOT_REPLACED = object()
 WITHOUT_STUB = "Tools of an MCP server without a stub: {}. Add stubs, or name in `keep` what may run."
+_replacing = RLock()
 _running: ContextVar[object] = ContextVar("running", default=None)  # the tool of LangChain whose own code runs
 
 
 class Tool:
     """A tool. `parameters` are those that the model knows, and whether it must give them."""
 
-    parameters: Mapping[str, bool] = {}
-    added: Collection[str] = ()  # the names of what a framework adds
-
-    def __init__(self, name: str, owner: str, *, is_async: bool = True) -> None:
-        self.name, self.owner, self._is_async = name, owner, is_async
+    def __init__(
+        self, name: str, owner: str = "", parameters: Mapping[str, bool] | None = None, *, is_async: bool = True
+    ) -> None:
+        self.name, self.owner, self.parameters, self._is_async = name, owner, parameters or {}, is_async
+        self.added: Collection[str] = ()  # the names of what a framework adds
         method = re.sub(r"\W", "_", name)
         self.method = f"{method}_" if keyword.iskeyword(method) else method
 
-    def code(self) -> object:
-        raise NotImplementedError
+    def code(self) -> Any:
+        """Return what runs when the tool is called."""
 
     def replace(self, stubs: type | None) -> None:
         """Make the tool call its stub, or without stubs its own code, and record it."""
-        raise NotImplementedError
 
     @property
     def replaced_by(self) -> object:
@@ -63,55 +50,51 @@ class Tool:
 
     def check(self, stubs: type) -> None:
         """Raise TypeError if the stub does not take what the model may give."""
-        stub = getattr(stubs, self.method)
-        if inspect.iscoroutinefunction(stub) and not self._is_async:
+        if inspect.iscoroutinefunction(getattr(stubs, self.method)) and not self._is_async:
             raise TypeError(f"the stub {self.method} is async, but its tool is not")
-        first = [None] if inspect.isfunction(inspect.getattr_static(stubs, self.method)) else []
-        added = self.for_stub(stub, dict.fromkeys(self.added), len(first))
+        parameters = rec.parameters_of_method(stubs, self.method)
+        added = self.for_stub(parameters, dict.fromkeys(self.added))
         for given in (self.parameters, [name for name, is_required in self.parameters.items() if is_required]):
             try:
-                inspect.signature(stub).bind(*first, **dict.fromkeys(given), **added)
+                inspect.Signature([*parameters.values()]).bind(**{**dict.fromkeys(given), **added})
             except TypeError as error:
                 raise TypeError(f"the stub {self.method} does not fit its tool: {error}") from None
 
-    def for_stub(self, stub: Callable[..., Any], added: Arguments, skipped: int = 0) -> Arguments:
+    def for_stub(self, parameters: Parameters, added: Arguments) -> Arguments:
         """Return what the framework adds and the stub has a parameter for."""
-        return {name: added[name] for name in [*parameters_of(stub)][skipped:] if name in added}
+        return {name: added[name] for name in parameters if name in added}
 
     def call(self, stubs: type | None, own: Callable[[], Any], arguments: Arguments, added: Arguments) -> Any:
-        if stubs is None:
-            return call(self.name, arguments, lambda _: own(), is_stub=False)
-
         def run(recording: Recording) -> Any:
+            if stubs is None:
+                return own()
             stub = getattr(recording.object_of(stubs), self.method)
-            start = functools.partial(stub, **arguments, **self.for_stub(stub, added))
+            start = functools.partial(stub, **arguments, **self.for_stub(parameters_of(stub), added))
             # In a thread, a stub that waits blocks nothing, and a timeout of the agent ends it.
             return asyncio.to_thread(start) if self._is_async and not inspect.iscoroutinefunction(stub) else start()
 
-        return call(self.name, arguments, run)
+        return rec.call(self.name, arguments, run, is_stub=stubs is not None)
 
 
 class Function(Tool):
     """A function in a dict or a list."""
 
     def __init__(self, function: Callable[..., Any], owner: str, container: Any, key: Any) -> None:
-        name = key if isinstance(key, str) else function.__name__
-        super().__init__(name, owner, is_async=inspect.iscoroutinefunction(function))
         self._function, self._container, self._key = function, container, key
         self._all = parameters_of(function)
+        named = [each for each in self._all.values() if each.kind not in {each.VAR_POSITIONAL, each.VAR_KEYWORD}]
+        parameters = {each.name: each.default is each.empty for each in named if not is_added(each)}
+        name, is_async = key if isinstance(key, str) else function.__name__, inspect.iscoroutinefunction(function)
+        super().__init__(name, owner, parameters, is_async=is_async)
         self.added = [name for name, each in self._all.items() if is_added(each)]
-        named = {
-            name: each for name, each in self._all.items() if each.kind not in {each.VAR_POSITIONAL, each.VAR_KEYWORD}
-        }
-        self.parameters = {name: each.default is each.empty for name, each in named.items() if name not in self.added}
 
-    def code(self) -> object:
+    def code(self) -> Any:
         return self._function
 
     def replace(self, stubs: type | None) -> None:
         def start(*args: Any, **kwargs: Any) -> Any:
             own = functools.partial(self._function, *args, **kwargs)
-            return self.call(stubs, own, *split(self._all, args, kwargs))
+            return self.call(stubs, own, *rec.split(self._all, args, kwargs))
 
         self._container[self._key] = like(self._function, start, stubs)
 
@@ -120,10 +103,10 @@ class FunctionTool(Tool):
     """A tool of OpenAI's Agents SDK. Its approval, guardrails, timeout, and error function stay its own."""
 
     def __init__(self, tool: Any, owner: str) -> None:
-        super().__init__(tool.name, owner)
-        self._tool = tool
-        required = tool.params_json_schema.get("required", ())
-        self.parameters = {name: name in required for name in tool.params_json_schema.get("properties", {})}
+        self._tool, schema = tool, tool.params_json_schema
+        super().__init__(
+            tool.name, owner, {name: name in schema.get("required", ()) for name in schema.get("properties", ())}
+        )
 
     def code(self) -> Any:
         """Return what runs the tool's function, inside of what makes a text for the model of its errors."""
@@ -144,9 +127,9 @@ class FunctionTool(Tool):
         else:
             invoker._invoke_tool_impl = invoke  # noqa: SLF001 - the SDK has no other way into its handling of errors
 
-    def for_stub(self, stub: Callable[..., Any], added: Arguments, skipped: int = 0) -> Arguments:
+    def for_stub(self, parameters: Parameters, added: Arguments) -> Arguments:
         """Return the context under the name of the stub's first parameter, if the model does not know that."""
-        first = next(iter([*parameters_of(stub).values()][skipped:]), None)
+        first = next(iter(parameters.values()), None)
         if first is None or first.name in self.parameters or first.kind is not first.POSITIONAL_OR_KEYWORD:
             return {}
         return {first.name: added.get("")} if first.default is first.empty else {}
@@ -156,18 +139,16 @@ class BaseTool(Tool):
     """A tool of LangChain."""
 
     def __init__(self, tool: Any, owner: str) -> None:
-        super().__init__(tool.name, owner)
         self._tool = tool
         codes = [tool._run, tool._arun, getattr(tool, "func", None), getattr(tool, "coroutine", None)]  # noqa: SLF001
-        parameters = [each for code in codes if code for each in parameters_of(code).values()]
-        fields, injected = (
-            getattr(tool.get_input_schema(), "model_fields", {}),
-            getattr(tool, "_injected_args_keys", ()),
-        )
-        self.added = {"run_manager", *injected, *fields} - {*tool.args} | {p.name for p in parameters if is_added(p)}
-        self.parameters = {name: "default" not in each for name, each in tool.args.items() if name not in self.added}
+        by_type = {name for code in codes if code for name, each in parameters_of(code).items() if is_added(each)}
+        fields = getattr(tool.get_input_schema(), "model_fields", ())
+        added = {"run_manager", *getattr(tool, "_injected_args_keys", ()), *fields} - {*tool.args} | by_type
+        parameters = {name: "default" not in each for name, each in tool.args.items() if name not in added}
+        super().__init__(tool.name, owner, parameters)
+        self.added = added
 
-    def code(self) -> object:
+    def code(self) -> Any:
         return vars(self._tool).get("_run")
 
     def replace(self, stubs: type | None) -> None:
@@ -176,20 +157,20 @@ class BaseTool(Tool):
         def start(*args: Any, **kwargs: Any) -> Any:
             if _running.get() is tool:  # its own `_arun` calls `_run`
                 return own(*args, **kwargs)
-            result = self.call(stubs, functools.partial(own, *args, **kwargs), *self._split(args, kwargs))
+            result = self._call(stubs, own, args, kwargs)
             return self._output(asyncio.run(result) if inspect.iscoroutine(result) else result)
 
         async def start_async(*args: Any, **kwargs: Any) -> Any:
             _running.set(tool)
-            own_call = functools.partial(own_async, *args, **kwargs)
-            return self._output(await self.call(stubs, own_call, *self._split(args, kwargs)))
+            return self._output(await self._call(stubs, own_async, args, kwargs))
 
         vars(tool).update(_run=like(own, start, stubs), _arun=like(own_async, start_async, stubs))
 
-    def _split(self, args: tuple[Any, ...], kwargs: Arguments) -> tuple[Arguments, Arguments]:
+    def _call(self, stubs: type | None, own: Callable[..., Any], args: tuple[Any, ...], kwargs: Arguments) -> Any:
         given = {**dict(zip(self.parameters, args, strict=False)), **kwargs}
         arguments = {name: value for name, value in given.items() if name not in self.added}
-        return arguments, {name: value for name, value in given.items() if name in self.added}
+        added = {name: value for name, value in given.items() if name in self.added}
+        return self.call(stubs, functools.partial(own, *args, **kwargs), arguments, added)
 
     def _output(self, result: Any) -> Any:
         is_pair = isinstance(result, tuple) or self._tool.response_format != "content_and_artifact"
@@ -203,27 +184,19 @@ def replace_server(server: Any, stubs: type, kept: Collection[str]) -> None:
         return
 
     async def call_tool(tool_name: str, arguments: Arguments | None, *args: Any, **kwargs: Any) -> Any:
-        tool = Tool(tool_name, "")
-        has_stub = tool.method in methods_of(stubs)
-        if not has_stub and tool_name not in kept:
-            session.problems.setdefault(WITHOUT_STUB, set()).add(tool_name)
+        tool, own_call = Tool(tool_name), functools.partial(own, tool_name, arguments, *args, **kwargs)
+        if tool.method not in rec.methods_of(stubs):
+            if tool_name in kept:
+                return await tool.call(None, own_call, arguments or {}, {})
+            rec.session.problems.setdefault(WITHOUT_STUB, set()).add(tool_name)
             raise RuntimeError(WITHOUT_STUB.format(tool_name))
-        own_call = functools.partial(own, tool_name, arguments, *args, **kwargs)
-        result = await tool.call(stubs if has_stub else None, own_call, arguments or {}, {})
-        return _as_content(result) if has_stub else result
+        from mcp.types import CallToolResult, TextContent  # noqa: PLC0415 - only those have it who have a server
+
+        result = await tool.call(stubs, own_call, arguments or {}, {})
+        text = result if isinstance(result, str) else json.dumps(rec.as_json(result))
+        return CallToolResult(content=[TextContent(type="text", text=text)])
 
     server.call_tool = like(own, call_tool, stubs)
-
-
-def _as_content(result: Any) -> Any:
-    from mcp.types import CallToolResult, TextContent  # noqa: PLC0415 - only those have it who have a server
-
-    text = result if isinstance(result, str) else json.dumps(as_json(result))
-    return CallToolResult(content=[TextContent(type="text", text=text)])
-
-
-_replacing = RLock()
-TAKES = "an agent, a graph, a tool, a dict of functions, or a list of these"
 
 
 def replace_tools(target: Any, stubs: type, keep: str | Collection[str] = ()) -> None:
@@ -235,8 +208,8 @@ def replace_tools(target: Any, stubs: type, keep: str | Collection[str] = ()) ->
     stubs = getattr(stubs, MARK, stubs)  # of a class that is recorded
     if not isinstance(stubs, type):
         raise TypeError(f"replace_tools(agent, stubs) takes a class as stubs, not {stubs!r}")
-    without_arguments(stubs)
-    kept, methods = {keep} if isinstance(keep, str) else {*keep}, {*methods_of(stubs)}
+    rec.without_arguments(stubs)
+    kept, methods = {keep} if isinstance(keep, str) else {*keep}, {*rec.methods_of(stubs)}
     with _replacing:
         found = _Found(methods)
         found.visit(target)
@@ -246,7 +219,7 @@ def replace_tools(target: Any, stubs: type, keep: str | Collection[str] = ()) ->
                 tool.replace(stubs if tool.method in methods else None)
         for server in found.servers:
             replace_server(server, stubs, kept)
-        names.update([each.name for each in found.tools], methods, kept)
+        rec.names.update([each.name for each in found.tools], methods, kept)
 
 
 class _Found:
@@ -256,9 +229,9 @@ class _Found:
         self.methods = methods
         self.tools: list[Tool] = []
         self.servers: list[Any] = []
-        self.others: list[tuple[str, str]] = []  # what no stub can replace: its name, and what it is
+        self._others: list[tuple[str, str]] = []  # what no stub can replace: its name, and what it is
         self._handoffs: list[Any] = []
-        self._agents: list[Any] = []
+        self._agents: list[str] = []
         self._seen: list[object] = []
 
     def visit(self, target: Any, owner: str = "") -> None:
@@ -280,55 +253,47 @@ class _Found:
             else:
                 self._handoffs.append(target)
         elif hasattr(target, "handoffs"):
-            self._visit_agent(target)
+            self._agents.append(target.name)
+            self.visit((*target.tools, *target.handoffs), f"the agent {target.name}")
+            self.servers += [each for each in target.mcp_servers if each not in self.servers]
+            capabilities = getattr(target, "capabilities", None) or ()
+            self._others += [(type(each).__name__, "a capability") for each in capabilities]
         else:
             self._visit_parts(target, owner)
 
-    def _visit_agent(self, agent: Any) -> None:
-        self._agents.append(agent)
-        self._visit_all([*agent.tools, *agent.handoffs], f"the agent {agent.name}")
-        self.servers += [each for each in agent.mcp_servers if each not in self.servers]
-        self.others += [(type(each).__name__, "a capability") for each in getattr(agent, "capabilities", None) or ()]
-
     def _visit_parts(self, target: Any, owner: str) -> None:
-        nodes = getattr(target, "nodes", None)
         if hasattr(target, "tools_by_name"):
-            self._visit_all(target.tools_by_name.values(), owner)
-        elif isinstance(nodes, Mapping):
+            self.visit(tuple(target.tools_by_name.values()), owner)
+        elif isinstance(nodes := getattr(target, "nodes", None), Mapping):
             for node in nodes.values():
                 bound = getattr(node, "bound", None) or getattr(node, "runnable", None)
-                parts = [bound, *getattr(bound, "steps", ()), *getattr(node, "subgraphs", ())]
+                parts = (bound, *getattr(bound, "steps", ()), *getattr(node, "subgraphs", ()))
                 known = [each for each in parts if hasattr(each, "tools_by_name") or hasattr(each, "nodes")]
-                self._visit_all(known, "the graph")
+                self.visit(tuple(known), "the graph")
         elif isinstance(target, MutableMapping | MutableSequence):
-            for key, each in [*(target.items() if isinstance(target, MutableMapping) else enumerate(target))]:
-                if inspect.isroutine(each):
-                    self.tools.append(Function(each, owner, target, key))
-                else:
-                    self.visit(each, owner)
+            entries = [*(target.items() if isinstance(target, MutableMapping) else enumerate(target))]
+            self.tools += [Function(each, owner, target, key) for key, each in entries if inspect.isroutine(each)]
+            self.visit(tuple(each for _, each in entries if not inspect.isroutine(each)), owner)
         elif isinstance(target, tuple):
-            self._visit_all(target, owner)
+            for each in target:
+                self.visit(each, owner)
         elif owner:
-            self.others.append((getattr(target, "name", type(target).__name__), f"a {type(target).__name__}"))
+            self._others.append((getattr(target, "name", type(target).__name__), f"a {type(target).__name__}"))
         else:
-            raise TypeError(f"replace_tools() takes {TAKES}, not {target!r}")
+            takes = "an agent, a graph, a tool, a dict of functions, or a list of these"
+            raise TypeError(f"replace_tools() takes {takes}, not {target!r}")
 
-    def _visit_all(self, targets: Iterable[Any], owner: str) -> None:
-        for each in targets:
-            self.visit(each, owner)
-
-    def unsafe(self) -> list[tuple[str, str]]:
+    def unsafe(self) -> dict[str, str]:
         """Return what no stub can replace. An agent behind a handoff of one's own is known by its name only."""
-        known = [each.name for each in self._agents]
-        unknown = [each for each in self._handoffs if known.count(each.agent_name) != 1]
+        unknown = [each for each in self._handoffs if self._agents.count(each.agent_name) != 1]
         text = "a handoff to {}, which is not in the list that replace_tools() got"
-        return self.others + [(each.tool_name, text.format(each.agent_name)) for each in unknown]
+        return dict([*self._others, *((each.tool_name, text.format(each.agent_name)) for each in unknown)])
 
 
 def _check(found: _Found, stubs: type, kept: Collection[str]) -> None:
     """Raise TypeError unless each tool has a stub that fits, or is kept."""
     unsafe = found.unsafe()
-    if listed := "".join(f"\n    {name}: {what}" for name, what in unsafe if name not in kept):
+    if listed := "".join(f"\n    {name}: {what}" for name, what in unsafe.items() if name not in kept):
         raise TypeError(f"No stub can replace these. Name in `keep` what may run:\n{listed}")
     if not (found.tools or unsafe or found.servers):
         raise TypeError("replace_tools() found no tool. Give it the list of the tools that the agent calls")
@@ -349,6 +314,6 @@ def _check(found: _Found, stubs: type, kept: Collection[str]) -> None:
             f"{len(missing)} tool{'s' * (len(missing) > 1)}{of} would run for real. Add stubs with made-up results to "
             f"{stubs.__name__},\nor name in `keep` what may run:\n{lines}"
         )
-    known = {each.name for each in found.tools} | {name for name, _ in unsafe}
+    known = {each.name for each in found.tools} | {*unsafe}
     if not found.servers and (unknown := sorted({*kept} - known)):
         raise TypeError(f"`keep` names no tool: {', '.join(unknown)}. Known: {', '.join(sorted(known))}")
