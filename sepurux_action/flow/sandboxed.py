@@ -16,7 +16,10 @@ from sepurux_action.report.report import DOCS
 from sepurux_action.sandbox import APPROVALS, CORE_CAMPAIGN, Sandbox, Store
 
 TOKEN = "token-of-the-embedded-sandbox"  # noqa: S105 - opens nothing else, and signs results that no workflow reads
-RULES = f"the rules are those of the sandbox, which mutates nothing: {DOCS}other-ci.md#try-it-without-an-account"
+RULES = (
+    "the rules are those of the sandbox, which mutates nothing; --approval and --reversible change them: "
+    f"{DOCS}other-ci.md#try-it-without-an-account"
+)
 
 
 @contextmanager

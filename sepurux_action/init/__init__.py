@@ -17,7 +17,7 @@ FRAMEWORKS = ("openai-agents", "langchain", "openai", "plain")
 FLAGS = {
     "project": "name or UUID of the project at Sepurux",
     "campaign": "name or UUID of the campaign",
-    "framework": "what the agent is made with: openai-agents, langchain, openai, or plain",
+    "framework": "what the agent is made with: openai-agents, langchain (also for LangGraph), openai, or plain",
 }
 QUESTIONS = {**FLAGS, "framework": f"{FLAGS['framework']} [plain]"}
 MADE_UP = re.compile("(project|campaign): (?:my-agent|core-reliability)")  # in the text of the workflow
@@ -46,6 +46,9 @@ def _new_files(given: Mapping[str, str | None]) -> dict[Path, str]:
     """Return the text of each file; raises ValueError if one exists, before anything is asked for."""
     if existing := [str(path) for path in (SCRIPT, WORKFLOW) if os.path.lexists(path)]:
         raise ValueError(f"there is {' and '.join(existing)} already")
+    above = [folder for folder in Path.cwd().parents if (folder / ".git").exists()]
+    if above and not Path(".git").exists():
+        raise ValueError(f"GitHub runs only workflows in the root of a repository; change to {above[0]}")
     values = _complete(given)
     quoted = {name: json.dumps(text, ensure_ascii=False) for name, text in values.items()}
     quoted |= {name: text for name, text in values.items() if NEEDS_NO_QUOTES.fullmatch(text)}

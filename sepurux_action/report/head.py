@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sepurux_action.common import grouped, wording
 from sepurux_action.common.wording import capitalized, joined, pluralize
-from sepurux_action.config.options import Stage
+from sepurux_action.config.options import Stage, flag
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import Reason, Refusal
 from sepurux_action.evaluation.gate_numbers import DROP, MIN_RESULTS, CheckState
@@ -391,6 +391,11 @@ def remarks(gate: GateFacts) -> Iterator[Markdown]:
         words = "{names} is missing: {base} has it." if len(missing) == 1 else "{names} are missing: {base} has them."
         yield say(f"⚠️ {words}", names=listed(missing, "and"), base=base)
     yield from _idle(gate)
+    failures, limits = result.value(metrics.FAILURES), {check.threshold for check in result.checks}
+    if context.on_command_line and gate.passed and failures and metrics.FAILURES.threshold not in limits:
+        words = "{count}, and {flag} is not set."  # a job summary has the number
+        count = Markdown(pluralize(int(failures), "failure"))
+        yield say(words, count=count, flag=code(flag(metrics.FAILURES.threshold)))
     traces = [] if result.decision is Decision.SKIPPED else result.gate.traces
     if old := [each.label for each in traces if each.recorded and each.recorded + DAY_S < (context.committed or 0)]:
         were = "was" if len(old) == 1 else "were"

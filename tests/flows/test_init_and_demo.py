@@ -110,6 +110,14 @@ def test_what_is_missing_or_wrong_is_named(tmp_path: Path) -> None:
     assert files_in(tmp_path) == []
 
 
+def test_init_writes_nothing_below_the_root_of_a_repository(tmp_path: Path) -> None:
+    (tmp_path / ".git").touch()  # a file in a worktree
+    (tmp_path / "agent").mkdir()
+    below = run_cli(["init", *FLAGS], {}, tmp_path / "agent")
+    assert (below.returncode, str(tmp_path) in below.stderr, files_in(tmp_path)) == (1, True, [".git"])
+    assert run_cli(["init", *FLAGS], {}, tmp_path).returncode == 0
+
+
 def test_an_installed_package_has_every_file_of_the_package() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
     data = project["tool"]["setuptools"]["package-data"]
