@@ -117,12 +117,12 @@ def _problems(run: object, scenarios: Any, only: Sequence[str]) -> Iterator[str]
         return
     files: dict[str, list[str]] = {}
     for each in scenarios:
-        if not isinstance(each.name, str) or not each.name.isprintable() or not _file_name(each.name):
-            yield f"the name of a scenario is a printable text with a letter or digit, not {each.name!a:.80}"
-        elif max(len(each.name), len(_file_name(each.name).encode())) > MAX_NAME:
-            yield f"the name of a scenario has at most {MAX_NAME} characters: {each.name[:30]!a}…"
+        file = _file_name(each.name) if isinstance(each.name, str) and each.name.isprintable() else ""
+        if not file or max(len(each.name), len(file.encode())) > MAX_NAME:
+            accepted = f"a printable text of at most {MAX_NAME} characters with a letter or digit"
+            yield f"the name of a scenario is {accepted}, not {each.name!a:.80}"
         else:
-            files.setdefault(_file_name(each.name), []).append(each.name)
+            files.setdefault(file, []).append(each.name)
             yield from _problems_of_calls(each.name, each.calls)
     for file, found in files.items():
         if len(found) > 1:

@@ -23,25 +23,19 @@ _running: ContextVar[object] = ContextVar("running", default=None)  # the tool o
 
 
 class Tool:
-    """A tool. `parameters` are those that the model knows, and whether it must give them."""
+    """A tool. The model knows `parameters`, each with whether it must be given; a framework fills those in `added`."""
 
-    def __init__(
-        self, name: str, owner: str = "", parameters: Mapping[str, bool] | None = None, *, is_async: bool = True
-    ) -> None:
-        self.name, self.owner, self.parameters, self._is_async = name, owner, parameters or {}, is_async
-        self.added: Collection[str] = ()  # the names of what a framework adds
+    added: Collection[str] = ()
+    is_async = True
+
+    def __init__(self, name: str, owner: str, parameters: Mapping[str, bool], code: object) -> None:
+        self.name, self.owner, self.parameters = name, owner, parameters
+        self.replaced_by = getattr(code, MARK, NOT_REPLACED)
         method = re.sub(r"\W", "_", name)
         self.method = f"{method}_" if keyword.iskeyword(method) else method
 
-    def code(self) -> Any:
-        """Return what runs when the tool is called."""
-
     def replace(self, stubs: type | None) -> None:
         """Make the tool call its stub, or without stubs its own code, and record it."""
-
-    @property
-    def replaced_by(self) -> object:
-        return getattr(self.code(), MARK, NOT_REPLACED)
 
     def signature(self) -> str:
         shown = [name for name in self.parameters if name.isidentifier() and not keyword.iskeyword(name)]
@@ -50,7 +44,7 @@ class Tool:
 
     def check(self, stubs: type) -> None:
         """Raise TypeError if the stub does not take what the model may give."""
-        if inspect.iscoroutinefunction(getattr(stubs, self.method)) and not self._is_async:
+        if inspect.iscoroutinefunction(getattr(stubs, self.method)) and not self.is_async:
             raise TypeError(f"the stub {self.method} is async, but its tool is not")
         parameters = rec.parameters_of_method(stubs, self.method)
         added = self.for_stub(parameters, dict.fromkeys(self.added))
@@ -71,7 +65,7 @@ class Tool:
             stub = getattr(recording.object_of(stubs), self.method)
             start = functools.partial(stub, **arguments, **self.for_stub(parameters_of(stub), added))
             # In a thread, a stub that waits blocks nothing, and a timeout of the agent ends it.
-            return asyncio.to_thread(start) if self._is_async and not inspect.iscoroutinefunction(stub) else start()
+            return asyncio.to_thread(start) if self.is_async and not inspect.iscoroutinefunction(stub) else start()
 
         return rec.call(self.name, arguments, run, is_stub=stubs is not None)
 
@@ -82,14 +76,11 @@ class Function(Tool):
     def __init__(self, function: Callable[..., Any], owner: str, container: Any, key: Any) -> None:
         self._function, self._container, self._key = function, container, key
         self._all = parameters_of(function)
-        named = [each for each in self._all.values() if each.kind not in {each.VAR_POSITIONAL, each.VAR_KEYWORD}]
-        parameters = {each.name: each.default is each.empty for each in named if not is_added(each)}
-        name, is_async = key if isinstance(key, str) else function.__name__, inspect.iscoroutinefunction(function)
-        super().__init__(name, owner, parameters, is_async=is_async)
         self.added = [name for name, each in self._all.items() if is_added(each)]
-
-    def code(self) -> Any:
-        return self._function
+        named = [each for each in self._all.values() if each.kind not in {each.VAR_POSITIONAL, each.VAR_KEYWORD}]
+        parameters = {each.name: each.default is each.empty for each in named if each.name not in self.added}
+        super().__init__(key if isinstance(key, str) else function.__name__, owner, parameters, function)
+        self.is_async = inspect.iscoroutinefunction(function)
 
     def replace(self, stubs: type | None) -> None:
         def start(*args: Any, **kwargs: Any) -> Any:
@@ -103,17 +94,15 @@ class FunctionTool(Tool):
     """A tool of OpenAI's Agents SDK. Its approval, guardrails, timeout, and error function stay its own."""
 
     def __init__(self, tool: Any, owner: str) -> None:
-        self._tool, schema = tool, tool.params_json_schema
-        super().__init__(
-            tool.name, owner, {name: name in schema.get("required", ()) for name in schema.get("properties", ())}
-        )
-
-    def code(self) -> Any:
-        """Return what runs the tool's function, inside of what makes a text for the model of its errors."""
-        return getattr(self._tool.on_invoke_tool, "_invoke_tool_impl", self._tool.on_invoke_tool)
+        self._tool = tool
+        required = tool.params_json_schema.get("required", ())
+        properties = tool.params_json_schema.get("properties", ())
+        # What runs the tool's function, inside of what makes a text for the model of its errors.
+        self._own = getattr(tool.on_invoke_tool, "_invoke_tool_impl", tool.on_invoke_tool)
+        super().__init__(tool.name, owner, {name: name in required for name in properties}, self._own)
 
     def replace(self, stubs: type | None) -> None:
-        own, invoker = self.code(), self._tool.on_invoke_tool
+        own, invoker = self._own, self._tool.on_invoke_tool
 
         @functools.wraps(own)
         async def invoke(context: Any, text: str) -> Any:
@@ -143,13 +132,9 @@ class BaseTool(Tool):
         codes = [tool._run, tool._arun, getattr(tool, "func", None), getattr(tool, "coroutine", None)]  # noqa: SLF001
         by_type = {name for code in codes if code for name, each in parameters_of(code).items() if is_added(each)}
         fields = getattr(tool.get_input_schema(), "model_fields", ())
-        added = {"run_manager", *getattr(tool, "_injected_args_keys", ()), *fields} - {*tool.args} | by_type
-        parameters = {name: "default" not in each for name, each in tool.args.items() if name not in added}
-        super().__init__(tool.name, owner, parameters)
-        self.added = added
-
-    def code(self) -> Any:
-        return vars(self._tool).get("_run")
+        self.added = {"run_manager", *getattr(tool, "_injected_args_keys", ()), *fields} - {*tool.args} | by_type
+        parameters = {name: "default" not in each for name, each in tool.args.items() if name not in self.added}
+        super().__init__(tool.name, owner, parameters, vars(tool).get("_run"))
 
     def replace(self, stubs: type | None) -> None:
         tool, own, own_async = self._tool, self._tool._run, self._tool._arun  # noqa: SLF001
@@ -184,7 +169,7 @@ def replace_server(server: Any, stubs: type, kept: Collection[str]) -> None:
         return
 
     async def call_tool(tool_name: str, arguments: Arguments | None, *args: Any, **kwargs: Any) -> Any:
-        tool, own_call = Tool(tool_name), functools.partial(own, tool_name, arguments, *args, **kwargs)
+        tool, own_call = Tool(tool_name, "", {}, own), functools.partial(own, tool_name, arguments, *args, **kwargs)
         if tool.method not in rec.methods_of(stubs):
             if tool_name in kept:
                 return await tool.call(None, own_call, arguments or {}, {})
