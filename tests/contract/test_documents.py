@@ -157,6 +157,7 @@ def shell(command: str, folder: Path, **environment: str) -> None:
     started = ["bash", "-euc", command]
     done = subprocess.run(started, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "null" not in done.stdout.splitlines(), "jq prints this for a field that the report does not have"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
