@@ -31,6 +31,8 @@ LOCAL = {f"actions/{name}": STAND_INS / name.partition("@")[0] for name in ACTIO
 NOT_COPIED = (".venv", ".*_cache", "node_modules", "build", "__pycache__")
 API_KEY = "sandbox-key-0123456789"  # only the sandbox of this run accepts it
 EVENT = {"pull_request": {"number": 1, "head": {"sha": "1" * 40}, "base": {"ref": "main"}}}  # act's own has none
+NAME_CAMPAIGNS = (".github/workflows/*.y*ml", ".github/sepurux-gate.yml")
+CAMPAIGN = re.compile(r"""\bcampaign: *["']?([^"',}#\n]*[^"',}#\s])""")  # the sandbox has those of the repository too
 RUNNER = "python:3.14-slim"  # the image is built from it too, so nothing more is downloaded
 
 
@@ -73,7 +75,9 @@ def main(arguments: list[str]) -> int:
     if not (act := shutil.which("act")):
         print("act is missing; install it as https://nektosact.com/installation/ says", file=sys.stderr)
         return 2
+    named = [file.read_text(encoding="utf-8") for glob in NAME_CAMPAIGNS for file in given.folder.glob(glob)]
     store = Store(decide_after=2, reversible=given.reversible, approvals=given.approval or APPROVALS)
+    store.campaigns |= dict.fromkeys((name for text in named for name in CAMPAIGN.findall(text)), ())
     with Sandbox(store, token=API_KEY) as sandbox, TemporaryDirectory() as temporary:
         place = Path(temporary)
         (place / "event.json").write_text(json.dumps(EVENT), encoding="utf-8")

@@ -52,7 +52,7 @@ def test_what_init_writes_runs_unchanged_and_blocks_with_enforcement_hard(
     folder = tmp_path / "my-agent"
     folder.mkdir()
     subprocess.run(["git", "init", "--quiet", folder], check=True)  # noqa: S607
-    init = ("-m", "sepurux_action", "init", "--project=shop", "--campaign=core-reliability", "--framework=plain")
+    init = ("-m", "sepurux_action", "init", "--project=shop", "--campaign=order-support", "--framework=plain")
     assert run(folder, *init)[0] == 0
     (folder / "requirements.txt").touch()
     (folder / "my_agent.py").write_text(AGENT, encoding="utf-8")
@@ -62,12 +62,12 @@ def test_what_init_writes_runs_unchanged_and_blocks_with_enforcement_hard(
     )
     with only_workflow(image):
         status, log = run(folder, script, ".")
-        assert (status, "::notice title=Sepurux gate::core-reliability passed" in log) == (0, True), log
+        assert (status, "::notice title=Sepurux gate::order-support passed" in log) == (0, True), log
         (folder / "my_agent.py").write_text(AGENT.replace(', approval_token="approval-7"', ""), encoding="utf-8")
         hard = workflow.read_text(encoding="utf-8").replace("enforcement: observe", "enforcement: hard")
         workflow.write_text(hard, encoding="utf-8")
         status, log = run(folder, script, ".")
-        assert (status, "::error title=Sepurux gate::core-reliability: 1 failure" in log) == (1, True), log
+        assert (status, "::error title=Sepurux gate::order-support: 1 failure" in log) == (1, True), log
 
 
 def test_the_workflow_runs_in_the_image_that_the_action_is_built_from() -> None:
