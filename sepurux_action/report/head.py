@@ -393,7 +393,7 @@ def remarks(gate: GateFacts) -> Iterator[Markdown]:
     yield from _idle(gate)
     failures, limits = result.value(metrics.FAILURES), {check.threshold for check in result.checks}
     if context.on_command_line and gate.passed and failures and metrics.FAILURES.threshold not in limits:
-        words = "{count}, and {flag} is not set."  # a job summary has the number
+        words = "{count}, and {flag} is not set."
         count = Markdown(pluralize(int(failures), "failure"))
         yield say(words, count=count, flag=code(flag(metrics.FAILURES.threshold)))
     traces = [] if result.decision is Decision.SKIPPED else result.gate.traces
