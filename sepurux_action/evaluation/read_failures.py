@@ -84,21 +84,13 @@ def read_scenarios(gates: Sequence[GateDecision], engine: Engine, *, with_passed
     unnamed = [each for each in every if each.run.failed and each.run.trace_id and not each.run.path]
     engine.share(unnamed[:MAX_NAMES], RunReader.read_name)
     return tuple(
-        _with_failures(decided, [[each.run for each in of_run] for of_run in of_gate])
+        with_failures(decided, [[each.run for each in of_run] for of_run in of_gate])
         for decided, of_gate in zip(gates, readers, strict=True)
     )
 
 
-def nothing_read(decided: GateDecision) -> GateDecision:
-    """Return a decision if nothing could be read: how many scenarios were not, of a batch at least one."""
-    unread = int(decided.worst.evaluated)
-    if decided.gate.names_traces:
-        unread = sum(each.read for each in decided.known_scenarios)
-    return replace(decided, scenarios_unread=unread)
-
-
-def _with_failures(decided: GateDecision, read: Sequence[Sequence[Run]]) -> GateDecision:
-    """Return a decision with its scenarios, the worst first, and a batch's failures; nothing is `read` after a pass.
+def with_failures(decided: GateDecision, read: Sequence[Sequence[Run]]) -> GateDecision:
+    """Return a decision with its scenarios, the worst first, and a batch's failures, of what was `read` of each run.
 
     The failures of traces are added when they are compared with the base.
     """

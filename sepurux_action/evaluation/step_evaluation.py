@@ -18,7 +18,7 @@ from sepurux_action.evaluation.decision import GateDecision, decide_gate
 from sepurux_action.evaluation.engine import MIN_POLL_WAIT_S, Engine, retry_wait
 from sepurux_action.evaluation.gate_numbers import Base
 from sepurux_action.evaluation.metrics import RELIABILITY_SCORE, SCENARIOS, summary
-from sepurux_action.evaluation.read_failures import SCENARIOS_S, nothing_read, read_scenarios
+from sepurux_action.evaluation.read_failures import SCENARIOS_S, read_scenarios, with_failures
 from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run, decide, parse_run, wrong_shape
 from sepurux_action.host.output import Level, Output
 
@@ -64,7 +64,7 @@ class StepEvaluation:
             runs = tuple(each.run for each in self._runs if each.gate is gate)
             decided.append(decide_gate(gate, runs, base))
         self.output.wait("reading what failed", SCENARIOS_S)
-        found = tuple(map(nothing_read, decided))  # what is known after a signal or a defect
+        found = tuple(with_failures(each, [()] * len(each.runs)) for each in decided)  # after a signal or a defect
         try:
             with suppress(Interrupted):
                 read = partial(read_scenarios, decided, self.engine, with_passed=self._with_passed)

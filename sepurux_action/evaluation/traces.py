@@ -94,27 +94,25 @@ class TraceFolder:
         return tuple(traces)
 
     def _matches(self, pattern: str) -> list[Path]:
-        """Return the files that match a glob, by name. Only a pattern with a dot matches hidden names, as in a shell.
+        """Return the files that a glob matches, by name. Only a part with a dot matches hidden names, as in a shell.
 
-        Unlike in the standard library, `**` enters no linked folder, because circular links would never end.
+        `**` enters no linked folder, because circular links would never end.
         """
-        anchor, shown, found = Path(pattern).anchor, json_reader.preview(pattern), set[Path]()
-        waiting = [(Path(anchor or self.base), Path(pattern).relative_to(anchor).parts)]
-        while waiting:
-            here, (part, *rest) = waiting.pop()
-            if part == "**":
-                waiting.append((here, tuple(rest or ["*"])))
-                below = (here / name for name in _folder_names(here, "*"))
-                waiting += [(path, (part, *rest)) for path in below if path.is_dir() and not path.is_symlink()]
-                continue
-            names = _folder_names(here, part) if glob.has_magic(part) else [part]
-            for path in (here / name for name in names):
-                if rest and path.is_dir():
-                    waiting.append((path, tuple(rest)))
-                elif not rest and path.is_file():
-                    found.add(path)
-            if len(found) > MAX_TRACES:
-                raise TraceFileError(f"{shown} must match at most {MAX_TRACES} files")
+        anchor, shown = Path(pattern).anchor, json_reader.preview(pattern)
+        start, given = Path(anchor or self.base), Path(pattern).relative_to(anchor).parts
+        parts = [part if part == "**" else part.replace("**", "*") for part in given]
+        if parts[-1] == "**":
+            parts.append("*")
+        dotted = [part for part in parts if part.startswith(".")]
+
+        def is_shown(path: Path) -> bool:
+            hidden = (part for part in path.relative_to(start).parts if part.startswith("."))
+            return all(any(fnmatch.fnmatch(part, each) for each in dotted) for part in hidden)
+
+        files = (path for path in start.glob("/".join(parts)) if is_shown(path) and path.is_file())
+        found = {*itertools.islice(files, MAX_TRACES + 1)}
+        if len(found) > MAX_TRACES:
+            raise TraceFileError(f"{shown} must match at most {MAX_TRACES} files")
         if not found:
             raise TraceFileError(f"{shown} matches no file in {self.where}{self._advice}")
         return sorted(found)
@@ -163,14 +161,6 @@ class TraceFolder:
 
 def _unreadable(path: str, error: Exception) -> str:
     return f"{json_reader.preview(path)}: {getattr(error, 'strerror', '') or 'it cannot be read'}"
-
-
-def _folder_names(folder: Path, pattern: str) -> list[str]:
-    try:
-        names = os.listdir(folder)  # noqa: PTH208 - only names are needed
-    except OSError:
-        return []  # a folder that cannot be read matches nothing, as in a shell
-    return [name for name in fnmatch.filter(names, pattern) if pattern.startswith(".") or not name.startswith(".")]
 
 
 def read_recording(text: str, label: str) -> Trace:

@@ -246,13 +246,12 @@ def read_base(event: Event, contexts: set[str], client: Client) -> Mapping[str, 
     account = json_reader.text(response, "data", "viewer", "login")
     commits = [json_reader.as_object(response, "data", "repository", name) for name in _LINE]
     length = next((steps for steps, commit in enumerate(commits) if not commit), len(commits))
-    read = (parse_sha(commit.get("oid")) and _statuses(commit, "") is not None for commit in commits[:length])
-    if not account or not length or any(commits[length:]) or not all(read):
+    line = {parse_sha(commit.get("oid")): _statuses(commit, account) for commit in commits[:length]}
+    if not (account and line) or any(commits[length:]) or "" in line or None in line.values():
         return None
-    line = {parse_sha(commit["oid"]): commit for commit in commits[:length]}
     found: dict[str, list[Result]] = {}
     for sha in [each for each in line if each != event.commit][:BASELINE_COMMITS]:
-        newest = {each.context.lower(): each for each in _statuses(line[sha], account) or ()}
+        newest = {each.context.lower(): each for each in line[sha] or ()}
         for context in contexts & newest.keys():
             every = (parse_status(each, account) for each in client.pages(f"commits/{sha}/statuses"))
             older = (each for each in every if each.context.lower() == context)

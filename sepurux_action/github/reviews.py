@@ -70,15 +70,11 @@ def _read_reviews(calls: Calls, event: Event) -> Reviews | None:
         return None
     head = pull.head if event.name == "merge_group" else event.commit
     refused = calls.try_call(Operation.REQUESTERS, partial(read_requesters, pull, number, head))
-    given = [
-        Review(
-            author=json_reader.text(review, "user", "login"),
-            state=json_reader.text(review.get("state")).upper(),
-            commit=json_reader.text(review.get("commit_id")),
-            kind=json_reader.text(review, "user", "type"),
-        )
-        for review in listed
-    ]
+    given = []
+    for each in listed:
+        author, kind = (json_reader.text(each, "user", name) for name in ("login", "type"))
+        state, commit = json_reader.text(each.get("state")).upper(), json_reader.text(each.get("commit_id"))
+        given.append(Review(author=author, state=state, commit=commit, kind=kind))
     return None if refused is None else Reviews(head=head, given=given, refused=refused)
 
 

@@ -162,7 +162,7 @@ def test_a_signal_ends_the_reading_at_once_and_keeps_the_decision() -> None:
     calls = FakeEngine(Batch(*a_batch(100, 5)), cancel_at=1_001)
     result = evaluate(calls)
     assert calls.time == 1_001
-    assert (result.decision, result.failures, result.scenarios_unread) == (Decision.FAIL, (), 1)
+    assert (result.decision, result.failures, result.scenarios_unread) == (Decision.FAIL, (), 100)
 
 
 @pytest.mark.parametrize(("run_ids", "cancel_at"), [(True, None), (False, None), (True, 1_000.5)])
@@ -175,7 +175,7 @@ def test_unread_scenarios_of_recordings_are_counted(cancel_at: float | None, *, 
     backend = instead("GET /v1/ci/batch", in_turn(failed), instead("the CI run", started, Batch()))
     calls = FakeEngine(instead("/failures", in_turn(http(500)), backend), cancel_at=cancel_at)
     found = evaluate(calls, replace(GATE, traces=traces))
-    assert (found.scenarios_unread, found.scenarios == ()) == (2, cancel_at is not None)
+    assert (found.scenarios_unread, len(found.scenarios)) == (2, 2)
 
 
 @pytest.mark.parametrize(
