@@ -191,7 +191,7 @@ def recorded(target: Any, name: str | None = None) -> Any:
         tool = getattr(target, "name", "it")
         raise TypeError(f"recorded() takes no {type(target).__name__}: give {tool} to replace_tools(agent, stubs)")
     if not inspect.isroutine(target):
-        raise TypeError(f"recorded() takes a function or a class, not {target!r}")
+        raise TypeError(f"recorded() takes a function or a class, not an object of {type(target).__name__}")
     if hasattr(target, MARK):
         return target
     return _recorded(target, name or target.__name__, parameters_of(target), lambda _: target)

@@ -266,7 +266,7 @@ class _Found:
             self._others.append((getattr(target, "name", type(target).__name__), f"a {type(target).__name__}"))
         else:
             takes = "an agent, a graph, a tool, a dict of functions, or a list of these"
-            raise TypeError(f"replace_tools() takes {takes}, not {target!r}")
+            raise TypeError(f"replace_tools() takes {takes}, not an object of {type(target).__name__}")
 
     def unsafe(self) -> dict[str, str]:
         """Return what no stub can replace. An agent behind a handoff of one's own is known by its name only."""

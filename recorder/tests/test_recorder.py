@@ -362,6 +362,11 @@ class Later:
     async def refund(self, order: str) -> None: ...
 
 
+class Secret:
+    def __repr__(self) -> str:
+        return "sk-0123456789"
+
+
 class Few:
     def refund(self, order: str) -> None: ...
 
@@ -369,9 +374,9 @@ class Few:
 @pytest.mark.parametrize(
     ("start", "error"),
     [
-        (lambda: recorded(3), "recorded() takes a function or a class, not 3"),
+        (lambda: recorded(Secret()), "recorded() takes a function or a class, not an object of Secret"),
         (lambda: recorded(Needs), "an object of Needs without arguments, but: missing a required argument: 'url'"),
-        (lambda: replace_tools({"refund": 3}, Shop), "replace_tools() takes an agent, a graph, a tool"),
+        (lambda: replace_tools({"refund": Secret()}, Shop), "or a list of these, not an object of Secret"),
         (lambda: replace_tools({}, Shop), "found no tool"),
         (lambda: replace_tools({"refund": refund}, Shop()), "takes a class as stubs"),  # type: ignore[arg-type]
         (lambda: replace_tools({"refund": refund}, Later), "the stub refund is async, but its tool is not"),
@@ -393,6 +398,7 @@ def test_what_cannot_be_recorded_is_refused_with_the_solution(start: Callable[[]
     with pytest.raises(TypeError) as refused:
         start()
     assert error in str(refused.value)
+    assert "sk-" not in str(refused.value)
 
 
 def test_an_agent_that_blocks_or_ends_the_process_loses_no_other_trace(tmp_path: Path) -> None:

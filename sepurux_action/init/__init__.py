@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
 def _new_files(given: Mapping[str, str | None]) -> dict[Path, str]:
     """Return the text of each file; raises ValueError if one exists, before anything is asked for."""
     if existing := [str(path) for path in (SCRIPT, WORKFLOW) if os.path.lexists(path)]:
-        raise ValueError(f"there is {' and '.join(existing)} already")
+        raise ValueError(f"this folder has {' and '.join(existing)} already")
     above = [folder for folder in Path.cwd().parents if (folder / ".git").exists()]
     if above and not Path(".git").exists():
         raise ValueError(f"GitHub runs only workflows in the root of a repository; change to {above[0]}")
