@@ -75,9 +75,7 @@ def compose(raw: bytes) -> yaml.Node:
         root = loader.get_node() if loader.check_node() else None
         if loader.check_node():
             second = loader.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
-            raise UnreadableError(
-                "the file must be one YAML document, but a second one begins", _line(second.start_mark)
-            )
+            raise UnreadableError("the file must be one YAML document, not several", _line(second.start_mark))
     except yaml.MarkedYAMLError as error:
         context = f"{error.context} from line {_line(error.context_mark)}" if error.context else ""
         message = wording.joined(", ", context, json_reader.printable(str(error.problem)))
@@ -103,9 +101,7 @@ class _Loader(yaml.SafeLoader):
         anchor = ("alias", "*") if isinstance(event, yaml.AliasEvent) else ("anchor", "&")
         for attribute, (name, sign) in {"anchor": anchor, "tag": ("tag", "!")}.items():
             if getattr(event, attribute, None) is not None:
-                raise UnreadableError(
-                    f"the file must have no {name}; put a text that begins with `{sign}` in quotes", at
-                )
+                raise UnreadableError(f"the file has a YAML {name}; put a text that begins with `{sign}` in quotes", at)
         node: yaml.Node = super().compose_node(parent, index)  # type: ignore[arg-type, assignment]  # wrong stubs
         if node.tag == _NULL:
             node.value = ""
@@ -173,8 +169,7 @@ class _Parser:
         given, spellings = dict[str, Given](), dict[str, str]()
         for key, value in node.value:
             shown = json_reader.printable(key.value).replace("`", "'")
-            name = f"`{json_reader.shorten(shown, json_reader.MAX_QUOTE_LENGTH)}`"
-            where = prefix + name
+            where = prefix + (name := f"`{json_reader.shorten(shown, json_reader.MAX_QUOTE_LENGTH)}`")
             allowed, option = _ALLOWED.get(key.value), BY_NAME.get(key.value)
             if allowed is None:
                 names = [*(each.name for each in OPTIONS), VERSION_KEY, THRESHOLDS, GATES]
