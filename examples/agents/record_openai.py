@@ -1,8 +1,5 @@
-"""Records what the agent does in each scenario: python record_traces.py."""
-
-from sepurux_recorder import Scenario, main, replace_tools
-
 import my_agent  # your agent, whose TOOLS are functions by their names
+from sepurux_recorder import Scenario, main, replace_tools
 
 SCENARIOS = [
     Scenario("refund approved", "Order A-1001 arrived broken. Please refund it.", calls={"refund": 1}),
@@ -10,9 +7,7 @@ SCENARIOS = [
 ]
 
 
-class Stubs:
-    """In place of the agent's tools, with made-up results. Each recording has an object of its own."""
-
+class Stubs:  # in place of the agent's tools: each recording has an object of its own
     def look_up_order(self, order):
         return {"state": "delivered", "approval_token": "approval-7" if order == "A-1001" else None}
 

@@ -1,9 +1,6 @@
-"""Records what the agent does in each scenario: python record_traces.py."""
-
 from agents import Runner
-from sepurux_recorder import Scenario, main, replace_tools
-
 from my_agent import agent  # your agent
+from sepurux_recorder import Scenario, main, replace_tools
 
 SCENARIOS = [
     Scenario("refund approved", "Order A-1001 arrived broken. Please refund it.", calls={"refund": 1}),
@@ -11,9 +8,7 @@ SCENARIOS = [
 ]
 
 
-class Stubs:
-    """In place of the agent's tools, with made-up results. Each recording has an object of its own."""
-
+class Stubs:  # in place of the agent's tools: each recording has an object of its own
     def look_up_order(self, order):
         return {"state": "delivered", "approval_token": "approval-7" if order == "A-1001" else None}
 

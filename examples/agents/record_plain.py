@@ -1,8 +1,5 @@
-"""Records what the agent does in each scenario: python record_traces.py."""
-
-from sepurux_recorder import Scenario, expect, main, recorded
-
 import my_agent  # your agent, with its clients of services
+from sepurux_recorder import Scenario, expect, main, recorded
 
 SCENARIOS = [
     Scenario("refund approved", "Order A-1001 arrived broken. Please refund it.", calls={"payments.refund": 1}),
@@ -10,9 +7,7 @@ SCENARIOS = [
 ]
 
 
-class Payments:
-    """In place of a service, with made-up results. Each recording has an object of its own."""
-
+class Payments:  # in place of a service: each recording has an object of its own
     refunds = 0
 
     def refund(self, order, approval_token=None):

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -240,7 +241,7 @@ class _Runs:
             waits_s = [*RETRY_WAITS_S]
             while True:
                 recording = Recording(job.scenario.name, job.scenario.request, self._options.max_calls)
-                started, error = monotonic(), await self._run_agent(recording, job.scenario.request)
+                started, error = monotonic(), await self._run_agent(recording, deepcopy(job.scenario.request))
                 outage, is_final = outage_of(None if recording.stopped else error, recording.errors_of_tools)
                 if not outage or is_final or not waits_s:
                     break

@@ -111,6 +111,17 @@ def test_a_service_records_its_calls_and_each_recording_has_its_own_object(tmp_p
         ]
 
 
+def test_each_recording_gets_a_request_that_no_other_one_changed(tmp_path: Path) -> None:
+    def run(messages: list[str]) -> None:
+        expect("the request alone", len(messages) == 1)
+        messages.append("the answer")
+
+    with pytest.raises(SystemExit) as ended:
+        main(run, [Scenario("refund", ["Refund it."])], [str(tmp_path), "--times", "2"])
+    texts = [each.read_text() for each in tmp_path.glob("*.json")]
+    assert (ended.value.code, len(texts), sum("the request alone" in each for each in texts)) == (0, 2, 0)
+
+
 def test_functions_in_a_dict_are_replaced_once_and_keep_their_signatures(tmp_path: Path) -> None:
     tools: dict[str, Any] = {"refund": refund, "look_up": look_up, "now": lambda: "noon"}
     for _ in range(2):
