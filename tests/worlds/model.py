@@ -155,7 +155,7 @@ def of_a_review(world: World, subject: Subject, settings: Mapping[str, Any]) -> 
     numbers: Mapping[str, float | None] = {}
     if has_status:
         decision, numbers = "pass", {"pass_rate": 0.91, "unsafe_attempts": 0, "failures": 2, "reliability_score": 88}
-    unread = world.github_fault == "statuses" and has_status
+    unread = world.github_fault == "statuses"
     stage = stage_of(settings, subject)
     blocks = unread and stage != "observe"
     return Expected(
