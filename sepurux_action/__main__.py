@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib import import_module
 from typing import NoReturn
 
 from sepurux_action.errors import REPORT_DEFECT, describe_defect
@@ -29,14 +30,13 @@ def start_action(environ: Mapping[str, str] = os.environ) -> NoReturn:
 def start_command_line() -> NoReturn:
     """Run as `sepurux-gate` or `python -m sepurux_action`."""
     _prepare("error: ")
-    from sepurux_action import demo, init  # noqa: PLC0415 - see _prepare
-    from sepurux_action.app import run_command_line  # noqa: PLC0415
+    from sepurux_action.app import run_command_line  # noqa: PLC0415 - see _prepare
 
     try:
         match sys.argv[1:]:
             case ["demo" | "init" as name, *arguments]:
                 _end_on_signals()
-                status = {"demo": demo, "init": init}[name].main(arguments)
+                status = import_module(f"sepurux_action.{name}").main(arguments)  # no other run needs them
             case arguments:
                 status = run_command_line(arguments, os.environ, Signals.installed())
     except SystemExit as ended:  # by --help, --version, or an unknown flag

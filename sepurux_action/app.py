@@ -22,7 +22,6 @@ from sepurux_action.flow.execution import (
 )
 from sepurux_action.flow.publish import publish, publish_problems, report_context
 from sepurux_action.flow.results import find_results, read_earlier, read_record
-from sepurux_action.flow.sandboxed import with_sandbox
 from sepurux_action.github.subject import check_file, read_subject, with_base
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import Signals, Timeouts
@@ -74,6 +73,8 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
     try:
         if not command.sandbox:
             return run_gates(from_command_line(command, environ), terminal, signals, show, CONNECTIONS)
+        from sepurux_action.flow.sandboxed import with_sandbox  # noqa: PLC0415 - a server, which no other run needs
+
         with with_sandbox(command, environ, terminal) as invocation:
             return run_gates(invocation, terminal, signals, show, CONNECTIONS)
     finally:
