@@ -187,9 +187,9 @@ def action_of(gates: Sequence[GateFacts], *, has_items: bool) -> tuple[Markdown,
     if not any(each.failed for each in gates):
         return (lead, NOTHING) if _differ(gates) else _without_result(gate, lead)
     if not result.blocks:
-        return lead, say("What to look at:") if has_items or _differ(gates) else say(
-            "Look at the {run}.", run=run_link(gate)
-        )
+        if has_items or _differ(gates):
+            return lead, Markdown("What to look at:")
+        return lead, say("Look at the {run}.", run=run_link(gate))
     fix, failed = _fix(gates, has_items=has_items), [each for each in gates if each.failed]
     if all(each.state is State.NEEDS_APPROVAL for each in failed):
         return _needs_approval(failed, fix if has_items or gate.by_settings else NOTHING)

@@ -31,26 +31,28 @@ LIMITS = (
 
 def render_comment(report: Report, marker: str) -> str:
     """Return the comment: the marker, and the head."""
-    return f"{marker}\n{_head(report, '###')}"
+    return f"{marker}\n{_rendered_head(head_of(report), '###')}"
 
 
 def render_summary(report: Report, *, most_bytes: int = SUMMARY_BYTES) -> str:
     """Return the head and the rest as Markdown of at most `most_bytes` bytes of UTF-8, or the head alone."""
-    head, count, remark = _head(report, "##"), max(1, len(report.not_passed)), head_of(report).remark
+    slots, count = head_of(report), max(1, len(report.not_passed))
+    head = _rendered_head(slots, "##")
     for most in LIMITS:
         of_gate = {name: most[name] // count for name in ("failures", "scenarios")}
-        text = finish(f"{head}\n{_rendered('summary.md.j2', report, most={**most, **of_gate}, remark=remark)}")
+        values = {"report": report, "most": {**most, **of_gate}, "remark": slots.remark}
+        text = finish(f"{head}\n{_rendered('summary.md.j2', **values)}")
         if len(text.encode()) <= most_bytes:
             return text
     return head
 
 
-def _head(report: Report, level: str) -> str:
-    return finish(f"{level} {_rendered('head.md.j2', report, head=head_of(report))}")
+def _rendered_head(head: Head, level: str) -> str:
+    return finish(f"{level} {_rendered('head.md.j2', head=head)}")
 
 
-def _rendered(name: str, report: Report, **values: object) -> str:
-    return _environment().get_template(name).render(report=report, **values)
+def _rendered(name: str, **values: object) -> str:
+    return _environment().get_template(name).render(**values)
 
 
 def annotation(report: Report) -> str:
