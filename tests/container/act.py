@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,22 +50,27 @@ class WorkflowRun:
 
 def act(command: Iterable[str], image: str, secrets: Mapping[str, str], home: Path) -> WorkflowRun:
     """Run act with these arguments; `image` is the action's."""
+    given = [f"--secret={name}" for name in secrets]  # act takes the values from its environment
     with only_workflow(image):
-        done = subprocess.run(
-            [
-                str(ACT),
-                *command,
-                *(f"--secret={name}" for name in secrets),
-            ],  # act takes the values from its environment
-            env={**inherited(), **secrets, "HOME": str(home)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            timeout=LONGEST_S,
-            check=False,
-        )
+        done = run([str(ACT), *command, *given], {**secrets, "HOME": str(home)})
     return _read(done.returncode, done.stdout)
+
+
+def run(
+    command: Sequence[str], variables: Mapping[str, str], folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program that runs a workflow, with more environment variables; what it prints is in `stdout`."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**inherited(), **variables},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=LONGEST_S,
+        check=False,
+    )
 
 
 @contextmanager

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from examples import try_workflow
-from tests.container.act import ACT, LONGEST_S, only_workflow
+from tests.container import act
+from tests.container.act import ACT, only_workflow
 from tests.container.engine import BASE
-from tests.runner import REPOSITORY, inherited
+from tests.runner import REPOSITORY
 
 # The jobs install packages, as a user's do.
 pytestmark = [pytest.mark.container, pytest.mark.timeout(300), pytest.mark.usefixtures("base")]
@@ -31,17 +32,7 @@ def answer(request):
 def run(folder: Path, *arguments: str) -> tuple[int, str]:
     """Run Python in a folder whose parent is the home; return the exit status, and what was printed, without colors."""
     paths = {"PATH": f"{ACT.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env={**inherited(), **paths, "HOME": str(folder.parent)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        timeout=LONGEST_S,
-        check=False,
-    )
+    done = act.run([sys.executable, *arguments], {**paths, "HOME": str(folder.parent)}, folder)
     return done.returncode, re.sub(r"\x1b\[\d+m", "", done.stdout)
 
 
@@ -56,10 +47,7 @@ def test_what_init_writes_runs_unchanged_and_blocks_with_enforcement_hard(
     assert run(folder, *init)[0] == 0
     (folder / "requirements.txt").touch()
     (folder / "my_agent.py").write_text(AGENT, encoding="utf-8")
-    script, workflow = (
-        str(REPOSITORY / "examples" / "try_workflow.py"),
-        folder / ".github" / "workflows" / "sepurux.yml",
-    )
+    script, workflow = str(REPOSITORY / "examples" / "try_workflow.py"), folder / ".github/workflows/sepurux.yml"
     with only_workflow(image):
         status, log = run(folder, script, ".")
         assert (status, "::notice title=Sepurux gate::order-support passed" in log) == (0, True), log
