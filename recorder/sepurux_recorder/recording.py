@@ -41,9 +41,10 @@ class Recording:
         self._objects: dict[type, Any] = {}
         self._lock = RLock()
         self._max_calls = max_calls
-        self._task = {"name": scenario, "input": {"request": as_json(request)}}
+        shown = as_json(request)
+        self._task = {"name": scenario, "input": {"request": shown}}
         self._events: list[dict[str, object]] = []
-        self.add("prompt", input=as_json(request))
+        self.add("prompt", input=shown)
 
     def add(self, kind: str, **fields: object) -> None:
         timestamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -241,7 +241,7 @@ class _Runs:
             waits_s = [*RETRY_WAITS_S]
             while True:
                 recording = Recording(job.scenario.name, job.scenario.request, self._options.max_calls)
-                started, error = monotonic(), await self._run_agent(recording, deepcopy(job.scenario.request))
+                started, error = monotonic(), await self._run_agent(recording, job.scenario.request)
                 outage, is_final = outage_of(None if recording.stopped else error, recording.errors_of_tools)
                 if not outage or is_final or not waits_s:
                     break
@@ -276,7 +276,7 @@ class _Runs:
 
     async def _answer(self, recording: Recording, request: object) -> None:
         try:
-            is_async = inspect.iscoroutinefunction(self._run)
+            is_async, request = inspect.iscoroutinefunction(self._run), deepcopy(request)  # an agent may change it
             answer = self._run(request) if is_async else await asyncio.to_thread(self._run, request)
             if inspect.isawaitable(answer):
                 answer = await answer

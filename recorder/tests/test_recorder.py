@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
-from threading import Barrier, Thread
+from threading import Barrier, Lock, Thread
 from typing import Any
 
 import pytest
@@ -120,6 +120,17 @@ def test_each_recording_gets_a_request_that_no_other_one_changed(tmp_path: Path)
         main(run, [Scenario("refund", ["Refund it."])], [str(tmp_path), "--times", "2"])
     texts = [each.read_text() for each in tmp_path.glob("*.json")]
     assert (ended.value.code, len(texts), sum("the request alone" in each for each in texts)) == (0, 2, 0)
+
+
+def test_a_request_that_cannot_be_copied_loses_no_other_recording(tmp_path: Path) -> None:
+    def run(_request: object) -> None:
+        expect("an answer", met=True)
+
+    with pytest.raises(SystemExit) as ended:
+        main(run, [Scenario("lock", Lock()), Scenario("text", "Refund it.")], [str(tmp_path)])
+    texts = {each.name: each.read_text() for each in tmp_path.glob("*.json")}
+    assert (ended.value.code, [*sorted(texts)]) == (0, ["lock-1.json", "text-1.json"])
+    assert "cannot pickle" in texts["lock-1.json"]
 
 
 def test_functions_in_a_dict_are_replaced_once_and_keep_their_signatures(tmp_path: Path) -> None:
