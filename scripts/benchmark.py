@@ -24,14 +24,12 @@ sys.path.insert(0, str(ROOT))
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import Call
-from sepurux_action.evaluation.base_results import read_results, write_results
-from sepurux_action.evaluation.published_result import Result
+from sepurux_action.evaluation.results import Result, read_results, write_results
 from sepurux_action.evaluation.runs import BaseScenario, Decision, Failure
 from sepurux_action.report.rendering import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
-from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, Store
-from sepurux_action.sandbox.server import SOUND_REFUND, Event, Run, respond
-from sepurux_action.sandbox.server import Request as SandboxRequest
+from sepurux_action.sandbox import CORE_CAMPAIGN, SOUND_REFUND, Event, Run, Sandbox, Store, respond
+from sepurux_action.sandbox import Request as SandboxRequest
 from tests import backend
 from tests.backend import Answer, Request, ScriptedBackend
 from tests.builders import a_context, a_gate, a_result

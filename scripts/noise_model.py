@@ -31,7 +31,7 @@ from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation.decision import decide_gate
 from sepurux_action.evaluation.gate_numbers import MIN_RESULTS, Base
 from sepurux_action.evaluation.metrics import PASS_RATE, UNSAFE_ATTEMPTS
-from sepurux_action.evaluation.published_result import MAX_BASE_RESULTS, Result, published_numbers
+from sepurux_action.evaluation.results import MAX_BASE_RESULTS, Result, published_numbers
 from sepurux_action.evaluation.runs import Decision, Runs, decide, parse_run
 
 ATTEMPTS = 4  # in each recording

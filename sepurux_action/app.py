@@ -15,13 +15,12 @@ from sepurux_action.flow.execution import (
     Connections,
     Invocation,
     begin,
-    from_command_line,
+    from_flags,
     from_step,
     log_start,
     with_settings,
 )
-from sepurux_action.flow.publish import publish, publish_problems, report_context
-from sepurux_action.flow.results import find_results, read_earlier, read_record
+from sepurux_action.flow.results import find_results, publish, publish_problems, read_earlier, read_record
 from sepurux_action.github.subject import check_file, read_subject, with_base
 from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import Signals, Timeouts
@@ -29,7 +28,7 @@ from sepurux_action.host.output import Level, Output
 from sepurux_action.host.terminal import Terminal
 from sepurux_action.report.outputs import without_decision
 from sepurux_action.report.rendering import annotation, log_lines, terminal_lines
-from sepurux_action.report.report import Report, build_report, shortened
+from sepurux_action.report.report import Report
 from sepurux_action.report.report_json import json_text
 
 CONNECTIONS = Connections()
@@ -71,11 +70,7 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
         terminal.write_result(terminal_lines(report), document, evaluated=evaluated)
 
     try:
-        if not command.sandbox:
-            return run_gates(from_command_line(command, environ), terminal, signals, show, CONNECTIONS)
-        from sepurux_action.flow.sandboxed import with_sandbox  # noqa: PLC0415 - a server, which no other run needs
-
-        with with_sandbox(command, environ, terminal) as invocation:
+        with from_flags(command, environ, terminal) as invocation:
             return run_gates(invocation, terminal, signals, show, CONNECTIONS)
     finally:
         terminal.close()
@@ -97,11 +92,7 @@ def run_gates(
     execution = replace(execution, subject=with_base(execution.calls, execution.subject, execution.settings.gates))
     record = read_record(execution)
     results, pull = find_results(execution, record)
-    report = build_report(results, report_context(execution))
-    if signals.received:  # 5 s are left for everything
-        report = shortened(report)
-    publish(execution, record, pull, results, report)
-    show(report)
+    show(publish(execution, record, pull, results))
     return signals.status(exit_status(results))
 
 

@@ -32,8 +32,8 @@ from sepurux_action.evaluation.decision import (
 from sepurux_action.evaluation.engine import CHECK_NETWORK
 from sepurux_action.evaluation.gate_numbers import Base, Check, CheckState, Scenario, scenarios_of
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
-from sepurux_action.evaluation.published_result import Result, Results
-from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Failure, OnBase, Rule, Run, Step, merge_failures
+from sepurux_action.evaluation.results import Result, Results
+from sepurux_action.evaluation.runs import Decision, Failure, OnBase, Rule, Run, Step, merge_failures
 from sepurux_action.evaluation.step_evaluation import CANCELED
 from sepurux_action.flow.results import NOT_AFFECTED, UNREAD_RESULTS_HINT
 from sepurux_action.github.event import Event
@@ -201,9 +201,8 @@ def _of_main(rate: float) -> tuple[Result, ...]:
 
 
 def a_run(run: Run = FAILING, **changes: Any) -> Run:  # noqa: ANN401 - fields of many types
-    decided = ci_runs.decide(run)
-    known = {"hint": NEXT_STEPS.get(decided.rule, ""), "campaign_id": CAMPAIGN_ID, "run_id": RUN_ID, "elapsed_s": 95}
-    return replace(decided, **{"trace": Trace(label=RECORDED.label), **known, **changes})
+    known = {"campaign_id": CAMPAIGN_ID, "run_id": RUN_ID, "elapsed_s": 95}
+    return replace(ci_runs.decide(run), **{"trace": Trace(label=RECORDED.label), **known, **changes})
 
 
 def a_result(
@@ -245,7 +244,7 @@ def undecided(decision: Decision, reason: str, hint: str = "", run: Run = Run(),
 
 def _timed_out() -> Run:
     running = Run(status="running", dashboard_url=DASHBOARD, run_ids=(RUN_ID,))
-    hint = a_gate().with_timeout(NEXT_STEPS[Rule.PENDING])
+    hint = a_gate().with_timeout(ci_runs.decide(running).hint)
     return replace(undecided(Decision.PENDING, "No decision after 10 min.", hint, run=running), elapsed_s=600)
 
 
@@ -444,7 +443,7 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
     wide = a_gate_with(min_pass_rate=0.85, min_scenarios=3)
     unreachable = undecided(Decision.ERROR, not_reached, CHECK_NETWORK, rule=Rule.OUTAGE)
     skipped = undecided(Decision.SKIPPED, NOT_AFFECTED)
-    canceled = undecided(Decision.ERROR, CANCELED, NEXT_STEPS[Rule.CANCELED], rule=Rule.CANCELED)
+    canceled = undecided(Decision.ERROR, CANCELED.reason, CANCELED.hint, rule=Rule.CANCELED)
     better = run_with(FAILING, pass_rate=0.82, unsafe_attempts=0, failures=4, failing_tools={})
     silent = run_with(PASSING, pass_rate=Reading(), unsafe_attempts=Reading(broken='no number: "none"'))
     described = "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5; 40 scenarios"

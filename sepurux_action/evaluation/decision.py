@@ -3,6 +3,7 @@
 Source: docs/reference.md#decisions.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -14,10 +15,20 @@ from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.config.options import OnOutage, Stage
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import gate_numbers, metrics
+from sepurux_action.evaluation import runs as ci_runs
 from sepurux_action.evaluation.gate_numbers import DROP, REQUIRED_CATEGORIES, Base, Check, CheckState, Scenario
 from sepurux_action.evaluation.metrics import Metric, Numbers
-from sepurux_action.evaluation.published_result import Result, parse_description, published_numbers
-from sepurux_action.evaluation.runs import NEXT_STEPS, UNEXPLAINED_FAIL, Decision, Failures, Rule, Run, Runs, worst_of
+from sepurux_action.evaluation.results import Result, Results, parse_description, published_numbers
+from sepurux_action.evaluation.runs import (
+    STILL_MISSING,
+    UNEXPLAINED_FAIL,
+    Decision,
+    Failures,
+    Rule,
+    Run,
+    Runs,
+    worst_of,
+)
 
 EXIT_BLOCKED = 1  # a gate blocks because of a `fail`
 EXIT_UNDECIDED = 2  # a gate blocks for any other reason
@@ -216,7 +227,7 @@ def _error_of(compared: GateDecision, base: Base) -> GateDecision | None:
             unknown[check.threshold] = check.text
     if not unknown:
         return None
-    error = replace(compared, decision=Decision.ERROR, rule=Rule.NUMBER_UNKNOWN, hint=NEXT_STEPS[Rule.NUMBER_UNKNOWN])
+    error = replace(compared, decision=Decision.ERROR, rule=Rule.NUMBER_UNKNOWN, hint=STILL_MISSING.format("number"))
     if base.results is None and DROP in unknown:
         reason = f"{REPORTED}, but {unknown[DROP]}."
         return replace(error, rule=Rule.BASE_UNREAD, reason=reason, hint=base.hint)
@@ -250,6 +261,24 @@ def summarize(result: GateDecision) -> Result:
     """Return what the status of a gate has of its result."""
     numbers = published_numbers(result.numbers, result.gate)
     return Result(decision=result.decision, stage=result.gate.stage, numbers=numbers)
+
+
+def result_to_keep(result: GateDecision, *, origin: tuple[str, ...], commit: str, at: float) -> Result:
+    """Return the result of a gate that passed or failed, at a POSIX time, without ambiguous names."""
+    names = Counter(each.key for each in result.scenarios)
+    kept = tuple(gate_numbers.scenario_to_keep(each) for each in result.scenarios if each.key and names[each.key] == 1)
+    return replace(summarize(result), origin=origin, commit=commit, time=at, scenarios=kept)
+
+
+def compare_with_base(decided: GateDecision, results: Results) -> GateDecision:
+    """Return a decision with the failures of its scenarios, and what the base's results say of those of traces."""
+    scenarios, missing = decided.scenarios, tuple[str, ...]()
+    if decided.gate.names_traces:
+        here = {trace.scenario[1] for trace in decided.gate.traces}
+        scenarios = tuple(gate_numbers.compare_scenario(each, results) for each in scenarios)
+        missing = tuple(each.name for result in results[:1] for each in result.scenarios if each.name not in here)
+    failures = ci_runs.merge_failures(failure for each in scenarios for failure in each.failures)
+    return replace(decided, scenarios=scenarios, failures=failures, scenarios_missing=missing)
 
 
 def recorded_decision(gate: Gate, description: str, link: str, dashboard_url: str) -> GateDecision:

@@ -3,7 +3,8 @@
 Sources: docs/reference.md#scenarios-and-numbers, docs/policy.md#block-only-what-gets-worse.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum, auto
@@ -14,9 +15,11 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.config import options
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import metrics
+from sepurux_action.evaluation import runs as ci_runs
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, PASS_RATE, Kind, Metric, Numbers
-from sepurux_action.evaluation.published_result import Results, median, published_numbers, values_of
-from sepurux_action.evaluation.runs import Failures, Run, Runs, merge_failures
+from sepurux_action.evaluation.results import Results, median, published_numbers, values_of
+from sepurux_action.evaluation.runs import BaseScenario, Failure, FailureKind, Failures, OnBase, Run, Runs
+from sepurux_action.evaluation.traces import HIDDEN, MAX_STEPS, with_steps
 
 REQUIRED_CATEGORIES = options.REQUIRED_MUTATION_CATEGORIES.name
 DROP = options.MAX_PASS_RATE_DROP.name
@@ -69,7 +72,7 @@ class Scenario:
 
     @property
     def failures(self) -> Failures:
-        return merge_failures(failure for each in self.recordings for failure in each.failures)
+        return ci_runs.merge_failures(failure for each in self.recordings for failure in each.failures)
 
     @property
     def numbers(self) -> Numbers:
@@ -112,6 +115,59 @@ def scenarios_of(gate: Gate, runs: Runs, of_batch: Runs = ()) -> tuple[Scenario,
             shown += f" (flaky until {every[0].trace.flaky})"
         scenarios.append(Scenario(shown, tuple(every), needed, key))
     return tuple(scenarios)
+
+
+def compare_scenario(scenario: Scenario, results: Results) -> Scenario:
+    """Return a scenario with marks at its failures; the steps of one are those of the worst recording that has it."""
+    of_base = [each for result in results for each in result.scenarios if each.name == scenario.key]
+    known = [each.failures for each in of_base if each.failures is not None]
+    newest = of_base[0].steps if of_base else ()
+    on_base, worst = dict[FailureKind, OnBase](), dict[tuple[FailureKind, str], Failure]()
+    if known and scenario.complete:
+        for kind, count in _for_each_recording(scenario).items():
+            most = max(each.get(kind, 0) for each in known)
+            on_base[kind] = OnBase(sum(kind in each for each in known), len(known), count, most)
+    for run in sorted(scenario.recordings, key=_worst_first):
+        for each in run.failures:
+            if (each.kind, each.description) not in worst:
+                worst[each.kind, each.description] = with_steps(each, run.trace, newest)
+
+    def mark(failure: Failure) -> Failure:
+        shown, compared = worst[failure.kind, failure.description], on_base.get(failure.kind)
+        return replace(failure, scenario=scenario.name, on_base=compared, step=shown.step, steps=shown.steps)
+
+    traces = [run.trace for run in scenario.recordings]
+    called = {call.tool for trace in traces for call in trace.calls}
+    in_all = set.intersection(*({call.tool for call in each.steps} for each in of_base)) if of_base else set[str]()
+    expected = dict.fromkeys(call.tool for call in newest if call.tool in in_all - {HIDDEN})
+    return replace(
+        scenario,
+        recordings=tuple(replace(run, failures=tuple(map(mark, run.failures))) for run in scenario.recordings),
+        base_rates=tuple(each.pass_rate for each in of_base if each.failures is not None),
+        base_tools=tuple(expected),
+        idle=all(trace.content is not None for trace in traces)
+        and not (called & expected.keys() if expected else called),
+    )
+
+
+def scenario_to_keep(scenario: Scenario) -> BaseScenario:
+    rate = None if scenario.rate is None else PASS_RATE.rounded(scenario.rate)
+    failures = dict(sorted(_for_each_recording(scenario).items())) if scenario.complete else None
+    best = max(scenario.recordings, key=_worst_first)
+    return BaseScenario(name=scenario.key, pass_rate=rate, failures=failures, steps=best.trace.calls[:MAX_STEPS])
+
+
+def _worst_first(run: Run) -> tuple[float, float, float, str]:
+    return *ci_runs.numbers_key(run.value), run.trace.label
+
+
+def _for_each_recording(scenario: Scenario) -> Mapping[FailureKind, float]:
+    """Return the number of failures of each kind for each recording."""
+    counts = Counter[FailureKind]()
+    for run in scenario.recordings:
+        for each in run.failures:
+            counts[each.kind] += each.count
+    return {kind: count / len(scenario.recordings) for kind, count in counts.items()}
 
 
 def covered_by(runs: Iterable[Run]) -> tuple[str, ...] | None:
@@ -198,10 +254,11 @@ class Check:
 class Base:
     """What a gate is compared with: the results on the base with this name, or those before the evaluated commit.
 
-    If they could not be read, `results` is None, and `hint` says what to do.
+    If they could not be read, `results` is None, and `hint` says what to do. `kept` are the results by scenario.
     """
 
     results: Results | None
+    kept: Results = ()
     name: str = "this branch"
     hint: str = ""
 

@@ -25,6 +25,7 @@ KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
 NO_TRACE = Trace(label="")  # of a run that evaluates registered scenarios, or one of a batch
 MAX_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
 SEVERITIES = {word: rank for rank, word in enumerate(("critical", "high", "medium", "low", "info"))}  # 0 for the worst
+STILL_MISSING = "{{Rerun}}. If the {} is missing again, ask Sepurux about this `Sepurux run`."
 UNEXPLAINED_FAIL = "Sepurux decided `fail`, but no threshold that is set here explains why."
 
 
@@ -45,17 +46,6 @@ class Rule(StrEnum):
     RECORDED = auto()  # an earlier run failed, of which only the commit status is left
     RECORD_UNREAD = auto()  # the commit's statuses are not known, so an earlier run may have failed
     OUTAGE = auto()  # Sepurux gave no response, or only HTTP 5xx, to the first call
-
-
-# What to do about a decision that is not on the agent. `{rerun}` and names of options differ by where it is read.
-NEXT_STEPS = {
-    Rule.EVALUATION_FAILED: "See the `Sepurux run` for the cause, then {rerun}.",
-    Rule.UNKNOWN_WORD: "Update sepurux/gate-action, or ask Sepurux what it means.",
-    Rule.NUMBER_UNKNOWN: "{Rerun}. If the number is missing again, ask Sepurux about this `Sepurux run`.",
-    Rule.FINISHED_UNDECIDED: "{Rerun}. If the decision is missing again, ask Sepurux about this `Sepurux run`.",
-    Rule.PENDING: "{Rerun}, or raise {timeout} (now {now}).",
-    Rule.CANCELED: "{Rerun}.",
-}
 
 
 class Decision(StrEnum):
@@ -301,8 +291,11 @@ def is_about_another(payload: object, campaign_id: str) -> bool:
 
 
 def decide(run: Run) -> Run:
-    """Return the run with what Sepurux decided. The rule FINISHED_UNDECIDED counts only if another poll confirms it."""
-    status, word, decision = run.status, run.sepurux_decision, Decision.PENDING
+    """Return the run with what Sepurux decided. The rule FINISHED_UNDECIDED counts only if another poll confirms it.
+
+    In a hint, `{rerun}` and the names of options differ by where it is read.
+    """
+    status, word, decision, hint = run.status, run.sepurux_decision, Decision.PENDING, ""
     words = (("status", status, KNOWN_STATUSES), ("decision", word, KNOWN_DECISIONS))
     unknown = " and ".join(
         f"the {name} {json_reader.preview(each)}" for name, each, known in words if each not in known
@@ -311,17 +304,23 @@ def decide(run: Run) -> Run:
         decision, rule, reason = Decision.FAIL, Rule.DECIDED_FAIL, UNEXPLAINED_FAIL
     elif status in FAILED_STATUSES:
         reason = f"The evaluation itself failed at Sepurux (status `{status}`)."
-        decision, rule = Decision.ERROR, Rule.EVALUATION_FAILED
+        decision, rule, hint = (
+            Decision.ERROR,
+            Rule.EVALUATION_FAILED,
+            "See the `Sepurux run` for the cause, then {rerun}.",
+        )
     elif unknown:
         rule, reason = Rule.UNKNOWN_WORD, f"Sepurux reported {unknown}, which this version of the gate does not know."
+        hint = "Update sepurux/gate-action, or ask Sepurux what it means."
     elif word == "pass":
         decision, rule, reason = Decision.PASS, Rule.DECIDED_PASS, "Sepurux decided `pass`."
     elif status in FINISHED_STATUSES:
         reason = f"The evaluation ended (status `{status}`), but Sepurux reported no decision."
-        decision, rule = Decision.ERROR, Rule.FINISHED_UNDECIDED
+        decision, rule, hint = Decision.ERROR, Rule.FINISHED_UNDECIDED, STILL_MISSING.format("decision")
     else:
         rule, reason = Rule.PENDING, f"Sepurux has not decided yet (status `{status or 'unknown'}`)."
-    return replace(run, decision=decision, rule=rule, reason=reason, hint="")
+        hint = "{Rerun}, or raise {timeout} (now {now})."
+    return replace(run, decision=decision, rule=rule, reason=reason, hint=hint)
 
 
 def parse_failures(payload: object) -> Failures:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from urllib.parse import quote
 
 from sepurux_action.common import json_reader, wording
 from sepurux_action.common.json_reader import Reading
@@ -12,14 +13,13 @@ from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.config.options import MAX_FAILURES
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.errors import DEFECTS, REPORT_DEFECT, EvaluationError, Interrupted, describe_defect
-from sepurux_action.evaluation import api
+from sepurux_action.evaluation import api, runs
 from sepurux_action.evaluation.api import NO_TIME_LEFT, Reply
-from sepurux_action.evaluation.decision import GateDecision, decide_gate
+from sepurux_action.evaluation.decision import GateDecision, compare_with_base, decide_gate
 from sepurux_action.evaluation.engine import MIN_POLL_WAIT_S, Engine, retry_wait
-from sepurux_action.evaluation.gate_numbers import Base
-from sepurux_action.evaluation.metrics import RELIABILITY_SCORE, SCENARIOS, summary
-from sepurux_action.evaluation.read_failures import SCENARIOS_S, read_scenarios, with_failures
-from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run, decide, parse_run, wrong_shape
+from sepurux_action.evaluation.gate_numbers import Base, scenarios_of
+from sepurux_action.evaluation.metrics import FAILURES, RELIABILITY_SCORE, SCENARIOS, summary
+from sepurux_action.evaluation.runs import Decision, Rule, Run, decide, parse_run, wrong_shape
 from sepurux_action.host.output import Level, Output
 
 MAX_POLL_WAIT_S = 5.0
@@ -29,9 +29,12 @@ YOUNG_RUN_S = 15.0  # a backend may not know a run yet that it created this shor
 SCORE_S = 30.0  # for a score that decides, also after the deadline
 SHOWN_SCORE_S = 5.0  # a score that decides nothing
 MAX_SCORES = 1_000  # of runs of a batch that are read for their mean
+SCENARIOS_S = 20.0  # the numbers and failures of each scenario, for all gates together
+MAX_RUNS = 100  # of a batch whose numbers are read
+MAX_NAMES = 20  # traces of a step whose names are read
 NOT_FOUND = 404
 NOT_SHOWN = frozenset({401, 403})  # the backend shows it to another secret
-CANCELED = "The run was canceled."
+CANCELED = Run(decision=Decision.ERROR, rule=Rule.CANCELED, reason="The run was canceled.", hint="{Rerun}.")
 
 
 class StepEvaluation:
@@ -64,10 +67,12 @@ class StepEvaluation:
             runs = tuple(each.run for each in self._runs if each.gate is gate)
             decided.append(decide_gate(gate, runs, base))
         self.output.wait("reading what failed", SCENARIOS_S)
-        found = tuple(with_failures(each, [()] * len(each.runs)) for each in decided)  # after a signal or a defect
+        bases = [base for _, base in self.compared]
+        # after a signal or a defect
+        found = [with_failures(each, base, [()] * len(each.runs)) for each, base in zip(decided, bases, strict=True)]
         try:
             with suppress(Interrupted):
-                read = partial(read_scenarios, decided, self.engine, with_passed=self._with_passed)
+                read = partial(read_scenarios, decided, bases, self.engine, with_passed=self._with_passed)
                 [found] = self.engine.perform([read])
         except DEFECTS as defect:
             self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
@@ -101,8 +106,7 @@ class _Evaluation:
         self.step, self.gate, self._engine, self.complete = step, gate, step.engine, False
         parts = (gate.name, len(step.compared) > 1), (trace.label, gate.has_several_traces)
         self.label = " / ".join(name for name, is_needed in parts if is_needed)
-        hint = NEXT_STEPS[Rule.CANCELED]
-        self.run = Run(trace=trace, decision=Decision.ERROR, rule=Rule.CANCELED, reason=CANCELED, hint=hint)
+        self.run = replace(CANCELED, trace=trace)
 
     def evaluate(self) -> None:
         """Evaluate the trace; after a signal, the run has what is known by then."""
@@ -253,11 +257,9 @@ class _Evaluation:
         self.run = replace(self.run, elapsed_s=round(min(elapsed_s, timeout_s), 3))  # the same as in the reason
         if error and (shown.rule is Rule.CANCELED or timeout_s - elapsed_s >= MIN_POLL_WAIT_S):
             return self._engine.failure(call, error)
-        hint = NEXT_STEPS[shown.rule]
         if shown.rule is Rule.FINISHED_UNDECIDED:
-            return EvaluationError(shown.reason, hint)
-        if shown.rule is Rule.UNKNOWN_WORD:
-            hint = f"{shown.reason} {hint}"
+            return EvaluationError(shown.reason, shown.hint)
+        hint = f"{shown.reason} {shown.hint}" if shown.rule is Rule.UNKNOWN_WORD else shown.hint
         return EvaluationError(f"No decision after {wording.duration(self.run.elapsed_s)}", hint, pending=True)
 
     def _read_score(self) -> None:
@@ -269,8 +271,7 @@ class _Evaluation:
         if missing and is_limited and decided.decision is Decision.PASS:  # after a signal, it must not pass without it
             score = self._mean_score(run_ids)
             decided, missing = replace(decided, numbers={**run.numbers, RELIABILITY_SCORE.name: score}), False
-        self.run = decided = replace(decided, hint=NEXT_STEPS.get(decided.rule, ""))
-        self.complete = True
+        self.run, self.complete = decided, True
         if not missing or run.sepurux_decision not in {"pass", "fail"} or len(run_ids) > 1:
             return  # it is known, there are no numbers, or it is that of one run of many
         call = api.reliability(run.campaign_id, run_ids[0], gate.project)
@@ -304,3 +305,104 @@ class _Evaluation:
             return Reading()
         reported_by = f"{len(values)} of {len(scores)} runs" if len(values) < len(scores) else ""
         return Reading(RELIABILITY_SCORE.rounded(RELIABILITY_SCORE.combine(values)), reported_by=reported_by)
+
+
+# -- what failed: docs/reference.md#scenarios-and-numbers -------------------------------------------------------------
+
+
+class RunReader:
+    """Reads responses about one CI run of an evaluation into `run`, by calls that must end by a time."""
+
+    def __init__(self, engine: Engine, until: float, project: str, run: Run) -> None:
+        self.run, self._project, self._send = run, project, partial(engine.send, until=until)
+
+    def read_numbers(self) -> None:
+        result = self._send(api.poll_run(run_id=self.run.run_id, batch_id="", project=self._project))
+        if result.error or wrong_shape(result.payload, self.run):
+            self.run = replace(self.run, unread=True)
+            return
+        trace_id = json_reader.identifier(json_reader.at(result.payload, "trace_id"))
+        # Hundreds of lists of names would take much memory.
+        read = replace(parse_run(result.payload, self.run), categories=None, failing_tools={})
+        self.run = replace(decide(read), trace_id=trace_id)
+
+    def read_failures(self) -> None:
+        """Read the first page of the classified failures. An empty one is complete only if the run reports none.
+
+        Without a trace of its own, their trace is the run's.
+        """
+        run, reported = self.run, self.run.value(FAILURES)
+        payload = self._send(api.classified_failures(run.campaign_id, run.run_id, self._project)).payload
+        of_run = isinstance(payload, list) and all(
+            isinstance(each, dict)
+            and each.get("campaign_id") in (None, run.campaign_id)  # a value may not be hashable
+            and each.get("run_id") in (None, run.run_id)
+            for each in payload
+        )
+        listed = runs.parse_failures(payload) if of_run else ()
+        complete = 0 < len(listed) < api.FAILURES_PAGE if reported is None else len(listed) >= reported
+        trace_id = run.trace_id or next((each.trace_id for each in listed if each.trace_id), "")
+        flaky = bool(run.trace.flaky)
+        named = (replace(each, trace_id=run.path or each.trace_id or trace_id, flaky=flaky) for each in listed)
+        self.run = replace(run, trace_id=trace_id, failures=runs.merge_failures(named), unread=not complete)
+
+    def read_name(self) -> None:
+        path = f"/v1/traces/{quote(self.run.trace_id, safe='')}"
+        result = self._send(api.ApiRequest(path=path, purpose="the trace", project=self._project))
+        self.run = replace(self.run, name=json_reader.text(result.payload, "task_name"))
+
+
+def read_scenarios(
+    gates: Sequence[GateDecision], bases: Sequence[Base], engine: Engine, *, with_passed: bool
+) -> list[GateDecision]:
+    """Return each gate with its scenarios, and with their failures unless it passed, the worst run first.
+
+    `with_passed` reads those of gates that passed too. Raises Interrupted.
+    """
+    until, readers = engine.now() + SCENARIOS_S, list[list[list[RunReader]]]()  # by gate, then by its runs
+    for decided in gates:
+        chosen = decided.runs if with_passed or decided.decision is not Decision.PASS else ()
+        reader, of_gate = partial(RunReader, engine, until, decided.gate.project), list[list[RunReader]]()
+        for run in chosen:
+            run_ids, of_run = run.run_ids or tuple(filter(None, [run.run_id])), list[Run]()
+            if run.evaluated and len(run_ids) == 1:  # that of one scenario
+                of_run = [replace(run, run_id=run_ids[0])]
+            elif run.evaluated and not decided.gate.names_traces:
+                of_run = [Run(run_id=run_id, campaign_id=run.campaign_id) for run_id in run_ids[:MAX_RUNS]]
+            of_gate.append([*map(reader, of_run)])
+        readers.append(of_gate)
+    every = [each for of_gate in readers for of_run in of_gate for each in of_run]
+    engine.share([each for each in every if not each.run.evaluated], RunReader.read_numbers)
+    every.sort(key=lambda each: runs.numbers_key(each.run.value))
+    engine.share([each for each in every if each.run.evaluated and each.run.reported], RunReader.read_failures)
+    unnamed = [each for each in every if each.run.failed and each.run.trace_id and not each.run.path]
+    engine.share(unnamed[:MAX_NAMES], RunReader.read_name)
+    return [
+        with_failures(decided, base, [[each.run for each in of_run] for of_run in of_gate])
+        for decided, base, of_gate in zip(gates, bases, readers, strict=True)
+    ]
+
+
+def with_failures(decided: GateDecision, base: Base, read: Sequence[Sequence[Run]]) -> GateDecision:
+    """Return a decision with its scenarios, the worst first, and its failures, of what was `read` of each run."""
+    gate, known, of_batch, failures_unread, scenarios_unread = decided.gate, list[Run](), tuple[Run, ...](), 0, 0
+    if not read:
+        return compare_with_base(replace(decided, scenarios=decided.known_scenarios), base.kept)
+    for run, of_run in zip(decided.runs, read, strict=True):
+        if run.evaluated:
+            listed = sum(failure.count for each in of_run for failure in each.failures)
+            failures_unread += max(0, int(run.value(FAILURES) or 0) - listed)
+        if len(of_run) == 1:
+            known.append(of_run[0])
+        elif gate.names_traces:
+            known.append(replace(run, unread=run.evaluated and run.reported > 0))
+        else:
+            known.append(run)
+            of_batch = tuple(of_run)
+            if run.evaluated:
+                scenarios_unread += max(0, int(run.value(SCENARIOS) or 1) - len(of_run))
+    scenarios = [*scenarios_of(gate, tuple(known), of_batch)]
+    scenarios.sort(key=lambda each: (bool(each.flaky), not each.failed, *runs.numbers_key(each.value)))
+    scenarios_unread += sum(any(run.unread for run in each.recordings) for each in scenarios)
+    unread = replace(decided, failures_unread=failures_unread, scenarios_unread=scenarios_unread)
+    return compare_with_base(replace(unread, scenarios=tuple(scenarios)), base.kept)

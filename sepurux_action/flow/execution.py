@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -12,13 +13,13 @@ from pathlib import Path
 from sepurux_action.common import json_reader
 from sepurux_action.common.secret import Redactor
 from sepurux_action.config import options
-from sepurux_action.config.command_line import WRITE_BASELINE, CommandLine
-from sepurux_action.config.options import Layer, Stage, environment_layer, flag_layer, input_layer
+from sepurux_action.config.command_line import CONNECTION, WRITE_BASELINE, CommandLine
+from sepurux_action.config.options import Layer, Source, Stage, environment_layer, flag_layer, input_layer
 from sepurux_action.config.settings import POLICY_PATH, Gate, Settings, read_settings, unread_traces
 from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluation.api import Transport
 from sepurux_action.evaluation.engine import Engine
-from sepurux_action.evaluation.published_result import Results
+from sepurux_action.evaluation.results import Results
 from sepurux_action.evaluation.traces import WORKING_DIRECTORY, TraceFolder, working_directory
 from sepurux_action.github.client import Calls
 from sepurux_action.github.event import Event, parse_event
@@ -26,8 +27,14 @@ from sepurux_action.github.queries import Subject
 from sepurux_action.github.subject import ResolvedPolicy, changes_policy, is_skipped, read_checkout, resolve_policy
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Output
+from sepurux_action.report.report import DOCS
 
 WORKFLOW = re.compile(r"[^/]+/[^/]+/(\.github/workflows/[A-Za-z0-9._ -]+\.ya?ml)@")  # in GITHUB_WORKFLOW_REF
+SANDBOX_TOKEN = "token-of-the-embedded-sandbox"  # noqa: S105 - opens nothing else, and signs results that no workflow reads
+SANDBOX_RULES = (
+    "the rules are those of the sandbox, which mutates nothing; --approval and --reversible change them: "
+    f"{DOCS}other-ci.md#try-it-without-an-account"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,35 @@ def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: ob
     )
 
 
-def from_command_line(command: CommandLine, environ: Mapping[str, str]) -> Invocation:
+@contextmanager
+def from_flags(command: CommandLine, environ: Mapping[str, str], host: Output) -> Iterator[Invocation]:
+    """Yield the invocation by a command line, for the time of which `--sandbox` starts a sandbox."""
+    if not command.sandbox:
+        yield _from_flags(command, environ)
+        return
+    from sepurux_action.sandbox import APPROVALS, CORE_CAMPAIGN, Sandbox, Store  # noqa: PLC0415 - no other run needs it
+
+    def accept(gates: Sequence[Gate]) -> None:
+        """Let the sandbox know the campaigns; raises ConfigurationError for a gate without trace files."""
+        if not all(trace.content for gate in gates for trace in gate.traces):
+            message = "must come with --trace-file, because it has no registered scenarios and no stored traces"
+            raise ConfigurationError([Problem("--sandbox", message)])
+        store.campaigns = {gate.campaign: () for gate in gates}
+
+    given = [name for option in CONNECTION if environ.get(name := option.environment)]
+    if given:
+        host.log(f"--sandbox does not use {' and '.join(given)}")
+    host.log(SANDBOX_RULES)
+    store = Store(reversible=command.reversible, approvals=command.approvals or APPROVALS, has_pages=False)
+    with Sandbox(store, token=SANDBOX_TOKEN) as sandbox:
+        texts = {**command.texts, options.BASE_URL.name: sandbox.url, options.TOKEN.name: SANDBOX_TOKEN}
+        left = {name: value for name, value in environ.items() if name not in given}
+        made = _from_flags(command._replace(texts=texts), left)
+        default = replace(input_layer({options.CAMPAIGN.name: CORE_CAMPAIGN}), source=Source.ENVIRONMENT)
+        yield replace(made, layers=(*made.layers, default), accept=accept)
+
+
+def _from_flags(command: CommandLine, environ: Mapping[str, str]) -> Invocation:
     """Return the invocation by these flags. GITHUB_REPO and PR_NUMBER are the vendor's names."""
     number = environ.get("PR_NUMBER", "").strip()
     valid = re.fullmatch(r"[1-9][0-9]{0,9}", number)

@@ -1,27 +1,39 @@
-"""Finds the result of each gate: skipped, recorded, evaluated, or another run's (docs/reference.md#decisions)."""
+"""Finds the result of each gate: skipped, recorded, evaluated, or another run's, and publishes all results.
 
+Source: docs/reference.md#decisions
+"""
+
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from sepurux_action import __version__
+from sepurux_action.common import wording
 from sepurux_action.config.command_line import in_workflow, on_command_line
-from sepurux_action.config.options import Stage
+from sepurux_action.config.options import CommentMode, Stage
 from sepurux_action.config.settings import Gate
+from sepurux_action.errors import ConfigurationError, Interrupted
 from sepurux_action.evaluation.api import Credentials
-from sepurux_action.evaluation.base_results import FILE, MAX_BYTES, compare_with_base, read_results
-from sepurux_action.evaluation.decision import GateDecision, decide_gate, is_blocking, without_failures
+from sepurux_action.evaluation.decision import GateDecision, decide_gate, is_blocking, result_to_keep, without_failures
 from sepurux_action.evaluation.gate_numbers import Base
-from sepurux_action.evaluation.published_result import Results, comparable
-from sepurux_action.evaluation.runs import NEXT_STEPS, Decision, Rule, Run
+from sepurux_action.evaluation.results import FILE, MAX_BYTES, Results, comparable, read_results, write_results
+from sepurux_action.evaluation.runs import Decision, Rule, Run
 from sepurux_action.evaluation.step_evaluation import CANCELED, StepEvaluation
 from sepurux_action.flow.execution import Execution
 from sepurux_action.github import statuses
 from sepurux_action.github.client import GitHubError, Kind, Operation, advice
-from sepurux_action.github.comment import read_again
-from sepurux_action.github.queries import PullRequest
-from sepurux_action.github.reviews import approval
+from sepurux_action.github.comment import marker_of, publish_comment, read_again
+from sepurux_action.github.queries import PullRequest, Status
+from sepurux_action.github.reviews import approval, request_reviews
 from sepurux_action.github.statuses import Record
-from sepurux_action.host.output import Level, read_file
+from sepurux_action.host.deadlines import Timeouts
+from sepurux_action.host.output import Level, read_file, write_files
+from sepurux_action.report.junit import junit_xml
+from sepurux_action.report.outputs import step_outputs, without_decision
+from sepurux_action.report.rendering import render_comment, render_summary
+from sepurux_action.report.report import Context, Report, build_report, shortened
+from sepurux_action.report.report_json import json_text
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."
 UNDECIDED = "A review evaluates nothing, and no run has decided on this commit yet."
@@ -109,7 +121,7 @@ def find_results(execution: Execution, record: Record) -> tuple[tuple[GateDecisi
         pull = read_again(execution.calls, execution.event, execution.settings)
         newer = statuses.read_record(execution.calls, execution.subject, [each.gate for each in not_failed], record)
     if execution.signals.received:
-        rule, why, hint = Rule.CANCELED, CANCELED, NEXT_STEPS[Rule.CANCELED]
+        rule, why, hint = CANCELED.rule, CANCELED.reason, CANCELED.hint
         newer, not_failed = None, [each for each in not_failed if each.decision is Decision.PASS]
     unread = partial(replace, decision=Decision.ERROR, rule=rule, reason=why, hint=hint)
     errors = (unread(without_failures(each)) for each in not_failed)
@@ -140,8 +152,7 @@ def _evaluate(execution: Execution, gates: Sequence[Gate]) -> Mapping[str, GateD
         output=execution.host,
         with_passed=writes_baseline(execution),
     )
-    evaluated = evaluation.evaluate()
-    return {gate.name: compare_with_base(evaluated[gate.name], base_results(execution, gate)) for gate in gates}
+    return evaluation.evaluate()
 
 
 def _enforced(execution: Execution, found: GateDecision, advised: Sequence[str] = ()) -> GateDecision:
@@ -172,24 +183,28 @@ def _base(execution: Execution, gate: Gate) -> Base:
         name = f"`{event.base_ref}`"
     elif event.name:
         name = "this branch"
-    return Base(results=baseline_of(execution, gate), name=name, hint=hint)
+    return Base(results=baseline_of(execution, gate), kept=base_results(execution, gate), name=name, hint=hint)
 
 
 def base_results(execution: Execution, gate: Gate) -> Results:
     """Return the results by scenario that a gate is compared with, without those of the evaluated commit itself."""
-    event = execution.event
-    branch, own = event.base_ref or event.head_branch, event.commit
-    if event.name and not branch:
+    event, origin = execution.event, _origin(execution, gate)
+    if event.name and not (event.base_ref or event.head_branch):
         return ()
-    origin = gate.name, gate.campaign, gate.project, gate.mutation_pack, branch
-    return tuple(each for each in execution.earlier or () if each.origin == origin and (not own or each.commit != own))
+    same = (each for each in execution.earlier or () if each.origin == origin)
+    return tuple(each for each in same if not event.commit or each.commit != event.commit)
+
+
+def _origin(execution: Execution, gate: Gate) -> tuple[str, ...]:
+    branch = execution.event.base_ref or execution.event.head_branch
+    return gate.name, gate.campaign, gate.project, gate.mutation_pack, branch
 
 
 def baseline_of(execution: Execution, gate: Gate) -> Results | None:
     """Return the results that a gate's numbers are compared with, None if they could not be read."""
     if execution.event.name:
         return execution.subject.baseline(gate)
-    return comparable((replace(each, stage=gate.stage) for each in base_results(execution, gate)), gate)
+    return comparable(base_results(execution, gate), gate)
 
 
 def writes_baseline(execution: Execution) -> bool:
@@ -203,3 +218,100 @@ def writes_baseline(execution: Execution) -> bool:
 def _not_run(gate: Gate, decision: Decision, reason: str, hint: str = "", rule: Rule = Rule.NOT_POLLED) -> GateDecision:
     runs = (Run(trace=trace, decision=decision, rule=rule, reason=reason, hint=hint) for trace in gate.traces)
     return decide_gate(gate, tuple(runs), Base(results=None))
+
+
+# -- what is published ------------------------------------------------------------------------------------------------
+
+
+def publish(execution: Execution, record: Record, pull: PullRequest | None, results: Sequence[GateDecision]) -> Report:
+    """Write outputs, summary, and files, set the statuses, and write the comment; return the report.
+
+    After a signal there is no comment. A review changes only the statuses of gates that it approved, or that lost an
+    approval, as `record` says.
+    """
+    host, signals, calls, event = execution.host, execution.signals, execution.calls, execution.event
+    report = build_report(results, _context(execution))
+    if signals.received:  # 5 s are left for everything
+        report = shortened(report)
+    host.set_outputs(step_outputs(results, report))
+    _write_report(execution, report)
+    if writes_baseline(execution) and not signals.received:
+        keep = partial(result_to_keep, commit=event.commit, at=execution.started.timestamp())
+        new = [keep(each, origin=_origin(execution, each.gate)) for each in results if each.decision.is_decided]
+        if new and (folder := execution.folder(execution.settings.baseline_dir)):
+            every = [*(execution.earlier or ()), *new]
+            text = write_results(every, execution.signing_key, event.repository, host.redact)
+            write_files(folder, {FILE: text}, host)
+    changed, done = results, dict[str, Status]()
+    if event.by_review:
+        fails = [each for each in results if each.decision is Decision.FAIL]
+        approved = {each.gate.name for each in fails if each.approval and each.approval.approved_by}
+        changed = [each for each in fails if (each.gate.name in approved) is not (each.gate.name in record.approved)]
+    if not signals.received:
+        statuses.publish_results(calls, execution.subject, changed, done)
+    if signals.received:  # it may have interrupted this, and some time is left
+        calls.enter_shutdown(Timeouts())
+        statuses.publish_results(calls, execution.subject, [each for each in changed if each.blocks], done)
+    if signals.received or event.by_review:
+        return report
+    comment_url = ""
+    if pull:
+        text = render_comment(report, marker_of(execution.settings))
+        passed = all(result.decision in {Decision.PASS, Decision.SKIPPED} for result in results)
+        create = not passed or execution.settings.comment is not CommentMode.ON_FAILURE
+        comment_url = publish_comment(calls, event, pull, text, create=create)
+    request_reviews(calls, event, results)
+    if comment_url:
+        host.set_outputs({"comment_url": comment_url})
+    return report
+
+
+def publish_problems(execution: Execution, error: ConfigurationError) -> Report:
+    """Write outputs, summary, and report files; return the report of the problems. No status is set."""
+    host = execution.host
+    problems = tuple(each.redacted(host.redact) for each in error.problems)
+    report = Report(context=_context(execution), problems=problems)
+    reason = problems[0].located
+    if problems[1:]:
+        reason += f" (and {wording.pluralize(len(problems) - 1, 'more problem')})"
+    host.set_outputs(without_decision(reason))
+    _write_report(execution, report)
+    return report
+
+
+def _write_report(execution: Execution, report: Report) -> None:
+    """Write the summary and the files of `report_dir`; the short ones if a signal ends the rendering."""
+    report_dir = execution.settings.report_dir
+
+    def render(shown: Report) -> tuple[str, Mapping[str, str]]:
+        summary = render_summary(shown)
+        if not report_dir:
+            return summary, {}
+        return summary, {"report.json": json_text(shown), "junit.xml": junit_xml(shown).decode()}
+
+    try:
+        summary, files = Timeouts(execution.signals).run(math.inf, partial(render, report))
+    except Interrupted:
+        summary, files = render(shortened(report))
+    execution.host.write_summary(summary)
+    if files and (folder := execution.folder(report_dir)):
+        write_files(folder, files, execution.host)
+
+
+def _context(execution: Execution) -> Context:
+    event, subject, settings, policy = execution.event, execution.subject, execution.settings, execution.policy
+    return Context(
+        repository=event.repository,
+        commit=event.commit,
+        commit_url=event.url("commit", event.commit),
+        run_url=event.run_url,
+        pull_request=event.pull_request,
+        pull_request_url=event.url("pull", event.pull_request),
+        version=__version__,
+        policy_path=policy.policy.file if policy.policy else "",
+        policy_changes=policy.changes,
+        base_results={gate.name: baseline_of(execution, gate) or () for gate in settings.gates},
+        base_ref=event.base_ref,
+        committed=subject.committed,
+        on_command_line=not event.name,
+    )

@@ -10,7 +10,7 @@ from sepurux_action.common import grouped, json_reader
 from sepurux_action.config.settings import CONTEXT_PREFIX, MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH, Gate
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import Reason
-from sepurux_action.evaluation.published_result import Result, Results, comparable, parse_description
+from sepurux_action.evaluation.results import Result, Results, comparable, parse_description
 from sepurux_action.github.client import MAX_PAGES, PAGE, UNEXPECTED_SHAPE, Client, GitHubError
 from sepurux_action.github.event import Event, encoded, parse_branch, parse_sha
 

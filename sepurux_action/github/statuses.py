@@ -12,7 +12,7 @@ from sepurux_action.common import json_reader, wording
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import CONTEXT_PREFIX, Gate
 from sepurux_action.evaluation.decision import GateDecision, recorded_decision, summarize
-from sepurux_action.evaluation.published_result import format_description
+from sepurux_action.evaluation.results import format_description
 from sepurux_action.evaluation.runs import Decision
 from sepurux_action.github.client import FIRST_READ_S, READS_S, Calls, Client, GitHubError, Operation, check_id
 from sepurux_action.github.queries import Status, Subject, parse_status, read_recent_results

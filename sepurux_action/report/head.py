@@ -14,7 +14,7 @@ from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import Reason, Refusal
 from sepurux_action.evaluation.gate_numbers import DROP, MIN_RESULTS, CheckState
 from sepurux_action.evaluation.metrics import PASS_RATE, SCENARIOS
-from sepurux_action.evaluation.published_result import median, values_of
+from sepurux_action.evaluation.results import median, values_of
 from sepurux_action.evaluation.runs import Decision, Failure, Rule
 from sepurux_action.report import items as lines
 from sepurux_action.report import markdown

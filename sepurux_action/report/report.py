@@ -15,7 +15,7 @@ from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import GateDecision, without_failures
 from sepurux_action.evaluation.gate_numbers import DROP, REQUIRED_CATEGORIES, CheckState, Scenario, lowest_allowed
 from sepurux_action.evaluation.metrics import PASS_RATE, UNSAFE_ATTEMPTS, Metric
-from sepurux_action.evaluation.published_result import Results, median
+from sepurux_action.evaluation.results import Results, median
 from sepurux_action.evaluation.runs import Decision, Failure, FailureKind, Failures, Rule, Run, numbers_key
 
 SHORT_SHA = 7  # digits, as GitHub shows a commit

@@ -12,7 +12,7 @@ from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Refusal
 from sepurux_action.evaluation.gate_numbers import Check, Scenario
 from sepurux_action.evaluation.metrics import METRICS
-from sepurux_action.evaluation.published_result import Result
+from sepurux_action.evaluation.results import Result
 from sepurux_action.evaluation.runs import Decision, Failure, OnBase, Run, Step
 from sepurux_action.report.report import GateFacts, Note, Report
 

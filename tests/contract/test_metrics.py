@@ -16,7 +16,7 @@ from sepurux_action.config.settings import REGISTERED, Gate, Trace, read_setting
 from sepurux_action.evaluation import api, metrics
 from sepurux_action.evaluation.decision import GateDecision, summarize
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, SCENARIOS, Kind, Metric, Unit
-from sepurux_action.evaluation.published_result import format_description, parse_description
+from sepurux_action.evaluation.results import format_description, parse_description
 from sepurux_action.evaluation.runs import Decision, Run, parse_run
 from sepurux_action.report.outputs import step_outputs
 from sepurux_action.report.rendering import render_summary

@@ -14,12 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sepurux_action.config.settings import Call, Gate, Trace
-from sepurux_action.evaluation import base_results
+from sepurux_action.evaluation import results as base_results
 from sepurux_action.evaluation import runs as ci_runs
-from sepurux_action.evaluation.base_results import compare_with_base, read_results, result_to_keep, write_results
-from sepurux_action.evaluation.decision import GateDecision, decide_gate
-from sepurux_action.evaluation.gate_numbers import Base, scenarios_of
-from sepurux_action.evaluation.published_result import Result, Results
+from sepurux_action.evaluation.decision import GateDecision, compare_with_base, decide_gate, result_to_keep
+from sepurux_action.evaluation.gate_numbers import Base, Scenario, scenarios_of
+from sepurux_action.evaluation.results import Result, Results, read_results, write_results
 from sepurux_action.evaluation.runs import BaseScenario, Decision, Failure, OnBase, Rule, Run, Step, decide
 from sepurux_action.evaluation.traces import read_recording
 from tests.builders import FAILING, run_with
@@ -186,7 +185,7 @@ def base(*steps: str, failures: Mapping[ci_runs.FailureKind, float] | None = {})
 
 
 def kept(result: GateDecision) -> tuple[BaseScenario, ...]:
-    return result_to_keep(result, branch="main", commit="c", at=1).scenarios
+    return result_to_keep(result, origin=(), commit="c", at=1).scenarios
 
 
 GATE = a_gate(a_trace("a.json"), a_trace("b.json"))
@@ -287,8 +286,8 @@ def test_a_registered_trace_has_no_steps_and_a_batch_is_not_compared() -> None:
     run = replace(a_run("t-1", UNSAFE), trace_id="t-1")
     results = (base("lookup"),)
     assert [(each.step, each.steps) for each in compare_with_base(found(gate, run), results).failures] == [(None, ())]
-    batch = replace(found(Gate(name="refunds", campaign="core"), Run()), failures=(UNSAFE,))
-    assert compare_with_base(batch, (base(),)) is batch
+    batch = replace(found(Gate(name="refunds", campaign="core"), Run()), scenarios=(Scenario("1", (run,)),))
+    assert compare_with_base(batch, (base(),)) == replace(batch, failures=run.failures)
 
 
 def test_the_steps_that_are_kept_are_those_of_the_best_recording() -> None:

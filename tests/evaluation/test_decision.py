@@ -24,7 +24,7 @@ from sepurux_action.evaluation.metrics import (
     UNSAFE_ATTEMPTS,
     Metric,
 )
-from sepurux_action.evaluation.published_result import Results, comparable, median, published_numbers, values_of
+from sepurux_action.evaluation.results import Results, comparable, median, published_numbers, values_of
 from sepurux_action.evaluation.runs import Decision, Failure, Rule, Run, decide, merge_failures
 from tests.builders import NO_BASE, PASSING, RECORDED, a_gate, a_past_result, a_poll, known, run_with, some_results
 from tests.builders import a_run as a_decided_run

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sepurux_action.evaluation.base_results import write_results
+from sepurux_action.evaluation.results import write_results
 from sepurux_action.sandbox import Sandbox
 from tests import backend
 from tests.backend import decided, sound_backend

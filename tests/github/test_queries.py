@@ -10,7 +10,7 @@ import pytest
 from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.metrics import PASS_RATE
-from sepurux_action.evaluation.published_result import Results
+from sepurux_action.evaluation.results import Results
 from sepurux_action.github.client import Client, GitHubError
 from sepurux_action.github.event import Event
 from sepurux_action.github.queries import NO_TEXT_FILE, Subject, misnamed, read_base, read_commit, read_pull_request

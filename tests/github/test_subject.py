@@ -11,7 +11,7 @@ from sepurux_action.config.settings import POLICY_PATH, read_settings
 from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
 from sepurux_action.evaluation.metrics import PASS_RATE
-from sepurux_action.evaluation.published_result import Results, median, parse_description
+from sepurux_action.evaluation.results import Results, median, parse_description
 from sepurux_action.evaluation.runs import Decision, Rule
 from sepurux_action.github.client import FIRST_READ_S
 from sepurux_action.github.queries import read_pull_request

@@ -17,7 +17,6 @@ from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.gate_numbers import Base, Scenario
 from sepurux_action.evaluation.runs import Decision, OnBase, Rule
-from sepurux_action.evaluation.step_evaluation import CANCELED
 from sepurux_action.report import rendering
 from sepurux_action.report.head import head_of
 from sepurux_action.report.markdown import finish, plain
@@ -102,7 +101,7 @@ def test_a_log_and_a_terminal_print_a_failure_and_an_address_once(state: str) ->
         assert any(line and not line.startswith(" ") for line in terminal[1:])  # what to do
 
 
-CANCELED_RUN = undecided(Decision.ERROR, CANCELED, run=a_poll(dashboard_url="https://x.dev/r"), rule=Rule.CANCELED)
+CANCELED_RUN = undecided(Decision.ERROR, "Canceled.", run=a_poll(dashboard_url="https://x.dev/r"), rule=Rule.CANCELED)
 
 
 def test_a_canceled_gate_says_which_run_goes_on() -> None:

@@ -16,8 +16,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, Store, campaign_id
-from sepurux_action.sandbox.trace_rules import evaluate, numbers_of
+from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, Store, campaign_id, evaluate, numbers_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CERTIFICATE = Path(__file__).with_name("sandbox.pem")  # for 127.0.0.1, with its key: it protects nothing

@@ -22,8 +22,7 @@ from sepurux_action.app import run_step
 from sepurux_action.config.settings import Call
 from sepurux_action.errors import Interrupted
 from sepurux_action.evaluation.api import Transport
-from sepurux_action.evaluation.base_results import VERSION, write_results
-from sepurux_action.evaluation.published_result import Result
+from sepurux_action.evaluation.results import VERSION, Result, write_results
 from sepurux_action.evaluation.runs import BaseScenario, Decision
 from sepurux_action.flow.execution import Connections
 from sepurux_action.host.deadlines import Signals, Timeouts

@@ -10,7 +10,7 @@ from sepurux_action.config.options import Stage
 from sepurux_action.evaluation.decision import summarize
 from sepurux_action.evaluation.gate_numbers import CheckState, check_thresholds
 from sepurux_action.evaluation.metrics import PUBLISHED, Unit
-from sepurux_action.evaluation.published_result import Result, format_description, parse_description
+from sepurux_action.evaluation.results import Result, format_description, parse_description
 from sepurux_action.evaluation.runs import Decision, parse_run
 from tests.builders import PASSING, a_gate, a_result, a_run, run_with
 

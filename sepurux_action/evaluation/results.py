@@ -1,19 +1,39 @@
-"""The result of a gate at a commit, as the description of its status, and the median of several results."""
+"""The result of a gate at a commit: in the description of its status, and by scenario in `baseline.json`.
 
+Source: docs/policy.md#block-only-what-gets-worse
+"""
+
+import hashlib
+import hmac
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from sepurux_action.common import json_reader, wording
 from sepurux_action.config.options import Stage
-from sepurux_action.config.settings import Gate
-from sepurux_action.evaluation.metrics import LISTED, PUBLISHED, SCENARIOS, Metric, Numbers, Unit
+from sepurux_action.config.settings import Call, Gate
+from sepurux_action.errors import DEFECTS
+from sepurux_action.evaluation.metrics import LISTED, MAX_COUNTED, PUBLISHED, SCENARIOS, Metric, Numbers, Unit
 from sepurux_action.evaluation.runs import BaseScenario, Decision
+from sepurux_action.evaluation.traces import MAX_STEPS, shown_name
 
 MAX_STATUS_LENGTH = 140  # characters; GitHub responds 422 to more
 MIN_DIGITS = 2  # after the point of a published number that is not whole
 MAX_BASE_RESULTS = 5  # results that are compared; one of them that is unusual changes no median
+FILE = "baseline.json"
+VERSION = 3  # another one if a field of a result has another meaning
+PURPOSE = "sepurux-gate/baseline"
+MAX_BYTES = 4 * 1024 * 1024
+FRAME = 200  # bytes of the file that are no result
+IGNORED = (
+    f"`{FILE}` was ignored: this version of the action did not write it with this secret for this repository, or it was"
+    " changed later. The next result that is written replaces it."
+)
 _DESCRIPTION = re.compile(
     r"(?P<decision>pass|fail|error|pending|skipped) \((?P<stage>observe|soft|hard)\): (?P<numbers>[^;]+)"
     r"(?:; .*?)??(?:; (?P<scenarios>\d{1,16}) scenarios?)?",
@@ -45,6 +65,9 @@ class Result:
 
 
 Results = tuple[Result, ...]  # of one gate on the base branch, each a pass or a fail, the newest first
+
+
+# -- in the description of a status -----------------------------------------------------------------------------------
 
 
 def published_numbers(numbers: Numbers, gate: Gate) -> Mapping[str, float]:
@@ -132,3 +155,83 @@ def median(results: Results, metric: Metric) -> float | None:
     if not values:
         return None
     return values[len(values) // 2 if metric.less_is_better else (len(values) - 1) // 2]
+
+
+# -- in `baseline.json` -----------------------------------------------------------------------------------------------
+
+
+def write_results(results: Iterable[Result], key: str, repository: str, redact: Callable[[str], str] = str) -> str:
+    """Return the file, in ASCII, with the last results of each origin, the newest first, as far as they fit."""
+    written, size, of_origin = list[str](), FRAME, Counter[tuple[str, ...]]()
+    for result in sorted(results, key=lambda each: (-each.time, each.origin, each.commit)):
+        of_origin[result.origin] += 1
+        if of_origin[result.origin] > MAX_BASE_RESULTS:
+            continue
+        text = redact(json.dumps(_as_json(result), separators=(",", ":")))
+        size += len(text) + 2  # with a comma and a line break
+        if size > MAX_BYTES:
+            break
+        written.append(text)
+    return _signed('"results":[\n' + ",\n".join(written) + "\n]}\n", key, repository)
+
+
+def read_results(content: bytes | None, key: str, repository: str) -> tuple[Results, str]:
+    """Return the results, the newest first, and a note if there is a file that `write_results` did not write so."""
+    if content is None:
+        return (), ""
+    _, start, results = content.decode(errors="replace").partition('"results":')
+    with suppress(*DEFECTS):
+        if key and hmac.compare_digest(content, _signed(start + results, key, repository).encode()):
+            return tuple(map(_of_json, json.loads(content)["results"])), ""
+    return (), IGNORED
+
+
+def _signed(results: str, key: str, repository: str) -> str:
+    """Return the file with its signature, an HMAC-SHA-256. No other purpose or version has the same."""
+    content = json.dumps([PURPOSE, VERSION, repository.lower(), results]).encode()
+    signature = hmac.new(key.encode(), content, hashlib.sha256).hexdigest()
+    return f'{{"schema":"{PURPOSE}@{VERSION}","signature":"{signature}",{results}'
+
+
+def _as_json(result: Result) -> Mapping[str, object]:
+    scenarios = list[Mapping[str, object]]()
+    for each in result.scenarios:
+        failures = None if each.failures is None else [[*kind, count] for kind, count in each.failures.items()]
+        steps = [[call.tool, *call.arguments] for call in each.steps]
+        scenarios.append({"name": each.name, "pass_rate": each.pass_rate, "failures": failures, "steps": steps})
+    return {
+        "origin": [*result.origin],
+        "commit": result.commit,
+        "time": result.time,
+        "decision": result.decision,
+        "numbers": dict(result.numbers),
+        "scenarios": scenarios,
+    }
+
+
+def _of_json(given: Mapping[str, Any]) -> Result:
+    """Return a result; raises one of DEFECTS for what `_as_json` does not write, as of another release."""
+    scenarios = list[BaseScenario]()
+    for each in given["scenarios"]:
+        counts, rate = each["failures"], None if each["pass_rate"] is None else _number(each["pass_rate"])
+        failures = None if counts is None else {tuple(map(str, kind)): _number(count) for *kind, count in counts}
+        calls = ([*map(shown_name, call)] for call in each["steps"][:MAX_STEPS])
+        steps = tuple(Call(tool, tuple(arguments)) for tool, *arguments in calls)
+        scenarios.append(BaseScenario(name=str(each["name"]), pass_rate=rate, failures=failures, steps=steps))
+    result = Result(
+        origin=tuple(map(str, given["origin"])),
+        commit=str(given["commit"]),
+        time=_number(given["time"]),
+        decision=Decision(given["decision"]),
+        numbers={name: _number(number) for name, number in given["numbers"].items()},
+        scenarios=tuple(scenarios),
+    )
+    if _as_json(result) != given:
+        raise ValueError
+    return result
+
+
+def _number(value: float) -> float:
+    if not 0 <= value <= MAX_COUNTED:
+        raise ValueError
+    return float(value)
