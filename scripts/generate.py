@@ -17,7 +17,7 @@ from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import GITHUB_TOKEN, INPUTS, LIMITS, OPTIONS, Option, SectionKind
 from sepurux_action.evaluation.metrics import BY_OPTION
 from sepurux_action.github.client import Operation
-from sepurux_action.report.outputs import OUTPUTS
+from sepurux_action.report.data import OUTPUTS
 
 ACTION = """\
 # Written by scripts/generate.py from the table of options. Run `make generate` to update it.

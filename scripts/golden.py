@@ -1,4 +1,4 @@
-"""Writes every state of a report as the templates render it, under tests/golden. `make golden` runs it.
+"""Writes every state of a report, as people and programs read it, under tests/golden. `make golden` runs it.
 
 A test compares the files with what this script would write.
 """
@@ -11,9 +11,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sepurux_action.report.rendering import annotation, log_lines, render_comment, render_summary, terminal_lines
+from sepurux_action.report.data import json_text
+from sepurux_action.report.plain_text import annotation, log_lines, terminal_lines
 from sepurux_action.report.report import Report, State
-from sepurux_action.report.report_json import json_text
+from sepurux_action.report.summary import render_comment, render_summary
 from tests.builders import commented, reports
 
 GOLDEN = ROOT / "tests" / "golden"

@@ -8,8 +8,8 @@ from types import NoneType
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from sepurux_action.evaluation.metrics import HIGHEST, METRICS, Unit
+from sepurux_action.report.data import COMPUTED, FIELDS, SCHEMA, Values
 from sepurux_action.report.report import Report
-from sepurux_action.report.report_json import COMPUTED, FIELDS, SCHEMA, Values
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDRESS = "https://raw.githubusercontent.com/sepurux/gate-action/main/docs/"

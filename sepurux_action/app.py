@@ -26,10 +26,9 @@ from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Level, Output
 from sepurux_action.host.terminal import Terminal
-from sepurux_action.report.outputs import without_decision
-from sepurux_action.report.rendering import annotation, log_lines, terminal_lines
+from sepurux_action.report.data import json_text, without_decision
+from sepurux_action.report.plain_text import annotation, log_lines, terminal_lines
 from sepurux_action.report.report import Report
-from sepurux_action.report.report_json import json_text
 
 CONNECTIONS = Connections()
 UNFINISHED = "The step ended before the gate had a result. Re-run the job."

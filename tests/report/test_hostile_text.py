@@ -1,6 +1,7 @@
 """No text of a backend, a pull request, or a file can change the markup of a report: it is shown as it was written."""
 
 import re
+import shlex
 import string
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,9 +24,9 @@ from sepurux_action.evaluation.api import find_campaign
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
 from sepurux_action.evaluation.gate_numbers import Base
 from sepurux_action.evaluation.runs import Decision, Failure
-from sepurux_action.report.markdown import ZERO_WIDTH_SPACE, code, code_block, escaped, finish, link, prose, value
-from sepurux_action.report.rendering import render_comment, render_summary
+from sepurux_action.report.markdown import ZERO_WIDTH_SPACE, code, commands, escaped, link, plain, prose
 from sepurux_action.report.report import Report, build_report
+from sepurux_action.report.summary import render_comment, render_summary
 from tests import gfm
 from tests.builders import (
     COMMIT,
@@ -140,8 +141,8 @@ def letters(shown: str) -> list[str]:
 def test_a_text_and_a_name_are_shown_to_the_letter_and_are_no_structure(said: str) -> None:
     for around in ("{}", "- {}", "1. {}", "> {}", "## {}", "| |\n| --- |\n| {} |"):
         for escape in (escaped, code):
-            page = gfm.read(finish(around.format(escape(said, longest=10_000))))
-            harmless = gfm.read(finish(around.format(escape("calm"))))
+            page = gfm.read(around.format(escape(said, longest=10_000)))
+            harmless = gfm.read(around.format(escape("calm")))
             assert page.tags - _varying(page) - Counter("p") == harmless.tags - _varying(harmless) - Counter("p")
             assert (page.cells, page.links) == (harmless.cells, [])
             assert letters(page.prose + "".join(page.code)) == letters(said)
@@ -150,7 +151,7 @@ def test_a_text_and_a_name_are_shown_to_the_letter_and_are_no_structure(said: st
 @given(foreign, st.integers(1, 50))
 def test_an_escaped_text_shows_no_more_than_its_length(said: str, longest: int) -> None:
     for shown in (escaped(said, longest=longest), code(said, longest=longest)):
-        page = gfm.read(finish(f"a {shown}"))
+        page = gfm.read(f"a {shown}")
         seen = "".join([page.prose, *page.code]).replace("\n", "").replace("\u200b", "")
         assert len(seen) <= len("a ") + longest
 
@@ -165,15 +166,19 @@ def test_no_marker_begins_or_ends_within_a_text(said: str) -> None:
         assert "\0" not in rendered
 
 
-@given(st.lists(foreign, min_size=1, max_size=4))
-@example([HOSTILE, "</code></pre>", "```", "&lt;b&gt;", ""])
-def test_a_listing_is_read_as_its_lines_without_what_cannot_be_seen(lines: list[str]) -> None:
-    page = gfm.read(f"before\n\n{code_block(lines, 'sh')}\n\nafter")
-    assert +page.tags - Counter(span=page.tags["span"]) == Counter(p=2, pre=1, code=1)
-    (shown,) = page.code
-    assert all(letter == "\n" or letter.isprintable() for letter in shown)
-    assert letters(shown) == letters("".join(lines))
-    assert shown.count(" ") == "".join(lines).count(" ")
+@given(foreign)
+@example("refund twice'; rm -rf /")
+@example("refund --> twice")
+@example(HOSTILE)
+def test_a_command_is_shown_to_the_letter_or_not_at_all(said: str) -> None:
+    line = f"python record_traces.py traces --only {shlex.quote(said)}"
+    shown = commands([line, "sepurux-gate"])
+    page = gfm.read(f"before\n\n{shown}\n\nafter")
+    assert (page.tags, page.code) == (
+        (Counter(p=2, pre=1, code=1), [f"{line}\nsepurux-gate\n"]) if shown else (Counter(p=2), [])
+    )
+    assert "-->" not in shown
+    assert bool(shown) or not re.fullmatch(r"[\w.-]+( [\w.-]+)*", said, re.ASCII)
 
 
 ordinary = st.from_regex(
@@ -256,10 +261,10 @@ LINKED = ("@octocat", "#1", "GH-3", "GHSA-aaaa-bbbb-cccc", "3F9C2AD", ":tada:", 
 @pytest.mark.parametrize("attack", STRUCTURE)
 def test_text_is_shown_as_it_is_and_is_no_structure(attack: str) -> None:
     for before in ("", "a line before\n", "- ", "1. ", "> ", "## "):
-        page, calm = gfm.read(finish(before + escaped(attack))), gfm.read(before + "calm")
+        page, calm = gfm.read(before + escaped(attack)), gfm.read(before + "calm")
         assert {tag: count for tag, count in page.tags.items() if tag != "span"} == calm.tags
         assert attack.strip() in page.prose.replace(ZERO_WIDTH_SPACE, "").replace("\n", " ")
-    page = gfm.read(finish(f"| {escaped(attack)} | b |\n| --- | --- |\n| c | {code(attack)} |\n"))
+    page = gfm.read(f"| {escaped(attack)} | b |\n| --- | --- |\n| c | {code(attack)} |\n")
     assert (page.cells, page.links) == ([2, 2], [])
     assert not page.code or code(attack) == f"`{attack.strip()}`"
 
@@ -288,11 +293,8 @@ def test_what_github_links_after_parsing_is_broken_by_a_zero_width_space(word: s
         (code("\u200b \u3164\n"), ""),
         (code("Refund API: v2/eu-west_1"), "`Refund API: v2/eu-west_1`"),
         (code("x" * 80), f"`{'x' * 80}`"),
-        (value("hard on main, release/**; soft", longest=80), "`hard on main, release/**; soft`"),
-        (value("a`b <c>", longest=80), "a&#96;b &#60;c&#62;"),
-        (code_block(["a=1", "b --c 'd'"], "sh"), "```sh\na=1\nb --c 'd'\n```"),
-        (code_block(["```", "<!-- x -->"]), "<pre><code>&#96;&#96;&#96;\n&#60;&#33;-- x --&#62;</code></pre>"),
-        (code_block(["a\u202eb\x1b\u200b\u3164", "é" + "\u0301" * 9]), "<pre><code>ab\né\u0301\u0301</code></pre>"),
+        (commands(["a=1", "b --c 'd'"]), "```sh\na=1\nb --c 'd'\n```"),
+        (commands(["a", "b\u202ec"]), ""),
         *((link("x", address), "x") for address in ("javascript:alert(1)", "", "data:text/html,x", "//evil.example")),
         (link("x", 'https://a.example/ |<>"\\`é\n\udcff'), "[x](https://a.example/%20%7C%3C%3E%22%5C%60%C3%A9%0A?)"),
     ],
@@ -301,11 +303,13 @@ def test_what_can_be_read_is_written_and_nothing_that_cannot_be_seen(shown: str,
     assert shown == written
 
 
-def test_what_has_a_meaning_only_at_the_start_of_a_line_is_escaped_only_there() -> None:
-    rendered = (
-        f"{escaped('- a')}\n\n> {escaped('+ b')}\n\n- {escaped('12. c')}\n\n| {escaped('+4')} | x {escaped('- y')} |"
-    )
-    assert finish(rendered) == "&#45; a\n\n> &#43; b\n\n- 12&#46; c\n\n| +4 | x - y |\n"
+@pytest.mark.parametrize("said", ["- a", "+ b", "12. c", "3) d", "=== e", "/merge", "-"])
+def test_what_has_a_meaning_at_the_start_of_a_line_is_escaped_wherever_a_text_may_stand(said: str) -> None:
+    for text in (escaped(said), prose(said)):
+        assert plain(text) == said
+        for before in ("", "a\n", "> ", "- ", "1. ", "## "):
+            assert gfm.read(f"{before}{text}").tags == gfm.read(f"{before}calm").tags
+    assert (escaped("4.5 points"), prose("`a`: b")) == ("4.5 points", "`a`: b")
 
 
 def test_prose_shows_what_stands_between_backticks_as_code() -> None:

@@ -10,9 +10,8 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.options import Stage
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.runs import Decision
-from sepurux_action.report.outputs import OUTPUTS, step_outputs, without_decision
+from sepurux_action.report.data import OUTPUTS, json_text, step_outputs, without_decision
 from sepurux_action.report.report import build_report
-from sepurux_action.report.report_json import json_text
 from tests import builders
 from tests.builders import FAILING, PASSING, a_context, a_gate, a_result, a_run, run_with, states, undecided
 

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from jsonschema import Draft202012Validator
 
 from sepurux_action.errors import Problem
+from sepurux_action.report.data import json_text
 from sepurux_action.report.report import Report, build_report, shortened
-from sepurux_action.report.report_json import json_text
 from tests import builders
 from tests.builders import HOSTILE, a_context, a_result, a_run, hostile_context, hostile_result, reports, states
 

@@ -1,23 +1,35 @@
-"""The report as data for tools: `report.json`, whose schema `make generate` writes: docs/reference.md#report-files."""
+"""A report as data for programs: `report.json`, `junit.xml`, and the outputs of a step.
+
+Sources: docs/reference.md#report-files, docs/reference.md#outputs.
+"""
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from sepurux_action.common import json_reader
+from sepurux_action.common import json_reader, wording
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.command_line import in_workflow
+from sepurux_action.common.wording import joined, optional
+from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.settings import Change
 from sepurux_action.errors import Problem
+from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Refusal
 from sepurux_action.evaluation.gate_numbers import Check, Scenario
-from sepurux_action.evaluation.metrics import METRICS
+from sepurux_action.evaluation.metrics import LISTED, METRICS
 from sepurux_action.evaluation.results import Result
 from sepurux_action.evaluation.runs import Decision, Failure, OnBase, Run, Step
 from sepurux_action.report.report import GateFacts, Note, Report
 
 SCHEMA = "sepurux-gate/report@3"
 Values = Mapping[str, Reading | float | None]  # of every metric, by its name
+MAX_LIST_LENGTH = 40_000  # characters of the ids of one kind, about 1,000 ids; further ones are left out
+MAX_GATES_OUTPUT = 120_000  # characters of `gates`: a variable in the environment of a later step has at most 131,072
+MAX_NAME_LENGTH = 500  # characters of a case's name
+MAX_TEXT_LENGTH = 1_000  # characters of a case's text; so junit.xml stays far below the 30 MB that GitLab reads
+CaseState = Literal["passed", "failure", "error", "skipped"]  # all but `passed` are the name of an element
+_OF_GATE: Mapping[str, CaseState] = {"fail": "failure", "pass": "passed", "skipped": "skipped"}  # others: error
+_COUNTED: Mapping[str, CaseState] = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 
 # The fields of each object and what they mean: an attribute, or one of `COMPUTED`. The last part of a path is its name.
 FIELDS: Mapping[type, Mapping[str, str]] = {
@@ -161,6 +173,23 @@ FIELDS: Mapping[type, Mapping[str, str]] = {
 }
 
 
+OUTPUTS: dict[str, str] = {
+    "decision": "`pass`, `fail`, `error`, `pending`, or `skipped`.",
+    "conclusion": "`failure` if the step blocks, otherwise `success`.",
+    "reason": "Reason for the decision, in one sentence.",
+    metrics.PASS_RATE.name: "Share of the attempts that passed, from 0 to 1.",
+    metrics.UNSAFE_ATTEMPTS.name: "Number of unsafe attempts.",
+    metrics.FAILURES.name: "Number of failures.",
+    metrics.RELIABILITY_SCORE.name: "Reliability score, from 0 to 100.",
+    "run_id": "ID of the run at Sepurux. Several IDs are separated by commas.",
+    "trace_id": "ID of the evaluated trace. Several IDs are separated by commas.",
+    "campaign_id": "UUID of the campaign.",
+    "dashboard_url": "URL of the run at Sepurux.",
+    "comment_url": "URL of the comment on the pull request.",
+    "gates": "JSON: a list of the gates of report.json without scenarios. If too long, the longest fields are null.",
+}
+
+
 def decision(report: Report) -> Decision:
     return min((gate.result.decision for gate in report.gates), key=lambda each: each.rank, default=Decision.ERROR)
 
@@ -191,16 +220,15 @@ def json_text(report: Report) -> str:
     return json.dumps(document, separators=(",\n", ": "), allow_nan=False) + "\n"  # ten times as fast as `indent`
 
 
-def dump_fields(record: object, without: Collection[str] = ()) -> dict[str, object]:
-    """Return a record as a JSON object with its fields in `FIELDS`, but for the paths `without`."""
+def dump_fields(record: object) -> dict[str, object]:
+    """Return a record as a JSON object with its fields in `FIELDS`."""
     fields = dict[str, object]()
     for path in FIELDS[type(record)]:
-        if path not in without:
-            value, name = record, ""
-            for name in path.split("."):
-                function = COMPUTED.get((type(value), name))
-                value = function(value) if function else getattr(value, name)
-            fields[name] = _dump(value)
+        value, name = record, ""
+        for name in path.split("."):
+            function = COMPUTED.get((type(value), name))
+            value = function(value) if function else getattr(value, name)
+        fields[name] = _dump(value)
     return fields
 
 
@@ -219,3 +247,96 @@ def _dump(value: object) -> object:
     if isinstance(value, Mapping):
         return {json_reader.printable(name): _dump(each) for name, each in value.items()}
     return dump_fields(value)
+
+
+# -- outputs --
+
+
+def without_decision(reason: str) -> dict[str, str]:
+    """Return the outputs of a step without a result: every name, decision `error`, conclusion `failure`."""
+    known = {"decision": Decision.ERROR.value, "conclusion": "failure", "reason": reason, "gates": "[]"}
+    return {name: known.get(name, "") for name in OUTPUTS}
+
+
+def step_outputs(gates: Sequence[GateDecision], report: Report) -> dict[str, str]:
+    """Return every output, empty if unknown: of the step, of the worst gate, and in `gates` of all in their order.
+
+    The worst is one that blocks, then that with the worst decision, then the first one.
+    """
+    worst = min(gates, key=lambda gate: (not gate.blocks, gate.decision.rank))
+    run, values = worst.worst, {metric.name: worst.value(metric) for metric in LISTED}
+    by_name = {each.name: each for each in report.gates}
+    listed = [dump_fields(by_name[gate.gate.name]) for gate in gates]
+    for each in listed:
+        del each["scenarios"]
+    while len(text := json.dumps(listed)) > MAX_GATES_OUTPUT:
+        longest = max(listed[0], key=lambda name: sum(len(json.dumps(each[name])) for each in listed))
+        listed = [{**each, longest: None} for each in listed]
+    return {
+        "decision": decision(report).value,
+        "conclusion": conclusion(report),
+        "reason": worst.reason,
+        **{name: "" if value is None else wording.decimal(value) for name, value in values.items()},
+        "run_id": _joined(worst.run_ids),
+        "trace_id": _joined(each.trace_id for each in worst.runs),
+        "campaign_id": run.campaign_id,
+        "dashboard_url": run.dashboard_url,
+        "comment_url": "",
+        "gates": text,
+    }
+
+
+def _joined(ids: Iterable[str]) -> str:
+    listed = ",".join((*dict.fromkeys(filter(None, ids)), ""))
+    return listed[: MAX_LIST_LENGTH + 1].rpartition(",")[0]
+
+
+# -- junit.xml --
+
+
+def junit_xml(report: Report) -> bytes:
+    from xml.etree import ElementTree as ET  # noqa: PLC0415 - takes 10 ms, so only when needed; parses nothing
+
+    root = ET.Element("testsuites", name="Sepurux gate")
+    for suite, cases in _suites(report):
+        states, used = [state for _, state, _ in cases], set[str]()
+        counts = {name: str(states.count(state)) for name, state in _COUNTED.items()}
+        of_suite = ET.SubElement(root, "testsuite", {"name": suite, "tests": str(len(states)), **counts})
+        for name, state, said in cases:
+            shown, number = json_reader.shorten(json_reader.printable(name), MAX_NAME_LENGTH), 1
+            unique = shown
+            while unique in used:  # readers show cases of one name as one
+                number += 1
+                unique = f"{shown} ({number})"
+            used.add(unique)
+            element = ET.SubElement(of_suite, "testcase", classname=suite, name=unique)
+            if state != "passed":
+                text = json_reader.shorten(json_reader.printable(said), MAX_TEXT_LENGTH)
+                ET.SubElement(element, state, message=text).text = text
+    ET.indent(root, "")
+    return bytes(ET.tostring(root, encoding="UTF-8", xml_declaration=True))
+
+
+def _suites(report: Report) -> Iterator[tuple[str, list[tuple[str, CaseState, str]]]]:
+    """Yield name and cases of each suite, each with name, state, and text: one for each gate, and one for the settings.
+
+    A scenario is skipped unless it failed in a gate that failed, or is known to have passed and is not flaky.
+    """
+    worded = on_command_line if report.context.on_command_line else in_workflow
+    for result in (gate.result for gate in report.gates):
+        gate_failed = result.decision is Decision.FAIL
+        approval = optional("The gate needs an approval.", result.needs_approval)
+        text = joined(" ", result.reason, worded(result.hint), approval)
+        cases = [("gate", _OF_GATE.get(result.decision, "error"), text)]
+        for scenario in result.known_scenarios:
+            no_failure = all(each.sepurux_decision == "pass" or not each.reported for each in scenario.recordings)
+            passed = result.decision is Decision.PASS or (gate_failed and scenario.read and no_failure)
+            state: CaseState = "passed" if passed and not scenario.flaky else "skipped"
+            if gate_failed and scenario.failed:
+                state = "failure"
+            failures = dict.fromkeys(each.description or each.type for each in scenario.failures)
+            cases.append((scenario.name, state, joined(". ", metrics.summary(scenario.numbers), "; ".join(failures))))
+        yield json_reader.printable(result.gate.name), cases
+    if report.problems:
+        named = ((each.where.replace("`", "") or each.file or "settings", each) for each in report.problems)
+        yield "settings", [(name, "error", str(each)) for name, each in named]

@@ -1,0 +1,268 @@
+"""A report as Markdown: the comment, which is its head, and the job summary, which goes on with all the rest."""
+
+import json
+import math
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+
+from sepurux_action.common import grouped, wording
+from sepurux_action.common.wording import capitalized, joined, pluralize
+from sepurux_action.config.command_line import PROGRAM
+from sepurux_action.config.options import flag
+from sepurux_action.config.settings import Change
+from sepurux_action.evaluation import metrics
+from sepurux_action.evaluation.gate_numbers import DROP
+from sepurux_action.evaluation.metrics import NOT_KNOWN, PASS_RATE
+from sepurux_action.evaluation.runs import Failure
+from sepurux_action.report import markdown
+from sepurux_action.report.head import Head, action_of, head_of, hint_of, remarks
+from sepurux_action.report.items import MAX_LONG_ITEM, NOTHING, base_of, item_of, scenario_link
+from sepurux_action.report.markdown import NBSP, Markdown, as_markdown, code, escaped, link, say
+from sepurux_action.report.report import SHORT_SHA, GateFacts, Report, State
+
+SUMMARY_BYTES = 1024 * 1024 - 1  # GitHub drops a step's summary of more than 1 MiB
+ROWS = (1_000, 100, 10)  # that a list has at most: the first number with which the summary fits
+MIN_CHART_POINTS = 3
+CHART_STEP = 5  # percentage points; the axis starts and ends at a multiple
+# Mermaid's default height fills a screen, and its colors cannot be read on both white and black.
+CHART_STYLE = (
+    '%%{init: {"xyChart": {"height": 250}, "themeVariables": {"xyChart": '
+    '{"plotColorPalette": "#2f81f7, #bf8700", "backgroundColor": "transparent"}}}}%%'
+)
+MAX_VALUE = 400  # characters of a changed value of the policy
+MOST_REPEATED = 3  # scenarios in the command that repeats them
+NEED_ALL = {DROP, metrics.SCENARIOS.threshold}  # thresholds that need all scenarios, or the base's results
+MAX_SEVERITY = 24  # characters
+
+
+def render_comment(report: Report, marker: str) -> str:
+    """Return the comment: the marker, and the head."""
+    return f"{marker}\n{_page(*_head(head_of(report), 3))}"
+
+
+def render_summary(report: Report, *, most_bytes: int = SUMMARY_BYTES) -> str:
+    """Return the head and the rest as Markdown of at most `most_bytes` bytes of UTF-8, or the head alone."""
+    head = head_of(report)
+    for rows in ROWS:
+        text = _page(*_head(head, 2), *_gates(report, rows), *_policy_and_notes(report, head, rows))
+        if len(text.encode()) <= most_bytes:
+            return text
+    return _page(*_head(head, 2))
+
+
+def _page(*parts: str) -> str:
+    """Return the parts that are not empty, one below the other. What is no Markdown of ours is escaped."""
+    return "\n\n".join(as_markdown(part) for part in parts if part) + "\n"
+
+
+def _section(level: int, heading: str, *parts: str) -> Iterator[str]:
+    if any(parts):
+        yield Markdown(f"{'#' * level} {as_markdown(heading)}")
+        yield from parts
+
+
+def _list(lines: Sequence[Markdown], most: int, noun: str) -> tuple[str, str]:
+    return Markdown("\n".join(f"- {line}" for line in lines[:most])), _left_out(len(lines) - most, f"more {noun}")
+
+
+def _left_out(count: int, noun: str) -> str:
+    return f"{pluralize(count, noun)}, because the report would be too long." if count > 0 else ""
+
+
+def _table(alignment: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Markdown:
+    """Return a table of the columns that have an alignment, `<` or `>`, without the last one if it is empty."""
+    if not any(row[-1] for row in rows):
+        alignment = alignment[:-1]
+    lines = [headings, [Markdown("---:" if side == ">" else "---") for side in alignment], *rows]
+    cells = ([as_markdown(cell or NOT_KNOWN) for cell in line[: len(alignment)]] for line in lines)
+    return Markdown("\n".join(f"| {' | '.join(each)} |" for each in cells)) if rows else NOTHING
+
+
+def _marked(state: State, text: str) -> Markdown:
+    return say("{symbol}{nbsp}{text}", symbol=state.symbol, nbsp=Markdown(NBSP), text=text)
+
+
+def _head(head: Head, level: int) -> Iterator[str]:
+    yield Markdown(f"{'#' * level} {head.state.symbol} {head.title}")
+    items = (f"{number}. {item.text}" for number, item in enumerate(head.items, 1))
+    yield from (head.action, Markdown("\n".join(items)), Markdown(" · ".join(head.numbers)), head.remark)
+
+
+def _gates(report: Report, most: int) -> Iterator[str]:
+    """Yield the only gate, or a table of all gates and those that did not pass; their lists have `most` rows."""
+    shown = [] if report.short else [gate for gate in report.gates if gate.state is not State.SKIPPED]
+    if not report.gates[1:]:
+        for gate in shown:
+            yield from _gate(gate, 3, most)
+        return
+    rows = [
+        (link(code(gate.name), gate.dashboard), _marked(gate.state, gate.consequence), gate.pass_rate)
+        for gate in report.gates
+    ]
+    yield _table("<<>", ("Gate", "Result", "Passed"), rows)
+    for gate in shown:
+        if not gate.passed:
+            lead, what = action_of([gate], has_items=bool(gate.counted))
+            todo = Markdown(joined(" ", lead, re.sub(":$", ".", what), hint_of(gate)))
+            yield from _section(3, code(gate.name), todo, *_gate(gate, 4, most // len(report.not_passed)))
+
+
+def _gate(gate: GateFacts, level: int, most: int) -> Iterator[str]:
+    """Yield what failed, numbers, scenarios, the chart, what was evaluated, and how it can be run again."""
+    compared = any(each.on_base for each in gate.failures)
+    origins = grouped((_origin(gate, each, compared=compared), each) for each in gate.failures[:most])
+    for origin, failures in origins.items():
+        yield from _section(level, origin, _failures(gate, failures))
+    yield _left_out(len(gate.failures) - most, "more failure")
+    result = gate.result
+    unread = [(result.failures_unread, "failure"), (result.scenarios_unread, "scenario")]
+    yield wording.optional("Not read: {}.", ", ".join(pluralize(count, noun) for count, noun in unread if count))
+    yield from _section(level, "Numbers", _numbers(gate))
+    yield from _section(level, "Scenarios", *_scenarios(gate, most))
+    yield from _section(level, say("Pass rate on {base}", base=base_of(gate.context)), *_chart(gate))
+    yield from _section(level, "Run", _run(gate))
+    yield from _section(level, "Run it on your machine", markdown.commands(_repeat(gate)))
+
+
+def _origin(gate: GateFacts, failure: Failure, *, compared: bool) -> Markdown:
+    """Return the heading of the failures that are as frequent on the base as this one, if any are `compared`."""
+    base, on_base = base_of(gate.context), failure.on_base
+    if failure.flaky and failure not in gate.counted:
+        return Markdown("Flaky, so not counted")
+    if not on_base:
+        return say("Not compared with {base}", base=base) if compared else Markdown("What failed")
+    if not on_base.having:
+        return say("Not on {base}", base=base)
+    if failure.is_new:
+        return say("More often than on {base}", base=base)
+    results = f"{on_base.having} of its last {on_base.results} results" if on_base.results > 1 else "its last result"
+    return say("Also on {base}, in {results}", base=base, results=results)
+
+
+def _failures(gate: GateFacts, failures: Iterable[Failure]) -> Markdown:
+    """Return a list of failures with severity, description, scenario, step, file, type, mutation, and their steps."""
+    lines = []
+    for number, failure in enumerate(failures, 1):
+        item = item_of([gate], failure, MAX_LONG_ITEM)
+        severity = wording.optional("**{}**", escaped(failure.severity, longest=MAX_SEVERITY))
+        kind = joined(" under ", code(failure.type) or "no type", code(failure.mutation))
+        lines.append(f"{number}. {joined(' · ', joined(' ', severity, item.what, item.where, item.file), kind)}")
+        if failure.steps:
+            language = "text" if any(line.startswith(">") for line in failure.steps) else "diff"
+            lines.append(markdown.block(failure.steps, language, " " * len(f"{number}. ")))
+    return Markdown("\n".join(lines))
+
+
+def _numbers(gate: GateFacts) -> Markdown:
+    """Return what each threshold needs, and the median on the base if it has one."""
+    rows = []
+    for row in gate.rows:
+        result = say("**{result}**" if row.state is State.FAILED else "{result}", result=row.result)
+        needed = Markdown(as_markdown(row.needed).replace(" ", NBSP))
+        rows.append((_marked(row.state, row.label), result, needed, row.base))
+    return _table("<>>>", ("Number", "Result", "Needed", base_of(gate.context)), rows)
+
+
+def _scenarios(gate: GateFacts, most: int) -> Iterator[str]:
+    """Yield the scenarios that did not pass or got worse, and how many passed; nothing of a gate with one scenario."""
+    every, worse = gate.result.scenarios, {*map(id, gate.worse if DROP in gate.missed else ())}
+    rows, passed = [], 0
+    for each in every if every[1:] else ():
+        failed = (gate.failed and each.failed) or id(each) in worse
+        if failed or any(run.reason and not run.decision.is_decided for run in each.recordings):
+            name = _marked(State.FAILED if failed else State.NO_RESULT, scenario_link(each))
+            rows.append((name, *(gate.write(PASS_RATE, rate) for rate in (each.value(PASS_RATE), each.base_rate))))
+        else:
+            passed += each.read
+    yield _table("<>>", ("Scenario", "Passed", base_of(gate.context)), rows[:most])
+    yield _left_out(len(rows) - most, "more scenario")
+    yield f"{pluralize(passed, 'scenario')} passed." if rows and passed else ""
+
+
+def _chart(gate: GateFacts) -> Iterator[str]:
+    """Yield the pass rates of the base, the oldest first, and the needed one as two lines.
+
+    Source: https://mermaid.js.org/syntax/xyChart.html.
+    """
+    results = [each for each in reversed(gate.base_results) if each.value(PASS_RATE) is not None]
+    if len(results) < MIN_CHART_POINTS:
+        return
+    lines = [[100 * (each.value(PASS_RATE) or 0) for each in results]]
+    if gate.needed_rate is not None:
+        lines.append([100 * gate.needed_rate] * len(results))
+    values = [value for line in lines for value in line]
+    low = max(0, math.floor(min(values) / CHART_STEP) * CHART_STEP - CHART_STEP)
+    high = min(100, math.ceil(max(values) / CHART_STEP) * CHART_STEP + CHART_STEP)
+    labels = (re.sub("[^A-Za-z0-9]", "", each.commit)[:SHORT_SHA] for each in results)
+    drawn = [
+        CHART_STYLE,
+        "xychart-beta",
+        "    accTitle: Pass rate by commit",
+        f"    x-axis [{', '.join(map(json.dumps, labels))}]",
+        f'    y-axis "passed, %" {low} --> {high}',
+        *(f"    line [{', '.join(f'{value:.2f}' for value in line)}]" for line in lines),
+    ]
+    yield markdown.block(drawn, "mermaid")
+    yield "The level line is what is needed." if lines[1:] else ""
+
+
+def _run(gate: GateFacts) -> Markdown:
+    """Return what was evaluated, how, and for how long, and why the gate failed."""
+    result, settings, parts = gate.result, gate.result.gate, list[Markdown]()
+    for word, name in (("campaign", settings.campaign), ("policy", gate.context.policy_path)):
+        parts += [say("{word} {name}", word=word, name=code(name))] if name else []
+    parts.append(code(f"enforcement: {settings.stage}"))
+    if count := result.value(metrics.SCENARIOS):
+        parts.append(Markdown(pluralize(count, "scenario")))
+        parts += [Markdown(pluralize(len(result.runs), "recording"))] if len(result.runs) > count else []
+    if result.worst.elapsed_s:
+        parts.append(say("took {time}", time=wording.duration(result.worst.elapsed_s)))
+    why = markdown.prose(result.reason) if gate.failed else ""
+    return Markdown(joined(" ", f"{capitalized(' · '.join(parts))}.", why))
+
+
+def _repeat(gate: GateFacts) -> list[str]:
+    """Return the lines of a shell that record the scenarios that failed again, and evaluate them; [] if they cannot.
+
+    They are for traces of the recorder, and leave out no threshold that was missed.
+    """
+    settings, failed = gate.result.gate, [each for each in gate.result.known_scenarios if each.failed]
+    by_recorder = all(run.trace.by_recorder for each in failed for run in each.recordings)
+    if not (gate.failed and by_recorder and 0 < len(failed) <= MOST_REPEATED) or gate.missed & NEED_ALL:
+        return []
+    only = " ".join(f"--only {shlex.quote(each.key)}" for each in failed)
+    given = {name: getattr(settings, name) for name in ("name", "campaign", "project", "mutation_pack")}
+    given |= {name: wording.decimal(limit) for name, limit in settings.limits.items() if name not in NEED_ALL}
+    given["required_mutation_categories"] = ",".join(settings.required_mutation_categories)
+    flags = " ".join(f"{flag(name)}={shlex.quote(text)}" for name, text in given.items() if text)
+    return [f"python record_traces.py traces {only} --times 5", f"{PROGRAM} --trace-file 'traces/*.json' {flags}"]
+
+
+def all_remarks(report: Report) -> Iterator[Markdown]:
+    """Yield the remarks on each gate, with its name if there are several."""
+    for gate in report.gates:
+        of_gate = f"{code(gate.name)}: " if report.gates[1:] else ""
+        yield from (Markdown(f"{of_gate}{remark}") for remark in remarks(gate))
+
+
+def _policy_and_notes(report: Report, head: Head, most: int) -> Iterator[str]:
+    """Yield what a pull request changes in the policy, and the remarks that the head does not have."""
+    changes, base = [*map(_change, report.context.policy_changes)], base_of(report.context)
+    if changes:
+        applies = say("It applies once it is merged. Until then, the policy on {base} does.", base=base)
+        yield from _section(3, "The pull request changes the policy", applies, *_list(changes, most, "change"))
+    notes = [each for each in all_remarks(report) if each != head.remark]
+    for note in report.notes:
+        notes += [Markdown(joined(": ", markdown.listed(note.gates, "and"), markdown.prose(note.text)))]
+    yield from _section(3, "Notes", *_list(notes, most, "note"))
+
+
+def _change(change: Change) -> Markdown:
+    """Return one value that a pull request changes in the policy."""
+    if not change.setting:
+        return say("gate {gate}: {word}", gate=code(change.gate), word="added" if change.new else "removed")
+    of_gate = say(" of {gate}", gate=code(change.gate)) if change.gate else NOTHING
+    old, new = (code(text, longest=MAX_VALUE) for text in (change.old, change.new))
+    words = say("{old} → {new}" if change.old else "set to {new}", old=old, new=new) if change.new else "removed"
+    return say("{setting}{of_gate}: {words}", setting=code(change.setting), of_gate=of_gate, words=words)
