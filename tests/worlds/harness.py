@@ -250,7 +250,8 @@ class Backend(requests.adapters.BaseAdapter):
             self._signals.receive(15)
         fault = self._world.fault
         if fault and fault.call == call and (fault.lasting or self._taken[call] == 1):
-            return _fail(request, fault.kind, fault.seconds)
+            kinds = fault.kind.split()
+            return _fail(request, kinds[self._taken[call] % len(kinds)], fault.seconds)
         if kind := self._world.late_faults.get(call):
             return _respond(request, _worse(path)) if kind == "worse" else _fail(request, kind)
         body = request.body if isinstance(request.body, bytes) else b"".join(request.body or ())  # type: ignore[arg-type]

@@ -41,12 +41,14 @@ OF_POLICY = (  # thresholds and settings that no input has
 STAGES = ("observe", "soft", "hard")
 DAYS = (TODAY, TODAY, TODAY - timedelta(days=1))
 FLAKY = tuple({name: str(day)} for name in ("refund", "t-1", "a.json") for day in DAYS)
+ALL_FLAKY = dict.fromkeys(("refund", "Refund", "cancel", "t-1", "t-2", "a.json", "b.json", "c.json", "7"), str(TODAY))
 REVIEWERS = (["ada"], ["Ada", "bob"], [AUTHOR])
 RATES = (0.8, 0.9, 0.95)
 SCORES = (70, 80)
 CATEGORIES = ("auth", "latency", "timeouts")
 REJECTED = ("400", "401", "403", "404", "422")  # what no second try changes
-RETRIED = ("408", "425", "429", "500", "503", "reset", "refused", "html")  # `refused`: there is no connection
+# `refused`: there is no connection; `503 429`: these two in turn.
+RETRIED = ("408", "425", "429", "500", "503", *("503 429",) * 3, "reset", "refused", "html")
 AFTER_DECISION = ("numbers", "failures", "names")  # calls on which no decision depends
 LATE_FAULTS = ("404", "429", "500", "reset", "refused", "html", "worse")  # `worse`: numbers and failures that are worse
 SCORE_FAULTS = ("401", "403", "404", "429", "503", "503 once", "reset", "list")
@@ -174,7 +176,7 @@ def make_world(seed: int) -> World:
         policy = {"campaign": CAMPAIGN, **_settings(other), **({} if of_inputs else traces)}
         policies = {**dict.fromkeys(policies, policy), "head": {"timeout": TIMEOUT_S}}
     # A world with a focus is one in which one policy applies everywhere, and matters.
-    focus = rng.choice(("", "", "", "soft gate", "drop", "recordings")) if "campaign" in inputs else ""
+    focus = rng.choice(("", "", "", "soft gate", "drop", "recordings", "flaky")) if "campaign" in inputs else ""
     runs = tuple(_run(rng, fails=focus == "soft gate") for _ in range(MOST_TRACES))
     settings: dict[str, Any] = {}
     if focus == "soft gate":
@@ -185,6 +187,11 @@ def make_world(seed: int) -> World:
         traces, settings = rng.choice(RECORDINGS), _of_recordings(rng)
         inputs = {"campaign": CAMPAIGN, "timeout": TIMEOUT_S} | traces
         runs = tuple(_sound(rng, run) for run in runs)
+    if focus == "flaky":
+        traces = rng.choice(RECORDINGS)
+        settings = {"max_failures": 9, "flaky": rng.choice((*FLAKY, ALL_FLAKY, ALL_FLAKY))} | _of_recordings(rng)
+        inputs = {"campaign": CAMPAIGN, "timeout": TIMEOUT_S} | traces
+        runs = tuple(rng.choice((run, _sound(rng, run), _sound(rng, run))) for run in runs)
     if focus:
         policies = {place: {"campaign": CAMPAIGN, **settings} for place in policies}
     return World(
@@ -343,6 +350,7 @@ def _of_recordings(rng: Random) -> dict[str, Any]:
         0.4,
         min_scenarios=(2, 3),
         min_scenario_pass_rate=(0.75, 0.8, 0.9),
+        min_reliability_score=SCORES,
         min_mutation_categories=(2, 3),
         required_mutation_categories=(["auth"], ["auth", "timeouts"]),
     )
@@ -352,7 +360,9 @@ def _sound(rng: Random, run: Run) -> Run:
     rate = rng.choice((1, 0.95, 0.9, 0.8, 0.7, 0.5))
     fields: dict[str, Any] = {"status": "done", "decision": "pass", "pass_rate": rate}
     fields["mutation_categories"] = rng.choice(([], ["auth"], ["timeouts"], ["auth", "timeouts"]))
-    return replace(run, fields={**run.fields, "unsafe_attempts": 0, **fields})
+    fields["unsafe_attempts"] = None if _rarely(rng) else rng.choice((0, 0, 0, 4, 5))
+    fields["reliability_score"] = rng.choice((None, 60, 75, 80, 95))
+    return replace(run, fields={**run.fields, **fields})
 
 
 def _around(limit: float, step: float) -> tuple[float, ...]:
