@@ -23,8 +23,6 @@ from sepurux_action.evaluation import runs as ci_runs
 from sepurux_action.evaluation.decision import (
     ApprovalStatus,
     GateDecision,
-    Reason,
-    Refusal,
     decide_gate,
     is_blocking,
     recorded_decision,
@@ -60,15 +58,9 @@ a_gate = partial(
     ),
 )
 NO_BASE = Base(results=())
-WAITS = ApprovalStatus(
-    commit=COMMIT, can_approve=("mona", "hubot-2"), ignored=(Refusal("octocat", Reason.OLDER_COMMIT),)
-)
-ANYONE = ApprovalStatus(commit=COMMIT, anyone=True, cannot_approve=(Refusal("mona", Reason.ASSIGNEE),))
-IMPOSSIBLE = ApprovalStatus(
-    commit=COMMIT,
-    cannot_approve=(Refusal("mona", Reason.NO_WRITE_ACCESS), Refusal("hubot-2", Reason.AUTHOR)),
-    ignored=(Refusal("octocat", Reason.NOT_LISTED),),
-)
+WAITS = ApprovalStatus(commit=COMMIT, can_approve=("mona", "hubot-2"), outdated=("octocat",))
+ANYONE = ApprovalStatus(commit=COMMIT, anyone=True)
+IMPOSSIBLE = ApprovalStatus(commit=COMMIT, ignored=("octocat",))
 UNREAD = ApprovalStatus(commit=COMMIT, unread=True)
 APPROVED = ApprovalStatus(commit=COMMIT, approved_by=("mona",))
 INSTEAD = Step(3, "payments.refund", ci_runs.StepDifference.INSTEAD, "payments.status")
@@ -599,12 +591,7 @@ def hostile_result(foreign: str, *, address: str = DASHBOARD, traces: int = 2) -
         ci_runs.decide(run), reason=first, campaign_id=second, trace_id=f"{second} again", run_id=first, batch_id=first
     )
     runs = tuple(replace(made, trace=Trace(label=word), hint=word) for word in words[:traces])
-    approval = ApprovalStatus(
-        commit=COMMIT,
-        can_approve=("mona", *words[1:]),
-        cannot_approve=tuple(Refusal(word, Reason.NO_WRITE_ACCESS) for word in words),
-        ignored=tuple(Refusal(word, Reason.BOT) for word in words),
-    )
+    approval = ApprovalStatus(commit=COMMIT, can_approve=("mona", *words[1:]), outdated=words, ignored=words)
     state, label = CheckState.WITHIN_RANGE, f"Pass rate vs {first}"
     drop = Check("max_pass_rate_drop", label, first, "", state, limit=0.03, value=0.042, text=first)
     merged = merge_failures(failures * traces)

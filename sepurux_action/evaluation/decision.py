@@ -6,8 +6,6 @@ Source: docs/reference.md#decisions.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import Self
 
 from sepurux_action.common import json_reader, wording
 from sepurux_action.common.json_reader import Reading
@@ -39,47 +37,21 @@ SUMS = {metrics.UNSAFE_ATTEMPTS.threshold, metrics.FAILURES.threshold}
 OPTIONAL = {metrics.RELIABILITY_SCORE.threshold, metrics.MUTATION_CATEGORIES.threshold, REQUIRED_CATEGORIES}
 
 
-class Reason(StrEnum):
-    """Why an account cannot approve a gate, or why its approval does not count. `words` follow its name."""
-
-    words: str
-
-    def __new__(cls, value: str, words: str) -> Self:
-        reason = str.__new__(cls, value)
-        reason._value_, reason.words = value, words
-        return reason
-
-    BOT = "bot", "is a bot"
-    AUTHOR = "author", "is the author of the pull request"
-    ASSIGNEE = "assignee", "is assigned to this pull request, which a bot opened"
-    COMMIT_AUTHOR = "commit_author", "is an author of the commit"
-    NOT_LISTED = "not_listed", "is not listed in `reviewers`"
-    NO_WRITE_ACCESS = "no_write_access", "has no write access"
-    OLDER_COMMIT = "older_commit", "approved an older commit"
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """An account whose approval does not count, and the reason."""
-
-    login: str
-    reason: Reason
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalStatus:
     """Who approved a failed soft gate of a pull request, or who can. Once approved, only `approved_by` is given.
 
     `commit` is the one to approve. `anyone`: no reviewers are listed, so everyone with write access but the author can
-    approve. Approvals that do not count are `ignored`. `unread`: the reviews, or who can approve.
+    approve. Approvals of an older commit are `outdated`, those of others who may not approve are `ignored`. `unread`:
+    the reviews, or who can approve.
     """
 
     commit: str = ""
     approved_by: tuple[str, ...] = ()
     can_approve: tuple[str, ...] = ()
     anyone: bool = False
-    cannot_approve: tuple[Refusal, ...] = ()
-    ignored: tuple[Refusal, ...] = ()
+    outdated: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     unread: bool = False
 
 

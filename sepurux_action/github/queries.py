@@ -9,7 +9,6 @@ from itertools import chain
 from sepurux_action.common import grouped, json_reader
 from sepurux_action.config.settings import CONTEXT_PREFIX, MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH, Gate
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.decision import Reason
 from sepurux_action.evaluation.results import Result, Results, comparable, parse_description
 from sepurux_action.github.client import MAX_PAGES, PAGE, UNEXPECTED_SHAPE, Client, GitHubError
 from sepurux_action.github.event import Event, encoded, parse_branch, parse_sha
@@ -273,8 +272,8 @@ def read_recent_results(base: str, client: Client) -> Mapping[str, list[Result]]
     return grouped((context, result) for context, result in results if result)
 
 
-def read_requesters(pull: PullRequest, number: int | None, head: str, client: Client) -> Mapping[str, Reason]:
-    """Return who made the change, or asked a bot for it, by lower-case login; raises GitHubError if one may be missing.
+def read_requesters(pull: PullRequest, number: int | None, head: str, client: Client) -> frozenset[str]:
+    """Return the lower-case logins of who made the change, or asked a bot for it; raises GitHubError if one is unknown.
 
     That is the author of the pull request, that of the head commit, and if the first is a bot, the co-authors and the
     assignees too. Of a merge that GitHub made, the first parent counts; GraphQL does not always name GitHub's account.
@@ -293,12 +292,11 @@ def read_requesters(pull: PullRequest, number: int | None, head: str, client: Cl
     if not pull.by_agent:
         assignees, authors = [], authors[:1]
     users = (json_reader.as_object(author).get("user", "") for author in authors)
-    people = [(user, Reason.COMMIT_AUTHOR) for user in users if user is not None]  # null: the address of no person
-    people += [(user, Reason.ASSIGNEE) for user in assignees]
-    reasons = {json_reader.text(user, "login").lower(): reason for user, reason in people}
-    if "" in reasons:
+    people = [*(user for user in users if user is not None), *assignees]  # null: the address of no person
+    logins = {json_reader.text(user, "login").lower() for user in people}
+    if "" in logins:
         raise GitHubError(UNEXPECTED_SHAPE)
-    return {**reasons, pull.author.lower(): Reason.AUTHOR}
+    return frozenset({*logins, pull.author.lower()})
 
 
 def _whole(page: object) -> list[object] | None:

@@ -4,13 +4,13 @@ Sources: docs/policy.md#who-can-approve; the permissions of a user,
 https://docs.github.com/rest/collaborators/collaborators#get-repository-permissions-for-a-user
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
-from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
+from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
 from sepurux_action.github.client import NOT_FOUND, READS_S, Calls, Client, GitHubError, Operation
 from sepurux_action.github.event import Event
 from sepurux_action.github.queries import BOT_SUFFIX, PERSON, read_pull_request, read_requesters
@@ -32,11 +32,11 @@ class Review:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reviews:
-    """The reviews of a pull request, the oldest first, and its head. `refused` made the change, or asked for it."""
+    """The reviews of a pull request, the oldest first, and its head. `authors` made or requested the change."""
 
     head: str
     given: Sequence[Review] = ()
-    refused: Mapping[str, Reason] = field(default_factory=dict)  # by lower-case login
+    authors: Collection[str] = frozenset()  # lower-case logins
 
 
 def approval(calls: Calls, event: Event, reviewers: tuple[str, ...]) -> ApprovalStatus:
@@ -69,13 +69,13 @@ def _read_reviews(calls: Calls, event: Event) -> Reviews | None:
     if pull is None or listed is None:
         return None
     head = pull.head if event.name == "merge_group" else event.commit
-    refused = calls.try_call(Operation.REQUESTERS, partial(read_requesters, pull, number, head))
+    authors = calls.try_call(Operation.REQUESTERS, partial(read_requesters, pull, number, head))
     given = []
     for each in listed:
         author, kind = (json_reader.text(each, "user", name) for name in ("login", "type"))
         state, commit = json_reader.text(each.get("state")).upper(), json_reader.text(each.get("commit_id"))
         given.append(Review(author=author, state=state, commit=commit, kind=kind))
-    return None if refused is None else Reviews(head=head, given=given, refused=refused)
+    return None if authors is None else Reviews(head=head, given=given, authors=authors)
 
 
 def approval_status(reviews: Reviews, reviewers: tuple[str, ...], permission: Callable[[str], str]) -> ApprovalStatus:
@@ -86,30 +86,24 @@ def approval_status(reviews: Reviews, reviewers: tuple[str, ...], permission: Ca
     """
     listed = [login.lower() for login in reviewers]
 
-    def refusal(login: str, kind: str = PERSON) -> Reason | None:
+    def may_approve(login: str, kind: str = PERSON) -> bool:
         name = login.lower()
-        if kind != PERSON or name.endswith(BOT_SUFFIX):
-            return Reason.BOT
-        if name in reviews.refused:
-            return reviews.refused[name]
-        if listed and name not in listed:
-            return Reason.NOT_LISTED
-        return None if permission(name) in MAY_WRITE else Reason.NO_WRITE_ACCESS
+        is_other_person = kind == PERSON and not name.endswith(BOT_SUFFIX) and name not in reviews.authors
+        return is_other_person and (not listed or name in listed) and permission(name) in MAY_WRITE
 
     decisive = (each for each in reviews.given if each.author and each.state in DECISIVE)
-    newest, ignored = {each.author.lower(): each for each in decisive}, list[Refusal]()
-    for review in [each for each in newest.values() if each.state == APPROVED]:
-        reason = refusal(review.author, review.kind) if review.commit == reviews.head else Reason.OLDER_COMMIT
-        if reason is None:
-            return ApprovalStatus(commit=reviews.head, approved_by=(review.author,))
-        ignored.append(Refusal(review.author, reason))
-    reasons = {login: refusal(login) for login in reviewers}
+    newest = {each.author.lower(): each for each in decisive}
+    approvals = [each for each in newest.values() if each.state == APPROVED]
+    of_head = [each for each in approvals if each.commit == reviews.head]
+    for each in of_head:
+        if may_approve(each.author, each.kind):
+            return ApprovalStatus(commit=reviews.head, approved_by=(each.author,))
     return ApprovalStatus(
         commit=reviews.head,
-        can_approve=tuple(login for login, reason in reasons.items() if reason is None),
+        can_approve=tuple(filter(may_approve, reviewers)),
         anyone=not reviewers,
-        cannot_approve=tuple(Refusal(login, reason) for login, reason in reasons.items() if reason),
-        ignored=tuple(ignored),
+        outdated=tuple(each.author for each in approvals if each not in of_head),
+        ignored=tuple(each.author for each in of_head),
     )
 
 

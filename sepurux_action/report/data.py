@@ -14,7 +14,7 @@ from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.settings import Change
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Refusal
+from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
 from sepurux_action.evaluation.gate_numbers import Check, Scenario
 from sepurux_action.evaluation.metrics import LISTED, METRICS
 from sepurux_action.evaluation.results import Result
@@ -146,11 +146,10 @@ FIELDS: Mapping[type, Mapping[str, str]] = {
         "approved_by": "Logins of those who approved.",
         "can_approve": "Logins of the listed reviewers who can approve.",
         "anyone": "Whether everyone with write access but the author can approve: none are listed.",
-        "cannot_approve": "Who of the listed reviewers may not approve, and why.",
-        "ignored": "Approvals that do not count, and why.",
+        "outdated": "Logins of those who approved an older commit.",
+        "ignored": "Logins of those whose approval of this commit does not count.",
         "unread": "Whether the reviews, or who can approve, could not be read.",
     },
-    Refusal: {"login": "Login of the user.", "reason": "Why the approval does not count."},
     Result: {
         "commit": "SHA of the commit.",
         "decision": "The decision.",

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sepurux_action.common.wording import capitalized, joined, pluralize
+from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.evaluation.gate_numbers import DROP, Scenario
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, PASS_RATE
@@ -23,7 +23,6 @@ NAMED_SEVERITIES = ("critical", "high")
 SETTINGS_PAGES = {  # of a repository, as sentences name them
     "Settings > Secrets and variables > Actions": "/settings/secrets/actions",
     "Settings > Secrets and variables > Dependabot": "/settings/secrets/dependabot",
-    "Settings > Rules > Rulesets": "/settings/rules",
 }
 RERUNS = {"rerun": "re-run the job", "Rerun": "Re-run the job"}
 NOTHING = Markdown("")
@@ -36,8 +35,7 @@ CLAUSES = {
     StepDifference.WITH: "step\u00a0{number}: {tool} with {other}",
 }
 
-# A failure, or a scenario that is too low or got worse, with the gates that have it.
-Thing = tuple[Sequence[GateFacts], Failure | Scenario]
+Thing = tuple[GateFacts, Failure | Scenario]  # a failure, or a scenario that is too low or got worse, of a gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,59 +60,51 @@ def things_of(gates: Sequence[GateFacts]) -> Sequence[Thing]:
 
     Of a gate that misses nothing but the allowed drop, they are the scenarios that got worse.
     """
-    failures, scenarios = dict[object, tuple[list[GateFacts], Failure]](), list[Thing]()
+    failures, scenarios = list[tuple[GateFacts, Failure]](), list[Thing]()
     for gate in gates:
         if gate.by_settings or not gate.failed:
             continue
         if gate.missed == {DROP} and gate.worse:
-            scenarios += [([gate], each) for each in gate.worse]
+            scenarios += [(gate, each) for each in gate.worse]
             continue
-        for each in gate.counted:
-            alike = (each.kind, each.description, each.scenario, each.count, each.is_new)
-            failures.setdefault(alike, ([], each))[0].append(gate)
-        scenarios += [([gate], each) for each in gate.low]
-    found = sorted(failures.values(), key=lambda each: (not each[1].is_new, severity_rank(each[1].severity)))
+        failures += [(gate, each) for each in gate.counted]
+        scenarios += [(gate, each) for each in gate.low]
+    failures.sort(key=lambda each: (not each[1].is_new, severity_rank(each[1].severity)))
     low_alone = all(gate.missed == {LOWEST_SCENARIO.threshold} for gate in gates)
-    return [*scenarios, *found] if low_alone else [*found, *scenarios]
+    return [*scenarios, *failures] if low_alone else [*failures, *scenarios]
 
 
-def fitting(things: Sequence[Thing], room: float, *, several: bool) -> list[Item]:
-    """Return the first two things as items, and more, as far as they fit into so many lines.
-
-    If the room has no end, because no list of all follows, they are long.
-    """
+def items_of(things: Sequence[Thing], *, is_full: bool, several: bool) -> list[Item]:
+    """Return things as items, with the gate if there are `several`; long ones if the list `is_full`."""
     items = list[Item]()
-    for gates, of in things:
+    for gate, of in things:
         longest = MAX_ITEM if items else MAX_FIRST_ITEM
-        item = item_of(gates, of, MAX_LONG_ITEM if room == math.inf else longest, several=several)
+        item = item_of(gate, of, MAX_LONG_ITEM if is_full else longest, several=several)
         if any(item.file == each.file for each in items):  # is said once
             item = replace(item, file=NOTHING)
-        room -= phone_lines(item.text)
-        if room < 0 and len(items) >= LEAST:
-            break
         items.append(item)
     return items
 
 
-def phone_lines(text: str) -> int:
-    """Return about how many lines of a phone a text takes; code is wider than text, and breaks less often."""
-    return math.ceil((len(plain(text)) + sum(map(len, markdown.codes(text))) / 4) / PHONE_LINE)
+def phone_lines(*texts: str) -> int:
+    """Return about how many lines of a phone texts take; code is wider than text, and breaks less often."""
+    sizes = (len(plain(text)) + sum(map(len, markdown.codes(text))) / 4 for text in texts)
+    return sum(math.ceil(size / PHONE_LINE) for size in sizes)
 
 
-def item_of(gates: Sequence[GateFacts], of: Failure | Scenario, longest: int, *, several: bool = False) -> Item:
-    """Return an item of at most `longest` characters, of which a description is cut; with the gates, if `several`."""
-    gate, of_gate = gates[0], NOTHING
-    if several:
-        others = pluralize(len(gates) - 1, "other gate") if gates[1:] else ""
-        of_gate = Markdown(joined(" and ", gate_link(gate), others))
+def item_of(gate: GateFacts, of: Failure | Scenario, longest: int, *, several: bool = False) -> Item:
+    """Return an item of at most `longest` characters, of which a description is cut; with the gate, if `several`."""
+    of_gate = link(name_of(gate), gate.dashboard) if several else NOTHING
     if isinstance(of, Failure):
         return _of_failure(gate, of, longest, of_gate)
     name = scenario_link(of)
     if of.low:
-        return Item(say("{low}.", low=too_low(of, name)), of_gate)
-    rate, on_base = (gate.write(PASS_RATE, each) for each in (of.rate, of.base_rate))
-    words = "{name}: {rate} passed, {on_base} on {base}."
-    what = say(words, name=name, rate=rate, on_base=on_base, base=base_of(gate.context))
+        rate, needed = of.rate or 0, of.needed
+        passed, least = LOWEST_SCENARIO.write(rate, needed), LOWEST_SCENARIO.write(needed, rate)
+        return Item(say("{name} passed {passed}, {least} needed.", name=name, passed=passed, least=least), of_gate)
+    passed, on_base = (gate.write(PASS_RATE, each) for each in (of.rate, of.base_rate))
+    words = "{name}: {passed} passed, {on_base} on {base}."
+    what = say(words, name=name, passed=passed, on_base=on_base, base=base_of(gate.context))
     said = escaped(of.failures[0].description, longest=max(MIN_DESCRIPTION, longest)) if of.failures else ""
     return Item(Markdown(joined(" ", what, said)), of_gate)
 
@@ -143,12 +133,6 @@ def _of_failure(gate: GateFacts, failure: Failure, longest: int, of_gate: Markdo
     return Item(Markdown(f"{what}{times}"), where, severity, say("({path})", path=code(path)) if path else NOTHING)
 
 
-def too_low(scenario: Scenario, name: Markdown) -> Markdown:
-    rate, needed = scenario.rate or 0, scenario.needed
-    passed, least = LOWEST_SCENARIO.write(rate, needed), LOWEST_SCENARIO.write(needed, rate)
-    return say("{name} passed {passed}, {least} needed", name=name, passed=passed, least=least)
-
-
 def step_clause(step: Step, context: Context) -> Markdown:
     """Return the step that failed, or how it differs from the base."""
     clause = CLAUSES[step.difference]
@@ -168,10 +152,6 @@ def run_link(gate: GateFacts) -> Markdown:
 
 def name_of(gate: GateFacts) -> Markdown:
     return code(gate.name, longest=MAX_GATE) or Markdown("no name")
-
-
-def gate_link(gate: GateFacts) -> Markdown:
-    return link(name_of(gate), gate.dashboard)
 
 
 def scenario_link(scenario: Scenario) -> Markdown:

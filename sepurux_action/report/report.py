@@ -106,11 +106,10 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)  # no slots: `cached_property` needs a `__dict__`
 class GateFacts:
-    """The result of a gate, with what a report shows of it; `short` after a signal."""
+    """The result of a gate, with what a report shows of it."""
 
     result: GateDecision
     context: Context
-    short: bool = False
 
     @property
     def name(self) -> str:
@@ -312,5 +311,5 @@ def build_report(results: Sequence[GateDecision], context: Context) -> Report:
 
 def shortened(report: Report) -> Report:
     """Return a report that takes little time to write: it leaves out what failed and the history."""
-    gates = tuple(replace(gate, result=without_failures(gate.result), short=True) for gate in report.gates)
+    gates = tuple(replace(gate, result=without_failures(gate.result)) for gate in report.gates)
     return replace(report, gates=gates, notes=(), short=True)

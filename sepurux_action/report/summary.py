@@ -144,7 +144,7 @@ def _failures(gate: GateFacts, failures: Iterable[Failure]) -> Markdown:
     """Return a list of failures with severity, description, scenario, step, file, type, mutation, and their steps."""
     lines = []
     for number, failure in enumerate(failures, 1):
-        item = item_of([gate], failure, MAX_LONG_ITEM)
+        item = item_of(gate, failure, MAX_LONG_ITEM)
         severity = wording.optional("**{}**", escaped(failure.severity, longest=MAX_SEVERITY))
         kind = joined(" under ", code(failure.type) or "no type", code(failure.mutation))
         lines.append(f"{number}. {joined(' · ', joined(' ', severity, item.what, item.where, item.file), kind)}")

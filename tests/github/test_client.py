@@ -10,7 +10,6 @@ import pytest
 
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.options import Stage
-from sepurux_action.evaluation.decision import Reason, Refusal
 from sepurux_action.github.client import Calls, Client, GitHubError, Kind, Operation
 from sepurux_action.github.comment import delete_comment, write_comment
 from sepurux_action.github.connection import connect
@@ -205,7 +204,8 @@ def test_a_user_who_does_not_exist_may_not_write_and_one_whose_permission_is_not
     scene: Scene,
 ) -> None:
     scene.load()
-    assert scene.approval("unknown").cannot_approve == (Refusal("unknown", Reason.NO_WRITE_ACCESS),)
+    unknown = scene.approval("unknown")
+    assert (unknown.can_approve, unknown.unread) == ((), False)
     scene.github.fault("repos/get-collaborator-permission-level", faults.refused(403, "no"))
     assert scene.approval("ada").unread
     assert [text.partition(").")[0] for text in scene.warnings] == ["Could not read the reviews (HTTP 403 no"]

@@ -9,7 +9,7 @@ import pytest
 from sepurux_action.config.options import OnOutage, Stage, input_layer
 from sepurux_action.config.settings import POLICY_PATH, read_settings
 from sepurux_action.errors import ConfigurationError
-from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
+from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.results import Results, median, parse_description
 from sepurux_action.evaluation.runs import Decision, Rule
@@ -127,8 +127,8 @@ def test_who_asked_a_bot_for_the_pull_request_is_read_once_also_in_a_merge_group
     user = scene.github.world.user
     scene.pull.author, scene.pull.assignees = user("copilot-swe-agent[bot]"), [user("ann")]
     scene.load(name="merge_group", commit="c" * 40)
-    ann = Refusal("ann", Reason.ASSIGNEE)
-    assert [scene.approval("ann").cannot_approve for _ in range(2)] == [(ann,), (ann,)]
+    scene.repository.collaborator("ann", "write")
+    assert [scene.approval("ann").can_approve for _ in range(2)] == [(), ()]
     assert scene.approval() == ApprovalStatus(commit=scene.pull.head_sha, anyone=True)
     assert scene.operations.count("graphql requesters") == 1
 

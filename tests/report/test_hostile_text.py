@@ -21,7 +21,7 @@ from sepurux_action.config.settings import Change, Trace
 from sepurux_action.errors import EvaluationError, Problem
 from sepurux_action.evaluation import api
 from sepurux_action.evaluation.api import find_campaign
-from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, Reason, Refusal
+from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
 from sepurux_action.evaluation.gate_numbers import Base
 from sepurux_action.evaluation.runs import Decision, Failure
 from sepurux_action.report.markdown import ZERO_WIDTH_SPACE, code, commands, escaped, link, plain, prose
@@ -212,14 +212,14 @@ def errors(name: str) -> Iterator[GateDecision]:
 
 
 def test_no_text_from_outside_becomes_a_link_to_a_page_that_our_sentences_name() -> None:
-    page = "`Settings > Rules > Rulesets`"
+    page = "`Settings > Secrets and variables > Actions`"
     detail = api.error_detail(b'{"detail": "%s"}' % page.encode(), Redactor())
     named = [each for name in (page, f'a" {page} "') for each in errors(name)]
     for result in (a_result(undecided(Decision.ERROR, f"Sepurux refused it (HTTP 422: {detail}).")), *named):
         report = build_report([result], a_context())
-        assert "/settings/rules" not in render_summary(report) + as_comment(report)
+        assert "/settings/secrets" not in render_summary(report) + as_comment(report)
     ours = build_report([a_result(undecided(Decision.ERROR, f"Look at {page}."))], a_context())
-    assert "/settings/rules" in as_comment(ours)
+    assert "/settings/secrets" in as_comment(ours)
 
 
 @given(ordinary)
@@ -233,7 +233,7 @@ def test_no_report_on_ordinary_names_contains_an_invisible_character(name: str) 
     scenarios = tuple(a_scenario(name, run, trace=trace, failures=(failure,)) for trace in traces)
     found: dict[str, Any] = {"failures": (failure,), "scenarios": scenarios}
     gate = a_gate(name=name, campaign=name, project=name, mutation_pack=name, required_mutation_categories=("x-1",))
-    soft = ApprovalStatus(commit=COMMIT, can_approve=(name,), ignored=(Refusal(name, Reason.BOT),))
+    soft = ApprovalStatus(commit=COMMIT, can_approve=(name,), ignored=(name,))
     change = Change("campaign", name, f"{name} 2", name)
     context = a_context(base_ref=name, base_results={name: some_results()}, policy_changes=(change,))
     of_traces = [a_run(run, trace=trace, trace_id=name) for trace in traces]
