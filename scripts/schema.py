@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from sepurux_action.config import options, parsers, path_filter, policy
+from sepurux_action.config import options, parsers, policy
 from sepurux_action.config.command_line import in_workflow
 from sepurux_action.config.options import Option, SectionKind
 
@@ -43,7 +43,7 @@ _VALUES: Mapping[object, Schema] = {  # by their parser; `make generate` asks fo
 }
 _MOST: Mapping[object, int] = {  # entries of a list, by its parser; any number for the others
     parsers.parse_trace_ids: parsers.MAX_TRACES,
-    path_filter.parse_paths: path_filter.MAX_PATTERNS,
+    parsers.parse_paths: parsers.MAX_PATTERNS,
 }
 
 

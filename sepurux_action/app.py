@@ -22,10 +22,8 @@ from sepurux_action.flow.execution import (
 )
 from sepurux_action.flow.results import find_results, publish, publish_problems, read_earlier, read_record
 from sepurux_action.github.subject import check_file, read_subject, with_base
-from sepurux_action.host.actions_runner import ActionsRunner
 from sepurux_action.host.deadlines import Signals, Timeouts
-from sepurux_action.host.output import Level, Output
-from sepurux_action.host.terminal import Terminal
+from sepurux_action.host.output import ActionsRunner, Level, Output, Terminal
 from sepurux_action.report.data import json_text, without_decision
 from sepurux_action.report.plain_text import annotation, log_lines, terminal_lines
 from sepurux_action.report.report import Report

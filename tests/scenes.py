@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sepurux_action.github.comment import MARKER
+from sepurux_action.github.pull_request import MARKER
 from tests import backend, sandboxed
 from tests.backend import ScriptedBackend, decided
 from tests.github_double import GitHub

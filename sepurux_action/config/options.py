@@ -8,7 +8,6 @@ from typing import Generic, NamedTuple, TypeVar, cast
 
 from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import parsers
-from sepurux_action.config.path_filter import parse_paths
 from sepurux_action.errors import Problem
 
 T_co = TypeVar("T_co", covariant=True)
@@ -237,7 +236,7 @@ PATHS = _of_file(
     "paths",
     "The gate is skipped if the pull request changes no matching file.",
     "GitHub's filter patterns, one per line",
-    parse_paths,
+    parsers.parse_paths,
     form=list,
     default_note="all files",
 )

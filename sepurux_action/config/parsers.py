@@ -2,12 +2,13 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from sepurux_action.common import json_reader, wording
 from sepurux_action.common.secret import Secret
@@ -18,11 +19,16 @@ MAX_TIMEOUT_S = 24 * 3600
 MAX_NAME_LENGTH = 80  # characters; a status context has room for 255 with its prefix
 MAX_TRACES = 100  # of one gate; more than that is a glob that matches too much
 MAX_REVIEWERS = 100  # of one list; each may cost a request
+MAX_PATTERNS, MAX_PATTERN_LENGTH = 100, 500  # of `paths`; limits the work for each character of a name
 
 _DURATION = re.compile(r"(?:(\d{1,9})h ?)?(?:(\d{1,9})m ?)?(?:(\d{1,9})s)?|(\d{1,9})", re.ASCII | re.IGNORECASE)
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~/%-]*)?", re.IGNORECASE)
 # The part behind an underscore is the enterprise's short code in the login of a managed user.
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]{1,20})?", re.ASCII)
+# Stars, or a character with a sign that repeats it. Brackets have letters, digits, and ranges of one kind of them.
+_PART = re.compile(
+    r"(\*\*/?|\*)|(?:\[((?:(?:[a-z]-)?[a-z]|(?:[A-Z]-)?[A-Z]|(?:[0-9]-)?[0-9])+)\]|\\(.)|([^*?+\[\\]))([?+]?)"
+)
 
 
 def parse_line(text: str) -> str:
@@ -155,3 +161,84 @@ def parse_word(words: type[E], text: str) -> E:
 
 parse_lines = partial(parse_names, separators="\n")
 parse_positive_number = partial(parse_whole_number, lowest=1)
+
+
+class Pattern(NamedTuple):
+    """One of GitHub's filter patterns; matching files are left out if it begins with `!`.
+
+    A part has characters and how often one of them is there: '', `?`, or `+`. With `*` any others are there, or
+    nothing; with `**/` whole folders, or nothing.
+    Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet
+    """
+
+    text: str
+    parts: tuple[tuple[frozenset[str], str], ...]
+
+
+class Filter(tuple[Pattern, ...]):
+    """Patterns, of which the last one that matches a name decides.
+
+    A pull request chooses the names, and `re` may take minutes for one. So a set of bits holds all positions up to
+    which a pattern can match so far ("MatchStar" in Cameron and others, Bitwise Data Parallelism in Regular Expression
+    Matching).
+    """
+
+    __slots__ = ()
+
+    def matches(self, name: str) -> bool:
+        bits: defaultdict[str, int] = defaultdict(int)  # the positions of each character: bit n is the n-th, from 0
+        for position, character in enumerate(name):
+            bits[character] |= 1 << position
+        for pattern in reversed(self):
+            ends = 1
+            for characters, repeat in pattern.parts:
+                takes = sum(bits[character] for character in characters)
+                if repeat.startswith("*"):
+                    takes = (1 << len(name)) - 1 - takes
+                once = (ends & takes) << 1
+                # The overflow of the addition runs from each position through the characters of `takes` behind it.
+                reached = (((ends & takes) + takes) ^ takes) | ends
+                if repeat == "**/":
+                    ends |= (reached & bits["/"]) << 1
+                elif repeat == "+":
+                    ends = (reached & takes) << 1
+                else:
+                    ends = {"": once, "?": ends | once, "*": reached}[repeat]
+            if ends >> len(name):
+                return not pattern.text.startswith("!")
+        return False
+
+
+def parse_paths(text: str) -> Filter:
+    """Return the filter of a text with one pattern per line; a pattern that can never match is a problem."""
+    lines = [*filter(None, map(str.strip, text.splitlines()))]
+    if len(lines) > MAX_PATTERNS:
+        raise ValueError(f"it has {len(lines)} patterns, more than {MAX_PATTERNS}")
+    if all(line.startswith("!") for line in lines):
+        raise ValueError("all patterns begin with `!`; add one without it, which says what to include")
+    return Filter(Pattern(line, tuple(_parts(line))) for line in lines)
+
+
+def _parts(line: str) -> Iterator[tuple[frozenset[str], str]]:
+    body, at_folder = parse_line(line).removeprefix("!"), True
+    if not body or body.startswith(("/", "./", "../")) or body.endswith("/") or len(body) > MAX_PATTERN_LENGTH:
+        message = f"must be a path from the repository's root of at most {MAX_PATTERN_LENGTH} characters, as `docs/**`"
+        raise ValueError(f"{json_reader.preview(line)} {message}")
+    parts = [*_PART.finditer(body)]
+    ranges = [each for part in parts for each in re.findall("(.)-(.)", part[2] or "")]
+    if "".join(part[0] for part in parts) != body or any(first > last for first, last in ranges):
+        message = "is no filter pattern of GitHub; write `\\` before a character that stands for itself"
+        raise ValueError(f"{json_reader.preview(line)} {message}")
+    for part in parts:
+        stars, bracket, escaped, plain, repeat = part.groups()
+        if stars == "**/" and at_folder:
+            yield frozenset(), "**/"
+        elif stars:
+            yield frozenset("/" if stars == "*" else ""), "*"
+            if stars == "**/":
+                yield frozenset("/"), ""
+        else:
+            spans = re.findall("(.)(?:-(.))?", bracket) if bracket else [(escaped or plain, "")]
+            codes = (range(ord(first), ord(last or first) + 1) for first, last in spans)
+            yield frozenset(chr(code) for span in codes for code in span), repeat
+        at_folder = part[0] in {"/", "\\/", "**/"}

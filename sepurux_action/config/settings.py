@@ -16,7 +16,7 @@ from sepurux_action.common import T, json_reader, wording
 from sepurux_action.common.secret import LIKE_A_SECRET, Redactor, Secret
 from sepurux_action.config import options, parsers
 from sepurux_action.config.options import BY_NAME, OPTIONS, CommentMode, Layer, OnOutage, Option, Source, Stage
-from sepurux_action.config.path_filter import Filter
+from sepurux_action.config.parsers import Filter
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
 POLICY_PATH = ".github/sepurux-gate.yml"

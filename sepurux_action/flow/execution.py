@@ -21,7 +21,7 @@ from sepurux_action.evaluation.api import Transport
 from sepurux_action.evaluation.engine import Engine
 from sepurux_action.evaluation.results import Results
 from sepurux_action.evaluation.traces import WORKING_DIRECTORY, TraceFolder, working_directory
-from sepurux_action.github.client import Calls
+from sepurux_action.github.client import Calls, connect
 from sepurux_action.github.event import Event, parse_event
 from sepurux_action.github.queries import Subject
 from sepurux_action.github.subject import ResolvedPolicy, changes_policy, is_skipped, read_checkout, resolve_policy
@@ -159,8 +159,6 @@ def begin(invocation: Invocation, host: Output, signals: Signals, connections: C
     host.mask_secrets(redact)
     client = None
     if settings.github_token and event.repository and event.api_url:
-        from sepurux_action.github.connection import connect  # noqa: PLC0415 - takes 0.2 s, so only when needed
-
         client = connect(event.api_url, settings.github_token, event.repository, redact)
     calls = Calls(client, connections.timeouts(signals), host, event)
     started = connections.now()

@@ -23,9 +23,8 @@ from sepurux_action.evaluation.step_evaluation import CANCELED, StepEvaluation
 from sepurux_action.flow.execution import Execution
 from sepurux_action.github import statuses
 from sepurux_action.github.client import GitHubError, Kind, Operation, advice
-from sepurux_action.github.comment import marker_of, publish_comment, read_again
+from sepurux_action.github.pull_request import approval, marker_of, publish_comment, read_again, request_reviews
 from sepurux_action.github.queries import PullRequest, Status
-from sepurux_action.github.reviews import approval, request_reviews
 from sepurux_action.github.statuses import Record
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import Level, read_file, write_files

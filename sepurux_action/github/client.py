@@ -1,6 +1,9 @@
 """Calls GitHub within a deadline, and turns each rejection into one warning, which says what the token may lack.
 
-Permissions: https://docs.github.com/rest/authentication/permissions-required-for-github-apps
+PyGithub's requester sends the requests. Its own objects would fetch an entry of a list, and a comment, once more.
+Sources: https://docs.github.com/rest/authentication/permissions-required-for-github-apps;
+https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api;
+https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -9,9 +12,12 @@ from functools import partial
 from itertools import chain, repeat
 from typing import cast
 
+from sepurux_action import __version__
 from sepurux_action.common import T, json_reader
+from sepurux_action.common.secret import Secret
 from sepurux_action.common.wording import joined, optional
 from sepurux_action.errors import DeadlineExceeded, Interrupted
+from sepurux_action.evaluation.api import TRANSPORT_ERRORS, failure_words, retry_after
 from sepurux_action.github.event import Event
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import Level, Output
@@ -32,6 +38,8 @@ FORK_READS_ONLY = (
 UNEXPECTED_SHAPE = "a response of an unknown shape, or a redirect"
 TIMED_OUT = "GitHub did not respond in the time that the gate waits for it"
 CANCELED = "the run was canceled before GitHub responded"
+# PyGithub raises these for a response of an unexpected shape, and RuntimeError for a redirect to another host.
+SHAPE_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class Kind(Enum):
@@ -129,6 +137,60 @@ class Client:
         if not isinstance(json_reader.at(response, "data", "repository"), dict):
             raise GitHubError(UNEXPECTED_SHAPE)
         return response
+
+
+def connect(api_url: str, token: Secret, repository: str, redact: Callable[[str], str] = str) -> Client:
+    """Return the client for a repository. `api_url` is https, or http on loopback, and may have a path."""
+    from github import Auth, Github  # noqa: PLC0415 - takes 0.2 s, so only when needed
+
+    make = partial(
+        Github,
+        auth=Auth.Token(token.reveal()),
+        base_url=api_url,
+        timeout=10,  # seconds of one request; PyGithub has no separate timeout for connecting
+        user_agent=f"sepurux-gate-action/{__version__}",
+        retry=None,
+        seconds_between_requests=0,
+        seconds_between_writes=0,
+    )
+    idle: list[Github] = []  # PyGithub keeps one request in its connection, so each request under way has its own
+
+    def send(verb: str, path: str, *, query: dict[str, str] | None = None, body: object = None) -> object:
+        try:
+            github = idle.pop()
+        except IndexError:
+            github = make()
+        url = f"/repos/{repository}/{path}" if path else github.requester.graphql_url
+        call = partial(github.requester.requestJsonAndCheck, verb, url, parameters=query, input=body)
+        try:
+            return translate_errors(call, redact)[1]
+        finally:
+            idle.append(github)
+
+    return Client(send, repository, redact)
+
+
+def translate_errors(call: Callable[[], T], redact: Callable[[str], str] = str) -> T:
+    from github import BadAttributeException, GithubException  # noqa: PLC0415 - as in connect
+
+    try:
+        return call()
+    except GithubException as error:
+        rejection = error
+    except TRANSPORT_ERRORS as error:  # whose text quotes addresses
+        raise GitHubError(failure_words("GitHub", error)) from None
+    except (BadAttributeException, *SHAPE_ERRORS):  # of any status: PyGithub parses the body first
+        raise GitHubError(UNEXPECTED_SHAPE) from None
+    status, data = rejection.status, json_reader.as_object(rejection.data)
+    headers = {name.lower(): value for name, value in (rejection.headers or {}).items()}
+    message = redact(joined_messages([data, *json_reader.as_array(data.get("errors"))]))
+    kind, wait = None, retry_after(headers.get("retry-after", ""))
+    exhausted = headers.get("x-ratelimit-remaining") == "0" or "rate limit" in message.lower()
+    if status in {403, 429} and (exhausted or "retry-after" in headers):
+        kind = Kind.RATE_LIMITED
+    elif status == 403:  # noqa: PLR2004
+        kind = Kind.FORBIDDEN
+    raise GitHubError(message, kind, status=status, retry_after_s=wait)
 
 
 def joined_messages(parts: Iterable[object]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from sepurux_action.common import json_reader, wording
 from sepurux_action.config import options
 from sepurux_action.config.options import Layer, Source
-from sepurux_action.config.path_filter import Filter
+from sepurux_action.config.parsers import Filter
 from sepurux_action.config.settings import MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH, Change, Gate, Settings, diff
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluation.traces import TraceFolder

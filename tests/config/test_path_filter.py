@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.config.path_filter import parse_paths
+from sepurux_action.config.parsers import parse_paths
 
 # GitHub's cheat sheet: a pattern, names that it takes, and after the bar names that it does not.
 CHEAT_SHEET = r"""
@@ -56,31 +56,25 @@ def test_a_pattern_takes_what_githubs_cheat_sheet_says(line: str) -> None:
 @pytest.mark.parametrize(
     ("message", "patterns"),
     [
-        ("`?` has nothing before it", ["?a", "**/?"]),
-        ("`+` has nothing before it", ["+", "*+", "a++"]),
-        ("the bracket is not closed", ["[ab"]),
-        ("brackets have letters", ["[]", "[b-a]", "[a-Z]", "[a-]", "[!a]", "[.]"]),
-        ("nothing follows the last", ["a\\"]),
+        ("is no filter pattern", ["?a", "**/?", "+", "*+", "a++", "[ab", "a\\", "[!a]", "[.]", "a\n[a"]),
+        ("is no filter pattern", ["[]", "[b-a]", "[ac-a]", "[a-Z]", "[a-]", "[٣]"]),
         ("one line without control characters", ["a\x07"]),
-        ("it has 501 characters", ["a" * 501]),
-        ("from the repository's root", ["!", "/src/**", "./src", "!../src", "docs/"]),
+        ("of at most 500 characters", ["a" * 501]),
+        ("from the repository's root", ["a\n!", "/src/**", "./src", "a\n!../src", "docs/"]),
         ("all patterns begin with `!`", ["!docs/**", "", "\n"]),
         ("it has 101 patterns", ["a\n" * 101]),
     ],
 )
 def test_a_pattern_that_never_fits_is_a_problem(message: str, patterns: list[str]) -> None:
     for pattern in patterns:
-        with pytest.raises(ValueError, match=re.escape(message)):
+        with pytest.raises(ValueError, match=message):
             parse_paths(pattern)
 
 
-def test_a_list_has_at_most_a_hundred_patterns_and_reports_all_problems() -> None:
+def test_a_list_has_at_most_a_hundred_patterns_and_their_order_counts() -> None:
     assert parse_paths("a\n" * 100).matches("a")
-    assert parse_paths("refs/x").matches("refs/x")
+    assert parse_paths("a\n!a\na").matches("a")
     assert parse_paths("a\n!b") == parse_paths(" a \n\n !b") != parse_paths("a\nb")
-    with pytest.raises(ValueError, match=r'"\[a": the bracket .*; "b\+\+": ') as problem:
-        parse_paths("[a\nsrc/**\nb++")
-    assert "src" not in str(problem.value)
 
 
 class CountingName(str):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sepurux_action.app import run_command_line
 from sepurux_action.config import options
 from sepurux_action.config.options import BY_NAME, OPTIONS, Layer, Source, Stage
-from sepurux_action.config.path_filter import parse_paths
+from sepurux_action.config.parsers import parse_paths
 from sepurux_action.config.policy import MAX_PROBLEMS, compose, read_policy
 from sepurux_action.config.settings import MAX_FILE_BYTES, Change, diff, gate_plans
 from sepurux_action.errors import ConfigurationError
@@ -73,7 +73,7 @@ VALUE_PROBLEMS = [
     ("enforcement: [{stage: soft}]", "1 `enforcement`: must be `observe`, `soft` or `hard`, not a list of 1 entry"),
     ("thresholds: {min_pass_rate: 85}", "1 `thresholds`, `min_pass_rate`: must be 0 to 1, or 0% to 100%, such as"),
     ("reviewers: [a, b/c]", f'1 `reviewers`: {USERS} "a b/c"; "b/c" is not'),
-    ("gates: [{paths: ['a', '[']}]", f'1 gate 1, `paths`: {PATTERNS} "a ["; "[": the bracket is'),
+    ("gates: [{paths: ['a', '[']}]", f'1 gate 1, `paths`: {PATTERNS} "a ["; "[" is no filter'),
 ]
 FULL = """\
 version: 1

@@ -19,11 +19,9 @@ IMPURE = {
     "evaluation.traces": (),
     "config.policy": ("yaml",),
     "github.subject": (),
-    "github.connection": ("github", "requests", "urllib3"),  # PyGithub lets exceptions of requests and urllib3 through
-    "host.actions_runner": (),
+    "github.client": ("github", "requests", "urllib3"),  # PyGithub lets exceptions of requests and urllib3 through
     "host.deadlines": (),
     "host.output": (),
-    "host.terminal": (),
     "flow.execution": (),
 }
 OUTSIDE = {"os", "sys", "time", "threading", "pathlib", "socket", "subprocess", "signal", "random"}
@@ -39,7 +37,7 @@ LEVELS = (
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 EVERYONE = {"errors", "common"}  # errors.py uses common, and host uses both
 # Each sends a secret to the host that it belongs to.
-REVEALERS = {"flow.execution", "evaluation.api", "github.connection"}
+REVEALERS = {"flow.execution", "evaluation.api", "github.client"}
 
 
 def name_of(path: Path) -> str:

@@ -16,8 +16,7 @@ from requests.adapters import BaseAdapter
 
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.evaluation.api import TRANSPORT_ERRORS, ApiRequest, Credentials, Transport
-from sepurux_action.github.client import GitHubError
-from sepurux_action.github.connection import connect, translate_errors
+from sepurux_action.github.client import GitHubError, connect, translate_errors
 
 CERTIFICATE = Path(__file__).parents[1] / "sandbox" / "sandbox.pem"  # that no one trusts
 TOKEN = "token-of-no-one-3b1d"

@@ -18,9 +18,7 @@ from sepurux_action.config.settings import read_settings
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.api import ApiRequest, Credentials, parse_response
 from sepurux_action.evaluation.runs import decide, parse_run
-from sepurux_action.host.actions_runner import ActionsRunner
-from sepurux_action.host.output import Level
-from sepurux_action.host.terminal import Terminal
+from sepurux_action.host.output import ActionsRunner, Level, Terminal
 
 SECRET = "ghs_Zq7/Wm3+Kv9RtY2xLp5Nd8JhGc4BfUo6Es1Ai"
 REDACTED = Redactor([SECRET])

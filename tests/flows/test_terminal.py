@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from sepurux_action.host.terminal import START_OF_EMPTY_LINE, WAITING
+from sepurux_action.host.output import START_OF_EMPTY_LINE, WAITING
 from tests import backend
 from tests.backend import decided, sound_backend
 from tests.runner import REPOSITORY, inherited

@@ -9,12 +9,10 @@ from typing import Any
 from sepurux_action.common.secret import Secret
 from sepurux_action.config.settings import Settings
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
-from sepurux_action.github.client import PAGE, Calls, Client
-from sepurux_action.github.comment import marker_of, publish_comment
-from sepurux_action.github.connection import connect
+from sepurux_action.github.client import PAGE, Calls, Client, connect
 from sepurux_action.github.event import Event
+from sepurux_action.github.pull_request import approval, marker_of, publish_comment
 from sepurux_action.github.queries import PullRequest, Status, Subject
-from sepurux_action.github.reviews import approval
 from sepurux_action.github.statuses import publish_results
 from sepurux_action.github.subject import read_subject
 from sepurux_action.host.deadlines import Timeouts

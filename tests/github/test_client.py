@@ -10,12 +10,10 @@ import pytest
 
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.options import Stage
-from sepurux_action.github.client import Calls, Client, GitHubError, Kind, Operation
-from sepurux_action.github.comment import delete_comment, write_comment
-from sepurux_action.github.connection import connect
+from sepurux_action.github.client import Calls, Client, GitHubError, Kind, Operation, connect
 from sepurux_action.github.event import Event
+from sepurux_action.github.pull_request import delete_comment, request_reviews, write_comment
 from sepurux_action.github.queries import PullRequest, Status, read_pull_request
-from sepurux_action.github.reviews import request_reviews
 from sepurux_action.github.statuses import set_status
 from tests import backend
 from tests.builders import a_gate, a_result

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from sepurux_action.config.path_filter import parse_paths
+from sepurux_action.config.parsers import parse_paths
 from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH, Gate, Settings
 from sepurux_action.errors import Interrupted, Problem
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
 from sepurux_action.github.client import FIRST_READ_S, READS_S
-from sepurux_action.github.comment import marker_of, read_again
+from sepurux_action.github.pull_request import marker_of, read_again
 from sepurux_action.github.queries import Subject, misnamed
 from sepurux_action.github.statuses import STATUSES_S, publish_pending
 from sepurux_action.github.subject import changes_policy, is_skipped

@@ -10,8 +10,8 @@ import pytest
 from sepurux_action.config.options import Stage
 from sepurux_action.evaluation.decision import ApprovalStatus
 from sepurux_action.github.client import GitHubError
+from sepurux_action.github.pull_request import Review, Reviews, approval_status, request_reviews
 from sepurux_action.github.queries import PullRequest, read_requesters
-from sepurux_action.github.reviews import Review, Reviews, approval_status, request_reviews
 from tests.builders import a_gate, a_result
 from tests.github.scene import FORBIDDEN, PULL, Scene, answering, rejecting
 

@@ -11,8 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sepurux_action.common.secret import Redactor
-from sepurux_action.host.actions_runner import MAX_ANNOTATION_LENGTH, MAX_EVENT_BYTES, ActionsRunner
-from sepurux_action.host.output import MAX_LOG_LINE_LENGTH, Level, plain
+from sepurux_action.host.output import (
+    MAX_ANNOTATION_LENGTH,
+    MAX_EVENT_BYTES,
+    MAX_LOG_LINE_LENGTH,
+    ActionsRunner,
+    Level,
+    plain,
+)
 from tests.runner import COMMANDS, Command, StepLog, file_pairs, output_lines, parse_command
 
 SECRET = "s/ecret+of~no-one"

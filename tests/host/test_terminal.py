@@ -6,8 +6,7 @@ import re
 import pytest
 
 from sepurux_action.common.secret import Redactor
-from sepurux_action.host.output import Level
-from sepurux_action.host.terminal import START_OF_EMPTY_LINE, WAITING, Terminal
+from sepurux_action.host.output import START_OF_EMPTY_LINE, WAITING, Level, Terminal
 from tests.builders import HOSTILE
 
 SECRET = "secret-of-no-one"
