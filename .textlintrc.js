@@ -47,7 +47,7 @@ const terms = [
 const proseTerms = [["cancell(ed|ing)", "cancel$1"]]; // of documents; the CI API has the status `cancelled`
 
 module.exports = {
-  plugins: { "@textlint/text": { extensions: [".yml"] } },
+  plugins: { "@textlint/text": { extensions: [".yml", ".j2"] } },
   rules: process.env.COMMENTS
     ? { terminology: { terms, skip: [], defaultTerms: false } } // of code, in which `id:` and `docker` are names
     : {

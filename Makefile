@@ -47,7 +47,7 @@ lint: $(READY) ## check code, workflows, and prose; changes nothing
 	$(BIN)/hadolint Dockerfile
 	$(PROSE) $(wildcard *.md docs/*.md .github/*.md recorder/*.md)
 	$(BIN)/python scripts/prose.py build/prose
-	COMMENTS=1 $(PROSE) "build/prose/**/*.txt" action.yml $(wildcard \
+	COMMENTS=1 $(PROSE) "build/prose/**/*.txt" action.yml $(wildcard sepurux_action/report/templates/*.j2 \
 	  examples/*/*.yml examples/*/.*.y*ml .github/ISSUE_TEMPLATE/*.yml)
 	$(FITS).github-actions $(wildcard action.yml */action.yml)
 	$(FITS).github-workflows .github/workflows/*.yml

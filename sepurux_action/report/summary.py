@@ -5,6 +5,10 @@ import math
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+import jinja2
 
 from sepurux_action.common import grouped, wording
 from sepurux_action.common.wording import capitalized, joined, pluralize
@@ -16,7 +20,7 @@ from sepurux_action.evaluation.gate_numbers import DROP
 from sepurux_action.evaluation.metrics import NOT_KNOWN, PASS_RATE
 from sepurux_action.evaluation.runs import Failure
 from sepurux_action.report import markdown
-from sepurux_action.report.head import Head, action_of, head_of, hint_of, remarks
+from sepurux_action.report.head import action_of, head_of, hint_of, remarks
 from sepurux_action.report.items import MAX_LONG_ITEM, NOTHING, base_of, item_of, scenario_link
 from sepurux_action.report.markdown import NBSP, Markdown, as_markdown, code, escaped, link, say
 from sepurux_action.report.report import SHORT_SHA, GateFacts, Report, State
@@ -38,35 +42,56 @@ MAX_SEVERITY = 24  # characters
 
 def render_comment(report: Report, marker: str) -> str:
     """Return the comment: the marker, and the head."""
-    return f"{marker}\n{_page(*_head(head_of(report), 3))}"
+    return f"{marker}\n{_rendered('head', head=head_of(report), level=Markdown('###'))}"
 
 
 def render_summary(report: Report, *, most_bytes: int = SUMMARY_BYTES) -> str:
     """Return the head and the rest as Markdown of at most `most_bytes` bytes of UTF-8, or the head alone."""
     head = head_of(report)
-    for rows in ROWS:
-        text = _page(*_head(head, 2), *_gates(report, rows), *_policy_and_notes(report, head, rows))
+    for most in ROWS:
+        text = _rendered("summary", head=head, level=Markdown("##"), report=report, most=most)
         if len(text.encode()) <= most_bytes:
             return text
-    return _page(*_head(head, 2))
+    return _rendered("head", head=head, level=Markdown("##"))
 
 
-def _page(*parts: str) -> str:
-    """Return the parts that are not empty, one below the other. What is no Markdown of ours is escaped."""
-    return "\n\n".join(as_markdown(part) for part in parts if part) + "\n"
+def _rendered(name: str, **values: object) -> str:
+    """Return a template with these values. What is no Markdown of ours is escaped."""
+    return re.sub(r"\n{3,}", "\n\n", _environment().get_template(f"{name}.md.j2").render(values)).rstrip() + "\n"
 
 
-def _section(level: int, heading: str, *parts: str) -> Iterator[str]:
-    if any(parts):
-        yield Markdown(f"{'#' * level} {as_markdown(heading)}")
-        yield from parts
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent / "templates"),
+        autoescape=False,  # noqa: S701 - `finalize` escapes for Markdown
+        finalize=as_markdown,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    parts = (
+        base_of,
+        change_text,
+        chart,
+        code,
+        failures,
+        gates,
+        left_out,
+        notes,
+        numbers,
+        repeat,
+        run,
+        say,
+        scenarios,
+        todo,
+        unread,
+    )
+    environment.globals |= {part.__name__: part for part in parts}
+    return environment
 
 
-def _list(lines: Sequence[Markdown], most: int, noun: str) -> tuple[str, str]:
-    return Markdown("\n".join(f"- {line}" for line in lines[:most])), _left_out(len(lines) - most, f"more {noun}")
-
-
-def _left_out(count: int, noun: str) -> str:
+def left_out(count: int, noun: str) -> str:
     return f"{pluralize(count, noun)}, because the report would be too long." if count > 0 else ""
 
 
@@ -83,46 +108,30 @@ def _marked(state: State, text: str) -> Markdown:
     return say("{symbol}{nbsp}{text}", symbol=state.symbol, nbsp=Markdown(NBSP), text=text)
 
 
-def _head(head: Head, level: int) -> Iterator[str]:
-    yield Markdown(f"{'#' * level} {head.state.symbol} {head.title}")
-    items = (f"{number}. {item.text}" for number, item in enumerate(head.items, 1))
-    yield from (head.action, Markdown("\n".join(items)), Markdown(" · ".join(head.numbers)), head.remark)
-
-
-def _gates(report: Report, most: int) -> Iterator[str]:
-    """Yield the only gate, or a table of all gates and those that did not pass; their lists have `most` rows."""
-    shown = [] if report.short else [gate for gate in report.gates if gate.state is not State.SKIPPED]
-    if not report.gates[1:]:
-        for gate in shown:
-            yield from _gate(gate, 3, most)
-        return
+def gates(report: Report) -> Markdown:
     rows = [
         (link(code(gate.name), gate.dashboard), _marked(gate.state, gate.consequence), gate.pass_rate)
         for gate in report.gates
     ]
-    yield _table("<<>", ("Gate", "Result", "Passed"), rows)
-    for gate in shown:
-        if not gate.passed:
-            lead, what = action_of([gate], has_items=bool(gate.counted))
-            todo = Markdown(joined(" ", lead, re.sub(":$", ".", what), hint_of(gate)))
-            yield from _section(3, code(gate.name), todo, *_gate(gate, 4, most // len(report.not_passed)))
+    return _table("<<>", ("Gate", "Result", "Passed"), rows)
 
 
-def _gate(gate: GateFacts, level: int, most: int) -> Iterator[str]:
-    """Yield what failed, numbers, scenarios, the chart, what was evaluated, and how it can be run again."""
+def todo(gate: GateFacts) -> Markdown:
+    """Return what follows from one of several gates, and what to do."""
+    lead, what = action_of([gate], has_items=bool(gate.counted))
+    return Markdown(joined(" ", lead, re.sub(":$", ".", what), hint_of(gate)))
+
+
+def failures(gate: GateFacts, most: int) -> dict[Markdown, Markdown]:
+    """Return lists of the first failures by where they come from."""
     compared = any(each.on_base for each in gate.failures)
     origins = grouped((_origin(gate, each, compared=compared), each) for each in gate.failures[:most])
-    for origin, failures in origins.items():
-        yield from _section(level, origin, _failures(gate, failures))
-    yield _left_out(len(gate.failures) - most, "more failure")
-    result = gate.result
-    unread = [(result.failures_unread, "failure"), (result.scenarios_unread, "scenario")]
-    yield wording.optional("Not read: {}.", ", ".join(pluralize(count, noun) for count, noun in unread if count))
-    yield from _section(level, "Numbers", _numbers(gate))
-    yield from _section(level, "Scenarios", *_scenarios(gate, most))
-    yield from _section(level, say("Pass rate on {base}", base=base_of(gate.context)), *_chart(gate))
-    yield from _section(level, "Run", _run(gate))
-    yield from _section(level, "Run it on your machine", markdown.commands(_repeat(gate)))
+    return {origin: _list_of(gate, every) for origin, every in origins.items()}
+
+
+def unread(gate: GateFacts) -> str:
+    counts = [(gate.result.failures_unread, "failure"), (gate.result.scenarios_unread, "scenario")]
+    return wording.optional("Not read: {}.", ", ".join(pluralize(count, noun) for count, noun in counts if count))
 
 
 def _origin(gate: GateFacts, failure: Failure, *, compared: bool) -> Markdown:
@@ -140,7 +149,7 @@ def _origin(gate: GateFacts, failure: Failure, *, compared: bool) -> Markdown:
     return say("Also on {base}, in {results}", base=base, results=results)
 
 
-def _failures(gate: GateFacts, failures: Iterable[Failure]) -> Markdown:
+def _list_of(gate: GateFacts, failures: Iterable[Failure]) -> Markdown:
     """Return a list of failures with severity, description, scenario, step, file, type, mutation, and their steps."""
     lines = []
     for number, failure in enumerate(failures, 1):
@@ -154,7 +163,7 @@ def _failures(gate: GateFacts, failures: Iterable[Failure]) -> Markdown:
     return Markdown("\n".join(lines))
 
 
-def _numbers(gate: GateFacts) -> Markdown:
+def numbers(gate: GateFacts) -> Markdown:
     """Return what each threshold needs, and the median on the base if it has one."""
     rows = []
     for row in gate.rows:
@@ -164,30 +173,30 @@ def _numbers(gate: GateFacts) -> Markdown:
     return _table("<>>>", ("Number", "Result", "Needed", base_of(gate.context)), rows)
 
 
-def _scenarios(gate: GateFacts, most: int) -> Iterator[str]:
-    """Yield the scenarios that did not pass or got worse, and how many passed; nothing of a gate with one scenario."""
+def scenarios(gate: GateFacts, most: int) -> Markdown:
+    """Return the scenarios that did not pass or got worse, and how many passed; nothing of a gate with one scenario."""
     every, worse = gate.result.scenarios, {*map(id, gate.worse if DROP in gate.missed else ())}
     rows, passed = [], 0
     for each in every if every[1:] else ():
         failed = (gate.failed and each.failed) or id(each) in worse
-        if failed or any(run.reason and not run.decision.is_decided for run in each.recordings):
+        if failed or any(one.reason and not one.decision.is_decided for one in each.recordings):
             name = _marked(State.FAILED if failed else State.NO_RESULT, scenario_link(each))
             rows.append((name, *(gate.write(PASS_RATE, rate) for rate in (each.value(PASS_RATE), each.base_rate))))
         else:
             passed += each.read
-    yield _table("<>>", ("Scenario", "Passed", base_of(gate.context)), rows[:most])
-    yield _left_out(len(rows) - most, "more scenario")
-    yield f"{pluralize(passed, 'scenario')} passed." if rows and passed else ""
+    table = _table("<>>", ("Scenario", "Passed", base_of(gate.context)), rows[:most])
+    others = f"{pluralize(passed, 'scenario')} passed." if rows and passed else ""
+    return Markdown(joined("\n\n", table, left_out(len(rows) - most, "more scenario"), others))
 
 
-def _chart(gate: GateFacts) -> Iterator[str]:
-    """Yield the pass rates of the base, the oldest first, and the needed one as two lines.
+def chart(gate: GateFacts) -> Markdown:
+    """Return the pass rates of the base, the oldest first, and the needed one as two lines.
 
     Source: https://mermaid.js.org/syntax/xyChart.html.
     """
     results = [each for each in reversed(gate.base_results) if each.value(PASS_RATE) is not None]
     if len(results) < MIN_CHART_POINTS:
-        return
+        return NOTHING
     lines = [[100 * (each.value(PASS_RATE) or 0) for each in results]]
     if gate.needed_rate is not None:
         lines.append([100 * gate.needed_rate] * len(results))
@@ -203,11 +212,11 @@ def _chart(gate: GateFacts) -> Iterator[str]:
         f'    y-axis "passed, %" {low} --> {high}',
         *(f"    line [{', '.join(f'{value:.2f}' for value in line)}]" for line in lines),
     ]
-    yield markdown.block(drawn, "mermaid")
-    yield "The level line is what is needed." if lines[1:] else ""
+    needed = "The level line is what is needed." if lines[1:] else ""
+    return Markdown(joined("\n\n", markdown.block(drawn, "mermaid"), needed))
 
 
-def _run(gate: GateFacts) -> Markdown:
+def run(gate: GateFacts) -> Markdown:
     """Return what was evaluated, how, and for how long, and why the gate failed."""
     result, settings, parts = gate.result, gate.result.gate, list[Markdown]()
     for word, name in (("campaign", settings.campaign), ("policy", gate.context.policy_path)):
@@ -222,21 +231,22 @@ def _run(gate: GateFacts) -> Markdown:
     return Markdown(joined(" ", f"{capitalized(' · '.join(parts))}.", why))
 
 
-def _repeat(gate: GateFacts) -> list[str]:
-    """Return the lines of a shell that record the scenarios that failed again, and evaluate them; [] if they cannot.
+def repeat(gate: GateFacts) -> Markdown:
+    """Return the lines of a shell that record the scenarios that failed again, and evaluate them; '' if they cannot.
 
     They are for traces of the recorder, and leave out no threshold that was missed.
     """
     settings, failed = gate.result.gate, [each for each in gate.result.known_scenarios if each.failed]
     by_recorder = all(run.trace.by_recorder for each in failed for run in each.recordings)
     if not (gate.failed and by_recorder and 0 < len(failed) <= MOST_REPEATED) or gate.missed & NEED_ALL:
-        return []
+        return NOTHING
     only = " ".join(f"--only {shlex.quote(each.key)}" for each in failed)
     given = {name: getattr(settings, name) for name in ("name", "campaign", "project", "mutation_pack")}
     given |= {name: wording.decimal(limit) for name, limit in settings.limits.items() if name not in NEED_ALL}
     given["required_mutation_categories"] = ",".join(settings.required_mutation_categories)
     flags = " ".join(f"{flag(name)}={shlex.quote(text)}" for name, text in given.items() if text)
-    return [f"python record_traces.py traces {only} --times 5", f"{PROGRAM} --trace-file 'traces/*.json' {flags}"]
+    evaluate = f"{PROGRAM} --trace-file 'traces/*.json' {flags}"
+    return markdown.commands([f"python record_traces.py traces {only} --times 5", evaluate])
 
 
 def all_remarks(report: Report) -> Iterator[Markdown]:
@@ -246,19 +256,15 @@ def all_remarks(report: Report) -> Iterator[Markdown]:
         yield from (Markdown(f"{of_gate}{remark}") for remark in remarks(gate))
 
 
-def _policy_and_notes(report: Report, head: Head, most: int) -> Iterator[str]:
-    """Yield what a pull request changes in the policy, and the remarks that the head does not have."""
-    changes, base = [*map(_change, report.context.policy_changes)], base_of(report.context)
-    if changes:
-        applies = say("It applies once it is merged. Until then, the policy on {base} does.", base=base)
-        yield from _section(3, "The pull request changes the policy", applies, *_list(changes, most, "change"))
-    notes = [each for each in all_remarks(report) if each != head.remark]
+def notes(report: Report, remark: Markdown) -> list[Markdown]:
+    """Return the remarks but for the one that the head has, and the notes."""
+    every = [each for each in all_remarks(report) if each != remark]
     for note in report.notes:
-        notes += [Markdown(joined(": ", markdown.listed(note.gates, "and"), markdown.prose(note.text)))]
-    yield from _section(3, "Notes", *_list(notes, most, "note"))
+        every += [Markdown(joined(": ", markdown.listed(note.gates, "and"), markdown.prose(note.text)))]
+    return every
 
 
-def _change(change: Change) -> Markdown:
+def change_text(change: Change) -> Markdown:
     """Return one value that a pull request changes in the policy."""
     if not change.setting:
         return say("gate {gate}: {word}", gate=code(change.gate), word="added" if change.new else "removed")
