@@ -1,34 +1,29 @@
-"""Each call of a tool is in the traces of agents on the frameworks' own packages, and no tool runs for real."""
+"""Each call of a tool is in the traces of agents on the frameworks' own packages, and no tool runs for real.
+
+A test imports the frameworks, so that only the process that runs it waits for them.
+"""
 
 import asyncio
 import json
-import os
+import runpy
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Annotated, Any
+from typing import Any
 
 import local_model
 import pytest
-from agents import Agent, Handoff, RunContextWrapper, Runner, WebSearchTool, function_tool, handoff
-from agents.mcp import MCPServer
 from jsonschema import Draft202012Validator
-from langchain.agents import create_agent
-from langchain.tools import ToolRuntime, tool
-from langchain_core.runnables import RunnableConfig
-from langchain_core.tools import BaseTool, InjectedToolArg
-from langchain_openai import ChatOpenAI
-from langgraph.graph import MessagesState, StateGraph
-from mcp.types import Tool
 from sepurux_recorder import Scenario, main, recorded, replace_tools, runs
 
 from scripts import trace_schema
-from tests.runner import REPOSITORY, run_cli
+from sepurux_action.app import run_command_line
+from sepurux_action.host.deadlines import Signals
+from tests.runner import REPOSITORY
 
 AGENTS = REPOSITORY / "examples" / "agents"
 EXAMPLES = [
@@ -73,10 +68,11 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Reply], None]]:
         server.shutdown()
 
 
+@pytest.mark.filterwarnings("ignore:Support for class-based:DeprecationWarning")  # LangChain's own, in a thread
 @pytest.mark.usefixtures("model")
 @pytest.mark.parametrize(("variant", "agent"), EXAMPLES, ids=[agent for _, agent in EXAMPLES])
 def test_the_example_of_a_framework_records_what_the_gate_passes_or_blocks(
-    variant: str, agent: str, tmp_path: Path
+    variant: str, agent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("shop.py", "openai_agent.py"):
         shutil.copy(AGENTS / name, tmp_path)
@@ -84,18 +80,20 @@ def test_the_example_of_a_framework_records_what_the_gate_passes_or_blocks(
     assert (AGENTS / f"record_{variant}.py").read_bytes() == written
     (tmp_path / "record_traces.py").write_bytes(written)
     shutil.copy(AGENTS / agent, tmp_path / "my_agent.py")
-    command = [sys.executable, "record_traces.py", "--times", "2"]
-    env = {**os.environ, "PYTHONPATH": str(REPOSITORY / "recorder")}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["record_traces.py", "--times", "2"])
     file, approval = tmp_path / MISTAKES[variant][0], MISTAKES[variant][1]
     for exit_code in (0, 1):
-        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=60)
-        assert done.returncode == 0, done.stderr
+        for name in ("my_agent", "openai_agent", "shop"):
+            sys.modules.pop(name, None)
+        with pytest.raises(SystemExit, match="0"):
+            runpy.run_path("record_traces.py", run_name="__main__")
         traces = [json.loads(each.read_text()) for each in (tmp_path / "traces").glob("refund-*-[12].json")]
         assert len(traces) == 4
         for trace in traces:
             Draft202012Validator(json.loads(trace_schema.text())).validate(trace)
-        gate = run_cli(["--sandbox", "--trace-file", "traces/*.json"], {}, tmp_path)
-        assert gate.returncode == exit_code, gate.stderr + gate.stdout
+        assert run_command_line(["--sandbox", "--trace-file", "traces/*.json"], {}, Signals()) == exit_code
         assert approval in file.read_text(encoding="utf-8")
         file.write_text(file.read_text(encoding="utf-8").replace(approval, ""), encoding="utf-8")
         approval = ""
@@ -112,37 +110,8 @@ def recorded_by(run: Callable[[str], object], folder: Path, *options: str, statu
     return calls, events
 
 
-def run_sync(agent: Agent[Any], request: str) -> object:
-    """Run an agent as `Runner.run_sync` does, in a loop that is closed afterwards."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        return Runner.run_sync(agent, request, context="Mona").final_output
-    finally:
-        loop.close()
-
-
-def real(*what: object) -> Any:
-    raise AssertionError(f"runs for real: {what}")
-
-
-@function_tool(failure_error_function=lambda _, error: f"failed: {error}")
-def refund(context: RunContextWrapper[Any], order: str) -> str:
-    return str(real(context, order))
-
-
-@function_tool
-def look_up(order: str) -> str:
-    return str(real(order))
-
-
-@function_tool
-def now() -> str:
-    return "noon"
-
-
 class Stubs:
-    def refund(self, context: RunContextWrapper[str], order: str) -> str:
+    def refund(self, context: Any, order: str) -> str:
         if order == "A-9":
             raise LookupError(f"no order {order}")
         return f"{order} refunded for {context.context}"
@@ -151,9 +120,23 @@ class Stubs:
         return f"{order} delivered"
 
 
+def run_sync(agent: Any, request: str) -> object:
+    """Run an agent as `Runner.run_sync` does, in a loop that is closed afterwards."""
+    from tests.framework_tools import Runner
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        return Runner.run_sync(agent, request, context="Mona").final_output
+    finally:
+        loop.close()
+
+
 def test_agents_sdk_records_through_handoffs_and_agents_as_tools(
     model: Callable[[Reply], None], tmp_path: Path
 ) -> None:
+    from tests.framework_tools import Agent, Runner, handoff, look_up, now, refund
+
     clerk = Agent("clerk", tools=[look_up])
     payer = Agent("payer", tools=[refund, now])
     first = Agent("first", tools=[clerk.as_tool("ask_clerk", "Ask.")], handoffs=[handoff(payer)])
@@ -185,6 +168,8 @@ def test_agents_sdk_records_through_handoffs_and_agents_as_tools(
 
 
 def test_agents_sdk_refuses_what_no_stub_replaces_unless_it_is_kept_or_known() -> None:
+    from tests.framework_tools import Agent, Handoff, WebSearchTool, look_up, now
+
     clerk, own = Agent("clerk", tools=[look_up]), Agent("own")
 
     async def invoke(*_: object) -> Any:
@@ -203,6 +188,8 @@ def test_agents_sdk_refuses_what_no_stub_replaces_unless_it_is_kept_or_known() -
 
 
 def test_agents_sdk_a_tool_with_a_timeout_is_injected(model: Callable[[Reply], None], tmp_path: Path) -> None:
+    from tests.framework_tools import Agent, Runner, function_tool, real
+
     async def slow() -> str:
         return str(real())
 
@@ -217,29 +204,11 @@ def test_agents_sdk_a_tool_with_a_timeout_is_injected(model: Callable[[Reply], N
     assert (events[2]["status"], events[2]["injected"]) == ("error", True)
 
 
-class Server(MCPServer):
-    """Has a tool, and calls it for real."""
-
-    name = "orders"
-
-    async def connect(self) -> None: ...
-
-    async def cleanup(self) -> None: ...
-
-    async def list_tools(self, *_: object) -> Any:
-        return [Tool(name="look_up", input_schema={"type": "object", "properties": {"order": {"type": "string"}}})]
-
-    async def call_tool(self, *what: object) -> Any:
-        return real(*what)
-
-    async def list_prompts(self) -> Any: ...
-
-    async def get_prompt(self, *_: object) -> Any: ...
-
-
 def test_agents_sdk_replaces_a_tool_of_an_mcp_server_when_it_is_called(
     model: Callable[[Reply], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from tests.framework_tools import Agent, Runner, Server
+
     model(ask(("look_up", {"order": "A-1"})))
 
     class Nothing:
@@ -252,30 +221,8 @@ def test_agents_sdk_replaces_a_tool_of_an_mcp_server_when_it_is_called(
     assert "Tools of an MCP server without a stub: look_up." in capsys.readouterr().err
 
 
-@tool
-def pay(order: str, runtime: ToolRuntime, config: RunnableConfig) -> str:
-    """Pay."""
-    return str(real(order, runtime, config))
-
-
-@tool(response_format="content_and_artifact")
-async def find(order: str, user: Annotated[str, InjectedToolArg] = "mona") -> tuple[str, str]:
-    """Find."""
-    return (str(real(order, user)), "")
-
-
-class Ship(BaseTool):
-    """Has no schema of its own."""
-
-    name: str = "ship"
-    description: str = "Ship."
-
-    def _run(self, order: str, config: RunnableConfig) -> str:
-        return f"{order} shipped in {type(config).__name__}"
-
-
 class PayStubs:
-    def pay(self, order: str, runtime: ToolRuntime) -> str:
+    def pay(self, order: str, runtime: Any) -> str:
         return f"{order} paid after {len(runtime.state['messages'])} messages"
 
     async def find(self, order: str) -> str:
@@ -287,6 +234,8 @@ class PayStubs:
 def test_langgraph_records_through_subgraphs_whatever_is_injected(
     model: Callable[[Reply], None], tmp_path: Path
 ) -> None:
+    from tests.framework_tools import ChatOpenAI, MessagesState, Ship, StateGraph, create_agent, find, pay
+
     graph: Any = StateGraph(MessagesState)
     graph.add_node("agent", create_agent(ChatOpenAI(model="m"), [pay, find, Ship()]))
     graph.add_edge("__start__", "agent")
@@ -318,6 +267,8 @@ def test_langgraph_records_through_subgraphs_whatever_is_injected(
 def test_an_agent_that_calls_too_often_is_ended_without_a_traceback(
     model: Callable[[Reply], None], tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    from tests.framework_tools import Agent, ChatOpenAI, Runner, create_agent, function_tool
+
     model(lambda *_: [("look", json.dumps({"order": "A-1"}))])
 
     def look(order: str) -> str:

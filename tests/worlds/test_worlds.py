@@ -19,7 +19,7 @@ OF_ONE_TEST = 40
 MOST_WITH_SCENARIOS = 140 - len("; 3 scenarios")  # characters of a description that has room for their number
 ROOT = Path(__file__).resolve().parents[2]
 SHOWN = Path("build") / "worlds"  # a file for each world that differs
-HISTORIES = 3_000 if os.environ.get("CI") else 60
+HISTORIES = 3_000 if os.environ.get("CI") else 100
 PLAYED_TOGETHER = min(HISTORIES, 200)  # enough that some are approved
 
 
