@@ -48,7 +48,6 @@ _LINKED = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_HEX_RUN = 6  # digits; GitHub links 7 or more to a commit
 _QUOTED = re.compile(r"(`[^`]+`|\"[^\"]+\")")  # in a quoted name, backticks mark no code
 _CODE = re.compile("`([^`]*)`")
 _LINK_IN_BRACKETS = re.compile(r" \(\[[^\]]*\]\([^)]*\)\)")
@@ -159,19 +158,13 @@ def _limit_marks(seen: str) -> str:
 
 
 def _escape(plain: str) -> str:
-    return _UNDERSCORE.sub("&#95;", _LINKED.sub(_broken, plain).translate(_IN_TEXT))
+    broken = _LINKED.sub(lambda found: ZERO_WIDTH_SPACE.join((*found[0], "")), plain)
+    return _UNDERSCORE.sub("&#95;", broken.translate(_IN_TEXT))
 
 
 def _at_start(escaped: str) -> Markdown:
     start = _AT_START.match(escaped)
     return Markdown(f"{start[1]}&#{ord(start[2])};{escaped[start.end() :]}" if start else escaped)
-
-
-def _broken(linked: re.Match[str]) -> str:
-    word = linked[0]
-    if len(word) <= _HEX_RUN:
-        return word + ZERO_WIDTH_SPACE
-    return ZERO_WIDTH_SPACE.join(word[at : at + _HEX_RUN] for at in range(0, len(word), _HEX_RUN))
 
 
 def _as_code(plain: str) -> str:

@@ -265,10 +265,7 @@ def notes(report: Report, remark: Markdown) -> list[Markdown]:
 
 
 def change_text(change: Change) -> Markdown:
-    """Return one value that a pull request changes in the policy."""
-    if not change.setting:
-        return say("gate {gate}: {word}", gate=code(change.gate), word="added" if change.new else "removed")
-    of_gate = say(" of {gate}", gate=code(change.gate)) if change.gate else NOTHING
-    old, new = (code(text, longest=MAX_VALUE) for text in (change.old, change.new))
-    words = say("{old} → {new}" if change.old else "set to {new}", old=old, new=new) if change.new else "removed"
-    return say("{setting}{of_gate}: {words}", setting=code(change.setting), of_gate=of_gate, words=words)
+    """Return a value that a pull request changes in the policy, or a gate that it adds or removes."""
+    setting = Markdown(joined(" of " if change.setting else " ", code(change.setting) or "gate", code(change.gate)))
+    old, new = (markdown.prose(f"`{text or 'none'}`", longest=MAX_VALUE) for text in (change.old, change.new))
+    return say("{setting}: {old} → {new}", setting=setting, old=old, new=new)

@@ -211,12 +211,15 @@ def test_no_command_leaves_out_what_failed(result: GateDecision, only: str) -> N
 
 
 def test_a_change_of_the_policy_shows_both_values_and_which_gates_come_and_go() -> None:
-    changes = [Change("", "", "shipping", "shipping"), Change("", "search", "", "search")]
+    changes = [Change("", "", "listed", "shipping"), Change("", "listed", "", "search")]
     changes += [Change("min_pass_rate", "0.85", "0.5"), Change("reviewers", "mona", "", "refunds")]
     shown = render_summary(build_report([a_result()], a_context(base_ref="main", policy_changes=tuple(changes))))
     assert "It applies once it is merged. Until then, the policy on `main` does." in shown
-    assert "- gate `shipping`: added\n- gate `search`: removed\n- `min_pass_rate`: `0.85` → `0.5`\n" in shown
-    assert "- `reviewers` of `refunds`: removed\n" in shown
+    assert (
+        "- gate `shipping`: `none` → `listed`\n- gate `search`: `listed` → `none`\n- `min_pass_rate`: `0.85` → `0.5`\n"
+        in shown
+    )
+    assert "- `reviewers` of `refunds`: `mona` → `none`\n" in shown
 
 
 # -- sizes ------------------------------------------------------------------------------------------------------------
