@@ -102,6 +102,12 @@ def test_a_log_and_a_terminal_print_a_failure_and_an_address_once(state: str) ->
         assert any(line and not line.startswith(" ") for line in terminal[1:])  # what to do
 
 
+def test_names_of_wide_characters_are_aligned() -> None:
+    results = [a_result(gate=a_gate(name=name)) for name in ("注文", "ab")]
+    lines = [line for line in log_lines(build_report(results, a_context())) if "blocks" in line]
+    assert lines == ["  ✗ 注文   failed, blocks   72.0%", "  ✗ ab     failed, blocks   72.0%"]
+
+
 CANCELED_RUN = undecided(Decision.ERROR, "Canceled.", run=a_poll(dashboard_url="https://x.dev/r"), rule=Rule.CANCELED)
 
 
@@ -163,8 +169,11 @@ def test_what_failed_is_listed_by_whether_the_base_has_it() -> None:
 
 
 def test_failures_that_were_not_read_are_counted() -> None:
-    report = build_report([a_result(failures=FAILURES, failures_unread=2, scenarios_unread=1)], a_context())
-    assert "\nNot read: 2 failures, 1 scenario.\n" in render_summary(report)
+    scenarios = a_scenario("a", FAILING), a_scenario("b", a_poll(sepurux_decision="pass")), a_scenario("unread")
+    result = a_result(failures=FAILURES, failures_unread=2, scenarios=scenarios, scenarios_unread=1)
+    shown = render_summary(build_report([result], a_context()))
+    assert "\nNot read: 2 failures, 1 scenario.\n" in shown
+    assert "\n1 scenario passed.\n" in shown
 
 
 def test_failures_by_the_rules_of_the_sandbox_are_named_so() -> None:
