@@ -33,7 +33,7 @@ from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES
 from sepurux_action.evaluation.results import Result, Results
 from sepurux_action.evaluation.runs import Decision, Failure, OnBase, Rule, Run, Step, merge_failures
 from sepurux_action.evaluation.step_evaluation import CANCELED
-from sepurux_action.flow.results import NOT_AFFECTED, UNREAD_RESULTS_HINT
+from sepurux_action.flow.results import NOT_AFFECTED
 from sepurux_action.github.event import Event
 from sepurux_action.github.queries import Subject
 from sepurux_action.github.subject import resolve_policy
@@ -390,7 +390,7 @@ def _compared(rate: float, context: Context | None) -> GateDecision:
     """Return the result of a gate that limits drops; None: the results on main could not be read."""
     gate = a_gate_with(min_pass_rate=0.85, max_unsafe=0, max_pass_rate_drop=0.03)
     baseline = context.base_results["refunds"] if context else None
-    base = Base(results=baseline, name="`main`", hint=UNREAD_RESULTS_HINT)
+    base = Base(results=baseline, name="`main`")
     return a_result(a_run(run_with(PASSING, pass_rate=rate)), gate=gate, base=base, failures=FAILURES[3:])
 
 

@@ -254,13 +254,12 @@ class Check:
 class Base:
     """What a gate is compared with: the results on the base with this name, or those before the evaluated commit.
 
-    If they could not be read, `results` is None, and `hint` says what to do. `kept` are the results by scenario.
+    `results` is None if they could not be read. `kept` are the results by scenario.
     """
 
     results: Results | None
     kept: Results = ()
     name: str = "this branch"
-    hint: str = ""
 
 
 def check_thresholds(

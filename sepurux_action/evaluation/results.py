@@ -18,7 +18,7 @@ from sepurux_action.common import json_reader, wording
 from sepurux_action.config.options import Stage
 from sepurux_action.config.settings import Call, Gate
 from sepurux_action.errors import DEFECTS
-from sepurux_action.evaluation.metrics import LISTED, MAX_COUNTED, PUBLISHED, SCENARIOS, Metric, Numbers, Unit
+from sepurux_action.evaluation.metrics import LISTED, PUBLISHED, SCENARIOS, Metric, Numbers, Unit
 from sepurux_action.evaluation.runs import BaseScenario, Decision
 from sepurux_action.evaluation.traces import MAX_STEPS, shown_name
 
@@ -182,7 +182,7 @@ def read_results(content: bytes | None, key: str, repository: str) -> tuple[Resu
     _, start, results = content.decode(errors="replace").partition('"results":')
     with suppress(*DEFECTS):
         if key and hmac.compare_digest(content, _signed(start + results, key, repository).encode()):
-            return tuple(map(_of_json, json.loads(content)["results"])), ""
+            return tuple(map(_of_json, json.loads(content, parse_constant=json_reader.reject_constant)["results"])), ""
     return (), IGNORED
 
 
@@ -199,39 +199,17 @@ def _as_json(result: Result) -> Mapping[str, object]:
         failures = None if each.failures is None else [[*kind, count] for kind, count in each.failures.items()]
         steps = [[call.tool, *call.arguments] for call in each.steps]
         scenarios.append({"name": each.name, "pass_rate": each.pass_rate, "failures": failures, "steps": steps})
-    return {
-        "origin": [*result.origin],
-        "commit": result.commit,
-        "time": result.time,
-        "decision": result.decision,
-        "numbers": dict(result.numbers),
-        "scenarios": scenarios,
-    }
+    kept = {name: getattr(result, name) for name in ("commit", "time", "decision", "numbers")}
+    return {"origin": [*result.origin], **kept, "scenarios": scenarios}
 
 
-def _of_json(given: Mapping[str, Any]) -> Result:
-    """Return a result; raises one of DEFECTS for what `_as_json` does not write, as of another release."""
+def _of_json(given: dict[str, Any]) -> Result:
+    """Return a result that `_as_json` has written, as the signature says; raises one of DEFECTS for other fields."""
     scenarios = list[BaseScenario]()
     for each in given["scenarios"]:
-        counts, rate = each["failures"], None if each["pass_rate"] is None else _number(each["pass_rate"])
-        failures = None if counts is None else {tuple(map(str, kind)): _number(count) for *kind, count in counts}
-        calls = ([*map(shown_name, call)] for call in each["steps"][:MAX_STEPS])
+        counts, calls = each["failures"], ([*map(shown_name, call)] for call in each["steps"][:MAX_STEPS])
+        failures = None if counts is None else {tuple(kind): count for *kind, count in counts}
         steps = tuple(Call(tool, tuple(arguments)) for tool, *arguments in calls)
-        scenarios.append(BaseScenario(name=str(each["name"]), pass_rate=rate, failures=failures, steps=steps))
-    result = Result(
-        origin=tuple(map(str, given["origin"])),
-        commit=str(given["commit"]),
-        time=_number(given["time"]),
-        decision=Decision(given["decision"]),
-        numbers={name: _number(number) for name, number in given["numbers"].items()},
-        scenarios=tuple(scenarios),
-    )
-    if _as_json(result) != given:
-        raise ValueError
-    return result
-
-
-def _number(value: float) -> float:
-    if not 0 <= value <= MAX_COUNTED:
-        raise ValueError
-    return float(value)
+        scenarios.append(BaseScenario(**{**each, "failures": failures, "steps": steps}))
+    origin, decision = tuple(given["origin"]), Decision(given["decision"])
+    return Result(**{**given, "origin": origin, "decision": decision, "scenarios": tuple(scenarios)})

@@ -22,7 +22,7 @@ from sepurux_action.evaluation.runs import Decision, Rule, Run
 from sepurux_action.evaluation.step_evaluation import CANCELED, StepEvaluation
 from sepurux_action.flow.execution import Execution
 from sepurux_action.github import statuses
-from sepurux_action.github.client import GitHubError, Kind, Operation, advice
+from sepurux_action.github.client import Operation
 from sepurux_action.github.pull_request import approval, marker_of, publish_comment, read_again, request_reviews
 from sepurux_action.github.queries import PullRequest, Status
 from sepurux_action.github.statuses import Record
@@ -42,9 +42,6 @@ EXPORT_ONE = "Run `export SEPURUX_API_KEY=...` or `export SEPURUX_CI_TOKEN=...` 
 FORKS_GET_NONE = (
     "Pull requests from forks get no secrets: evaluate them in a `workflow_run` workflow, as "
     "examples/workflows/forks-record.yml and forks-evaluate.yml of sepurux/gate-action do."
-)
-UNREAD_RESULTS_HINT = (
-    "Give the job `contents: read` and `statuses: write` under `permissions:` if it lacks one of them, then re-run it."
 )
 ON_BRANCH = frozenset({"push", "schedule", "workflow_dispatch"})  # events that evaluate the branch of GITHUB_REF
 
@@ -168,19 +165,9 @@ def _enforced(execution: Execution, found: GateDecision, advised: Sequence[str] 
 
 
 def _base(execution: Execution, gate: Gate) -> Base:
-    event, found = execution.event, execution.subject.results
-    name, error = "the base", found if isinstance(found, GitHubError) else None
-    if not execution.calls.connected:
-        hint = "Comparing with the base branch needs `github_token`: leave that input at its default."
-    elif error and error.kind is not Kind.FORBIDDEN:
-        hint = advice(Operation.BASE, error, event)
-    else:  # GitHub may return null without an error for what the token may not see
-        hint = UNREAD_RESULTS_HINT
-    if event.base_ref:
-        name = f"`{event.base_ref}`"
-    elif event.name:
-        name = "this branch"
-    return Base(results=baseline_of(execution, gate), kept=base_results(execution, gate), name=name, hint=hint)
+    branch = execution.event.base_ref
+    name = f"`{branch}`" if branch else ("this branch" if execution.event.name else "the base")
+    return Base(results=baseline_of(execution, gate), kept=base_results(execution, gate), name=name)
 
 
 def base_results(execution: Execution, gate: Gate) -> Results:

@@ -131,12 +131,8 @@ def changed(old: str, new: str) -> bytes:
         *(b"", b"\xff" * 100, WRITTEN[:200], b" " + WRITTEN, WRITTEN + b" ", WRITTEN.replace(b"0.5", b"0.9")),
         *(WRITTEN.replace(b"baseline@3", b"baseline@2"), re.sub(rb"[0-9a-f]{64}", b"0" * 64, WRITTEN)),
         *(signed(CONTENT, version=2), signed('"results":['), signed(f'"results":{"[" * 100_000}')),
-        *(changed('"time":1,', f'"time":{other},') for other in ("NaN", "1e999", "-1", '"1"', '1,"another":1')),
-        *(changed('"pass"', '"maybe"'), changed('"c1"', "1"), changed('"core"', "null"), changed('"timeouts"', "1")),
-        *(changed(f'"{SCENARIO.name}"', other) for other in ("5", "[]")),
-        *(changed('["orders.lookup","order"]', other) for other in ("[]", '"a"', "null")),
-        *(changed('"orders.lookup"', other) for other in ("1", '"a b"', '"```"')),
-        changed('["orders.lookup","order"]', ",".join(['["a"]'] * 50)),
+        *(changed('"time":1,', f'"time":{other},') for other in ("NaN", '1,"another":1')),
+        *(changed('"pass"', '"maybe"'), changed('["orders.lookup","order"]', "[]"), changed('"steps"', '"calls"')),
     ],
 )
 def test_a_file_that_is_not_as_this_action_writes_it_is_ignored(content: bytes) -> None:

@@ -204,7 +204,7 @@ def on_main(*rates: float | None, score: float | None = 91.2) -> Base:
 @pytest.mark.parametrize("backend", [Decision.PASS, Decision.FAIL, Decision.ERROR, Decision.PENDING, Decision.SKIPPED])
 def test_a_drop_changes_the_decision_of_a_pass_only(backend: Decision, case: str) -> None:
     rate, rates, state = STATES[case]
-    base = Base(results=None, name="`main`", hint="Give a permission.") if rates is None else on_main(*rates)
+    base = Base(results=None, name="`main`") if rates is None else on_main(*rates)
     gate = a_gate(limits={"max_pass_rate_drop": 0.03})
     run = replace(a_decided_run(run_with(PASSING, pass_rate=rate), trace=RECORDED), decision=backend)
     decided = decide_gate(gate, (run,), base)
