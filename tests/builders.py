@@ -63,7 +63,7 @@ ANYONE = ApprovalStatus(commit=COMMIT, anyone=True)
 IMPOSSIBLE = ApprovalStatus(commit=COMMIT, ignored=("octocat",))
 UNREAD = ApprovalStatus(commit=COMMIT, unread=True)
 APPROVED = ApprovalStatus(commit=COMMIT, approved_by=("mona",))
-INSTEAD = Step(3, "payments.refund", ci_runs.StepDifference.INSTEAD, "payments.status")
+INSTEAD = Step(3, "payments.refund", "instead", "payments.status")
 DIFFERENT_STEPS = (
     "  1 orders.lookup(order)",
     "  2 payments.refund(order, amount_cents)",
@@ -337,7 +337,7 @@ def _of_traces() -> GateDecision:
     files = tuple(Trace(label=label, content=b"{}", task=task, by_recorder=True) for label, task in tasks.items())
     gate = a_gate(traces=(*files, Trace(label=TRACE_ID, trace_id=TRACE_ID)))
     perfect = a_run(run_with(PASSING, pass_rate=1.0, failures=0.0))
-    step = Step(2, "payments.refund", ci_runs.StepDifference.INSTEAD, "payments.status")
+    step = Step(2, "payments.refund", "instead", "payments.status")
     failures = [replace(each, scenario="cancel an order") for each in FAILURES]
     failed = a_run(failures=(replace(failures[0], step=step), *failures[1:]))
     runs = [

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
+from typing import Any, Literal
 
 from sepurux_action.common import grouped, json_reader
 from sepurux_action.common.json_reader import Reading
@@ -23,6 +24,7 @@ FINISHED_STATUSES = frozenset({"done", "completed"})
 KNOWN_STATUSES = FAILED_STATUSES | FINISHED_STATUSES | {"", "queued", "running", "pending"}
 KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
 NO_TRACE = Trace(label="")  # of a run that evaluates registered scenarios, or one of a batch
+FAILURE_TEXTS = ("type", "mutation", "severity", "description")
 MAX_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
 SEVERITIES = {word: rank for rank, word in enumerate(("critical", "high", "medium", "low", "info"))}  # 0 for the worst
 STILL_MISSING = "{{Rerun}}. If the {} is missing again, ask Sepurux about this `Sepurux run`."
@@ -66,6 +68,8 @@ class Decision(StrEnum):
         return self in {Decision.PASS, Decision.FAIL}
 
 
+# How a step differs from the base's best recording; `with` and `without`: an argument.
+StepDifference = Literal["none", "instead", "added", "missing", "without", "with"]
 FailureKind = tuple[str, ...]  # `type`, `mutation`, `severity`, tool: the same in results of the scenario
 
 
@@ -95,29 +99,18 @@ class BaseScenario:
     steps: tuple[Call, ...] = ()
 
 
-class StepDifference(StrEnum):
-    """How a step differs from the base's best recording; the comments show how it is written."""
-
-    NONE = "none"  # step 29: orders.cancel
-    INSTEAD = "instead"  # step 5: payments.refund (on main: payments.status)
-    ADDED = "added"  # step 5: payments.refund (not on main)
-    MISSING = "missing"  # mail.send is missing after step 1
-    WITHOUT = "without"  # step 6: payments.refund without approval_token
-    WITH = "with"  # step 6: payments.refund with approval_token
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
     """The step at which a failing recording first differs from the base's best one, else the one that failed.
 
-    A step is a call of a tool, and `number` counts the calls of the recording, from 1. A MISSING tool is missing after
+    A step is a call of a tool, and `number` counts the calls of the recording, from 1. A `missing` one is missing after
     this step, and before step 1 if it is 0. `other` is the tool that the base calls instead, or the first argument that
     only one of both calls has. Neither it nor `tool` is `…`.
     """
 
     number: int
     tool: str
-    difference: StepDifference = StepDifference.NONE
+    difference: StepDifference = "none"
     other: str = ""
 
 
@@ -327,19 +320,10 @@ def parse_failures(payload: object) -> Failures:
     failures = list[Failure]()
     for item in filter(None, map(json_reader.as_object, json_reader.as_array(payload))):
         metadata = json_reader.as_object(item.get("metadata"))
-        given = *(item.get(name) for name in ("type", "mutation", "severity", "description")), metadata.get("tool")
-        type_, mutation, severity, description, tool = (json_reader.text(each)[:MAX_TEXT_LENGTH] for each in given)
-        failures.append(
-            Failure(
-                type=type_,
-                mutation=mutation,
-                severity=severity,
-                tool=tool,
-                description=description,
-                trace_id=json_reader.identifier(item.get("trace_id")),
-                event=json_reader.number(metadata.get("event"), low=0, whole=True).value,
-            )
-        )
+        given = {**{name: item.get(name) for name in FAILURE_TEXTS}, "tool": metadata.get("tool")}
+        texts: dict[str, Any] = {name: json_reader.text(each)[:MAX_TEXT_LENGTH] for name, each in given.items()}
+        event = json_reader.number(metadata.get("event"), low=0, whole=True).value
+        failures.append(Failure(**texts, trace_id=json_reader.identifier(item.get("trace_id")), event=event))
     return tuple(failures)
 
 

@@ -21,7 +21,7 @@ from sepurux_action.common import json_reader
 from sepurux_action.config.parsers import MAX_TRACES
 from sepurux_action.config.settings import Call, Trace
 from sepurux_action.errors import TraceFileError
-from sepurux_action.evaluation.runs import Failure, Step, StepDifference
+from sepurux_action.evaluation.runs import Failure, Step
 
 MAX_BYTES = 64 * 1024 * 1024  # of all trace files of a run together, because they stay in memory
 WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
@@ -121,10 +121,8 @@ class TraceFolder:
         real, label = self.resolved(path), self._label(path)
         if real is None:
             raise TraceFileError(f'"{label}" must be a file in {self.where}, without links out of it')
-        if not real.exists():
-            raise TraceFileError(f'"{label}" was not found in {self.where}{self._advice}')
         if not real.is_file():
-            raise TraceFileError(f'"{label}" must be a file, or a glob of files')
+            raise TraceFileError(f'"{label}" was not found as a file in {self.where}{self._advice}')
         if real not in self._traces:
             room, limit = MAX_BYTES - self._size, f"{MAX_BYTES // 2**20} MiB"
             with real.open("rb") as file:
@@ -261,17 +259,17 @@ def first_difference(lines: Sequence[Line]) -> Step | None:
         return None
     if base and here and base[0].tool == here[0].tool:
         if name := _argument_of_one(base[0], here[0]):
-            return Step(number, here[0].tool, StepDifference.WITHOUT, name)
+            return Step(number, here[0].tool, "without", name)
         if name := _argument_of_one(here[0], base[0]):
-            return Step(number, here[0].tool, StepDifference.WITH, name)
+            return Step(number, here[0].tool, "with", name)
         return Step(number, here[0].tool)
     if not here or here[0].tool in [each.tool for each in base]:
-        return Step(before, base[0].tool, StepDifference.MISSING)
+        return Step(before, base[0].tool, "missing")
     if not base or base[0].tool in [each.tool for each in here]:
-        return Step(number, here[0].tool, StepDifference.ADDED)
+        return Step(number, here[0].tool, "added")
     if base[0].tool == HIDDEN:
         return Step(number, here[0].tool)
-    return Step(number, here[0].tool, StepDifference.INSTEAD, base[0].tool)
+    return Step(number, here[0].tool, "instead", base[0].tool)
 
 
 def _argument_of_one(call: Call, other: Call) -> str:

@@ -31,11 +31,14 @@ def main(arguments: Sequence[str]) -> int:
     for name, text in FLAGS.items():
         parser.add_argument(f"--{name}", metavar="NAME", help=text)
     try:
-        _write(_new_files(vars(parser.parse_args(arguments))))
+        for path, text in _new_files(vars(parser.parse_args(arguments))).items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8") as file:  # follows no symbolic link
+                file.write(text)
     except ValueError as error:
         print(f"sepurux-gate init: {error}; nothing was written", file=sys.stderr)
     except OSError as error:
-        print(f"sepurux-gate init: {error.filename} could not be removed: {error.strerror}", file=sys.stderr)
+        print(f"sepurux-gate init: {error.filename} could not be written: {error.strerror}", file=sys.stderr)
     else:
         print(files(__package__).joinpath("next.txt").read_text(encoding="utf-8"), end="")
         return 0
@@ -54,7 +57,8 @@ def _new_files(given: Mapping[str, str | None]) -> dict[Path, str]:
     quoted |= {name: text for name, text in values.items() if NEEDS_NO_QUOTES.fullmatch(text)}
     names = f"record_{values['framework'].replace('-', '_')}.txt", "quick-start.txt"
     script, workflow = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in names)
-    return {SCRIPT: script, WORKFLOW: MADE_UP.sub(lambda found: f"{found[1]}: {quoted[found[1]]}", workflow)}
+    # first the one that needs folders, which may not be possible
+    return {WORKFLOW: MADE_UP.sub(lambda found: f"{found[1]}: {quoted[found[1]]}", workflow), SCRIPT: script}
 
 
 def _complete(given: Mapping[str, str | None]) -> dict[str, str]:
@@ -76,18 +80,3 @@ def _complete(given: Mapping[str, str | None]) -> dict[str, str]:
         except ValueError as error:
             raise ValueError(f"--{name} is not accepted: {error}") from None
     return values
-
-
-def _write(contents: Mapping[Path, str]) -> None:
-    """Write new files, all or none; raises ValueError if one cannot be written, OSError if one cannot be removed."""
-    written, path = list[Path](), Path()
-    try:
-        for path, text in contents.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("x", encoding="utf-8") as file:  # follows no symbolic link
-                written.append(path)
-                file.write(text)
-    except OSError as error:
-        for each in written:
-            each.unlink()
-        raise ValueError(f"{path} could not be written ({error.strerror})") from None

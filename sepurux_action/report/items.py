@@ -8,7 +8,7 @@ from sepurux_action.common.wording import capitalized, joined
 from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.evaluation.gate_numbers import DROP, Scenario
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, PASS_RATE
-from sepurux_action.evaluation.runs import Failure, Step, StepDifference, severity_rank, worst_of
+from sepurux_action.evaluation.runs import Failure, Step, severity_rank, worst_of
 from sepurux_action.report import markdown
 from sepurux_action.report.markdown import Markdown, code, escaped, link, plain, say
 from sepurux_action.report.report import Context, GateFacts
@@ -27,12 +27,12 @@ SETTINGS_PAGES = {  # of a repository, as sentences name them
 RERUNS = {"rerun": "re-run the job", "Rerun": "Re-run the job"}
 NOTHING = Markdown("")
 CLAUSES = {
-    StepDifference.NONE: "step\u00a0{number}: {tool}",
-    StepDifference.INSTEAD: "step\u00a0{number}: {tool} (on {base}: {other})",
-    StepDifference.ADDED: "step\u00a0{number}: {tool} (not on {base})",
-    StepDifference.MISSING: "{tool} is missing after step {number}",
-    StepDifference.WITHOUT: "step\u00a0{number}: {tool} without {other}",
-    StepDifference.WITH: "step\u00a0{number}: {tool} with {other}",
+    "none": "step\u00a0{number}: {tool}",
+    "instead": "step\u00a0{number}: {tool} (on {base}: {other})",
+    "added": "step\u00a0{number}: {tool} (not on {base})",
+    "missing": "{tool} is missing after step {number}",
+    "without": "step\u00a0{number}: {tool} without {other}",
+    "with": "step\u00a0{number}: {tool} with {other}",
 }
 
 Thing = tuple[GateFacts, Failure | Scenario]  # a failure, or a scenario that is too low or got worse, of a gate
@@ -136,7 +136,7 @@ def _of_failure(gate: GateFacts, failure: Failure, longest: int, of_gate: Markdo
 def step_clause(step: Step, context: Context) -> Markdown:
     """Return the step that failed, or how it differs from the base."""
     clause = CLAUSES[step.difference]
-    if step.difference is StepDifference.MISSING and not step.number:
+    if step.difference == "missing" and not step.number:
         clause = "{tool} is missing before step 1"
     tool, other = (code(name, longest=MAX_STEP) for name in (step.tool, step.other))
     return say(clause, number=step.number, tool=tool, other=other, base=base_of(context))

@@ -202,7 +202,7 @@ results_of_base = st.lists(
 UNKNOWN = replace(UNSAFE, tool="", event=None)
 SAME, OTHER = base("lookup order", "refund order"), base("lookup order", "status order", failures=None)
 MARKED = ("  1 lookup(order)", "> 2 refund(order)")
-FAILED, INSTEAD = Step(2, "refund"), Step(2, "refund", ci_runs.StepDifference.INSTEAD, "status")
+FAILED, INSTEAD = Step(2, "refund"), Step(2, "refund", "instead", "status")
 DIFFERENCE = ("  1 lookup(order)", "- 2 status(order)", "+ 2 refund(order)")
 
 

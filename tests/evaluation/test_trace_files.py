@@ -116,7 +116,7 @@ def test_a_missing_file_is_reported_with_the_folders_that_were_searched(base: Pa
     (base / "ring.json").symlink_to("ring.json")
     for allowed, where in ([], ""), ([tmp_path / "temp"], " or the runner's temporary folder"):
         for name in ("none.json", "ring.json"):
-            told = f'"{name}" was not found in the workspace{where}{CREATE_FIRST}'
+            told = f'"{name}" was not found as a file in the workspace{where}{CREATE_FIRST}'
             assert rejection(base, name, *allowed) == told
         assert rejection(base, "*.json", *allowed) == f'"*.json" matches no file in the workspace{where}{CREATE_FIRST}'
 
@@ -125,7 +125,7 @@ def test_a_missing_file_is_reported_with_the_folders_that_were_searched(base: Pa
 def test_a_folder_or_a_fifo_is_no_file_and_is_not_read(base: Path, pattern: str) -> None:
     (base / "folder").mkdir()
     os.mkfifo(base / "pipe.json")
-    assert rejection(base, pattern).endswith(" must be a file, or a glob of files")
+    assert rejection(base, pattern).endswith(" was not found as a file in the workspace" + CREATE_FIRST)
     assert rejection(base, "*.json") == '"*.json" matches no file in the workspace' + CREATE_FIRST
 
 

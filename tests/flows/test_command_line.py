@@ -166,7 +166,7 @@ def test_a_problem_names_flags_and_variables_and_no_inputs(tmp_path: Path, gate:
     (tmp_path / "policy.yml").write_text("gates:\n- name: a\n  trace_file: refnd.json\n")
     (tmp_path / "several.yml").write_text("gates: [{campaign: a}, {campaign: b}]\n")
     same = 'must be set once, not as --campaign ("core-reliability") and --campaign-name ("b")'
-    unfound = '"refnd.json" was not found in the working directory'
+    unfound = '"refnd.json" was not found as a file in the working directory'
     for flags, problems in (
         (
             ["absent.yml", "--campaign-name", "b"],
@@ -236,4 +236,7 @@ def test_in_a_deleted_working_directory_only_absolute_paths_lead_to_traces(tmp_p
         absolute = run_shell(f"{gone}; env {inputs} INPUT_BASE_URL={sepurux.url} {STEP}", tmp_path)
     relative = run_shell(f"{gone}; {COMMAND_LINE} --campaign core --trace-file x.json --token {SECRET}", tmp_path)
     assert absolute.returncode == 0, absolute.stdout + absolute.stderr
-    assert (relative.returncode, '"x.json" was not found in the working directory' in relative.stderr) == (2, True)
+    assert (relative.returncode, '"x.json" was not found as a file in the working directory' in relative.stderr) == (
+        2,
+        True,
+    )

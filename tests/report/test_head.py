@@ -14,7 +14,7 @@ from sepurux_action.config.settings import Trace
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.gate_numbers import Base, Scenario, scenarios_of
-from sepurux_action.evaluation.runs import Decision, Failure, OnBase, Rule, Run, Step, StepDifference
+from sepurux_action.evaluation.runs import Decision, Failure, OnBase, Rule, Run, Step
 from sepurux_action.report.head import Head, head_of
 from sepurux_action.report.markdown import plain
 from sepurux_action.report.report import build_report, shortened
@@ -131,12 +131,12 @@ def test_stored_scenarios_say_nothing_about_a_pull_request(
     ("step", "clause"),
     [
         (Step(29, "orders.cancel"), "Step 29: orders.cancel"),
-        (Step(5, "a", StepDifference.INSTEAD, "b"), "Step 5: a (on main: b)"),
-        (Step(5, "a", StepDifference.ADDED), "Step 5: a (not on main)"),
-        (Step(1, "a", StepDifference.MISSING), "a is missing after step 1"),
-        (Step(0, "a", StepDifference.MISSING), "a is missing before step 1"),
-        (Step(6, "a", StepDifference.WITHOUT, "b"), "Step 6: a without b"),
-        (Step(6, "a", StepDifference.WITH, "b"), "Step 6: a with b"),
+        (Step(5, "a", "instead", "b"), "Step 5: a (on main: b)"),
+        (Step(5, "a", "added"), "Step 5: a (not on main)"),
+        (Step(1, "a", "missing"), "a is missing after step 1"),
+        (Step(0, "a", "missing"), "a is missing before step 1"),
+        (Step(6, "a", "without", "b"), "Step 6: a without b"),
+        (Step(6, "a", "with", "b"), "Step 6: a with b"),
         (None, ""),
     ],
 )
