@@ -6,7 +6,6 @@ A secret goes to the origin of `base_url` and nowhere else (docs/security.md#wha
 import http.client
 import io
 import json
-import os
 import re
 import ssl
 import threading
@@ -37,11 +36,10 @@ CALL_S = 30.0  # the longest that a call may take
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 MAX_OBJECTS = 50_000  # objects and lists of a response: each takes much memory, and no sound response has as many
 MAX_DETAIL_LENGTH = 500  # characters of a backend's error text that a reason quotes
-FAILURES_PAGE = 200  # classified failures that a call requests; the page size of the vendor's own client
+FAILURES_PAGE = 200  # failures that a call requests; the page size of the vendor's own client
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
 CONNECT_S, READ_S = 5.0, 15.0
 MAX_RETRY_AFTER_S = 7 * 24 * 3600.0  # longer than any timeout; texts that quote it stay short
-CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the variables that requests reads, the first one first
 CLIENT = f"gate-action/{__version__}"
 TRANSPORT_ERRORS = (
     *(requests.RequestException, urllib3.exceptions.HTTPError, urllib3.exceptions.ProxySchemeUnsupported),
@@ -54,7 +52,6 @@ HINTS = {  # by the status of a rejection
 }
 UNUSABLE_RESPONSE = "Check that {base_url} is the API's address; if it is, ask Sepurux about this response."
 _SECONDS = re.compile(r"[0-9]{1,10}")
-_MISSING_BUNDLE = re.compile(r"CA certificate bundle, invalid path: (.+)")  # in an error of requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,15 +125,10 @@ def poll_run(*, run_id: str, batch_id: str, project: str) -> ApiRequest:
     return ApiRequest(path=f"/v1/ci/{path}", purpose="the poll of the run", project=project)
 
 
-def reliability(campaign_id: str, run_id: str, project: str) -> ApiRequest:
-    path = f"{CAMPAIGNS}/{quote(campaign_id, safe='')}/reliability"
-    return ApiRequest(path=path, purpose="the reliability score", query=(("run_id", run_id),), project=project)
-
-
-def classified_failures(campaign_id: str, run_id: str, project: str) -> ApiRequest:
-    path = f"{CAMPAIGNS}/{quote(campaign_id, safe='')}/failures"
-    query = (("run_id", run_id), ("limit", str(FAILURES_PAGE)), ("offset", "0"))
-    return ApiRequest(path=path, purpose="the classified failures", query=query, project=project)
+def of_campaign(what: str, campaign_id: str, run_id: str, project: str, **query: str) -> ApiRequest:
+    """Return the call for the `reliability` or the `failures` of a run."""
+    path, given = f"{CAMPAIGNS}/{quote(campaign_id, safe='')}/{what}", {"run_id": run_id, **query}
+    return ApiRequest(path=path, purpose=f"the {what} of the run", query=tuple(given.items()), project=project)
 
 
 class Transport:
@@ -222,14 +214,9 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 
 
 def failure_words(host: str, error: Exception) -> str:
-    """Return what happened. A problem with certificates names the variable for them (docs/other-ci.md#proxies)."""
-    variable = next(filter(os.environ.get, CA_BUNDLES), CA_BUNDLES[0])
-    if type(error) is OSError and (missing := _MISSING_BUNDLE.search(str(error))):
-        return f"the connection to {host} failed: `{variable}` names {preview(missing[1])}, which does not exist"
     words = (text for kinds, text in _WORDS if isinstance(error, kinds))
     said = next(words, f"the connection to {{host}} failed ({type(error).__name__})")
-    check = "" if is_loopback(host) else f": check `{variable}`"
-    return said.format(host=host, check=check)
+    return said.format(host=host, check="" if is_loopback(host) else ": check `REQUESTS_CA_BUNDLE`")
 
 
 def retry_after(header: str) -> float | None:

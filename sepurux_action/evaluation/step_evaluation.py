@@ -274,7 +274,7 @@ class _Evaluation:
         self.run, self.complete = decided, True
         if not missing or run.sepurux_decision not in {"pass", "fail"} or len(run_ids) > 1:
             return  # it is known, there are no numbers, or it is that of one run of many
-        call = api.reliability(run.campaign_id, run_ids[0], gate.project)
+        call = api.of_campaign("reliability", run.campaign_id, run_ids[0], gate.project)
         result = self._engine.noted(self._engine.send(call, self._engine.now() + SHOWN_SCORE_S))
         if not result.error:
             score = RELIABILITY_SCORE.read(result.payload)
@@ -288,7 +288,7 @@ class _Evaluation:
         until_s = max(self.gate.timeout_s, engine.elapsed() + SCORE_S)
 
         def read_score(run_id: str) -> Reading:
-            call = api.reliability(self.run.campaign_id, run_id, self.gate.project)
+            call = api.of_campaign("reliability", self.run.campaign_id, run_id, self.gate.project)
             result = NO_TIME_LEFT
             if engine.left(until_s) > 0:
                 result = engine.retried(call, until_s, of_object=True)
@@ -332,7 +332,9 @@ class RunReader:
         Without a trace of its own, their trace is the run's.
         """
         run, reported = self.run, self.run.value(FAILURES)
-        payload = self._send(api.classified_failures(run.campaign_id, run.run_id, self._project)).payload
+        page = {"limit": str(api.FAILURES_PAGE), "offset": "0"}
+        call = api.of_campaign("failures", run.campaign_id, run.run_id, self._project, **page)
+        payload = self._send(call).payload
         of_run = isinstance(payload, list) and all(
             isinstance(each, dict)
             and each.get("campaign_id") in (None, run.campaign_id)  # a value may not be hashable

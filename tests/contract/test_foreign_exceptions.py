@@ -16,7 +16,7 @@ from requests.adapters import BaseAdapter
 
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.evaluation.api import TRANSPORT_ERRORS, ApiRequest, Credentials, Transport
-from sepurux_action.github.client import GitHubError, connect, translate_errors
+from sepurux_action.github.client import GitHubError, translate_errors
 
 CERTIFICATE = Path(__file__).parents[1] / "sandbox" / "sandbox.pem"  # that no one trusts
 TOKEN = "token-of-no-one-3b1d"
@@ -94,12 +94,3 @@ def test_every_exception_of_pygithub_becomes_an_error_with_its_status_or_is_an_u
         details = github_error(kind(418, {"message": "I am a teapot"}, {}))
         assert (details.status, details.message) == (418, "I am a teapot")
     assert "unknown shape" in str(github_error(BadAttributeException(TEXT, (str, str), None)))
-
-
-def test_a_missing_file_of_certificates_is_named_with_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "no.pem")
-    answer = Transport("https://api.example", Credentials(token=Secret(TOKEN)), Redactor([TOKEN])).send(CALL, 5)
-    with pytest.raises(GitHubError) as refused:
-        connect("https://ghe.example", Secret(TOKEN), "octo/shop").send("GET", "pulls")
-    for text in (answer.error, str(refused.value)):
-        assert text.endswith('failed: `REQUESTS_CA_BUNDLE` names "no.pem", which does not exist')

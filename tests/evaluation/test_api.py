@@ -54,7 +54,7 @@ def test_a_run_is_started_with_what_is_known_and_every_field_that_the_gate_sets(
 def test_an_id_stays_one_segment_of_the_address() -> None:
     name = "../x?y#z"
     polls = (api.poll_run(run_id=run, batch_id=batch, project="") for run, batch in ((name, ""), ("", name)))
-    for call in (*polls, api.reliability(name, "r", ""), api.classified_failures(name, "r", "")):
+    for call in (*polls, api.of_campaign("failures", name, "r", "")):
         assert "..%2Fx%3Fy%23z" in call.path
 
 
@@ -94,7 +94,7 @@ def test_a_success_without_json_is_tried_again(body: bytes, what: str) -> None:
     [
         (POLL, 401, "", 'a valid secret of project "shop"'),
         (POLL, 403, "", 'a secret that may use project "shop"'),
-        (api.reliability("c", "r", ""), 401, "", "Set {project}"),
+        (api.of_campaign("reliability", "c", "r", ""), 401, "", "Set {project}"),
         (START, 404, "no such run", "Check {campaign}, {trace_id}, and {project}: one of them does not exist"),
         (START, 422, "", "Check that {base_url} is the API's address"),
         (START, 422, "thresholds.max_unsafe: too small", "Correct what Sepurux names here, in the settings"),

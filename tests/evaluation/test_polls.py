@@ -195,7 +195,7 @@ def of_project(project: str, count: int, **changes: object) -> list[Gate]:
     return [replace(gate, name=f"{project} {n}", **changes) for n in range(count)]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the classified failures"])
+@pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the failures of the run"])
 def test_projects_that_do_not_respond_delay_no_other_one(purpose: str) -> None:
     others = sound()
 
@@ -216,14 +216,14 @@ def test_each_project_has_eight_calls_at_a_time(projects: str) -> None:
     assert calls.max_at_once == 8 * len(projects)
 
 
-@pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the classified failures"])
+@pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the failures of the run"])
 def test_a_retry_after_holds_for_every_call_of_the_step(purpose: str) -> None:
     calls = FakeEngine(instead(purpose, at_first(http(503, retry_after_s=30))))
     results = runs_of(calls, *of_project("", 30), *of_project("other", 10), with_passed=True)
     assert {result.decision for result in results} == {Decision.PASS}
     held = next(time for time, call in calls.calls if call.purpose == purpose) + 0.1  # the response arrives
     assert [time for time, _ in calls.calls if held + 1e-6 < time < held + 30 - 1e-6] == []
-    assert (calls.calls[-1][0] > held + 30 - 1e-6) is (purpose != "the classified failures")
+    assert (calls.calls[-1][0] > held + 30 - 1e-6) is (purpose != "the failures of the run")
 
 
 def test_a_retry_after_past_the_deadline_of_a_gate_ends_that_gate_and_no_other() -> None:

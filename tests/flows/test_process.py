@@ -68,7 +68,7 @@ def test_a_step_that_is_killed_leaves_no_pass(tmp_path: Path) -> None:
 def test_a_signal_while_the_score_is_read_leaves_no_pass(scene: Scene) -> None:
     scene.answers(decision="pass", **NUMBERS)
     scene.sepurux.script("GET /v1/campaigns/*/reliability", backend.empty(503), backend.hang())
-    result = interrupt("the reliability score: HTTP 503", **scene.options(min_reliability_score="80"))
+    result = interrupt("the reliability of the run: HTTP 503", **scene.options(min_reliability_score="80"))
     assert (result.exit_code, result.outputs["decision"], scene.status[0]) == (143, "error", "failure")
 
 
