@@ -1,10 +1,11 @@
 """Evaluates all gates of a step: starts their runs, polls them until they are decided, and reads what failed."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader, wording
@@ -19,7 +20,7 @@ from sepurux_action.evaluation.decision import GateDecision, compare_with_base, 
 from sepurux_action.evaluation.engine import MIN_POLL_WAIT_S, Engine, retry_wait
 from sepurux_action.evaluation.gate_numbers import Base, scenarios_of
 from sepurux_action.evaluation.metrics import FAILURES, RELIABILITY_SCORE, SCENARIOS, summary
-from sepurux_action.evaluation.runs import Decision, Rule, Run, decide, parse_run, wrong_shape
+from sepurux_action.evaluation.runs import Decision, Rule, Run, Runs, decide, parse_run, wrong_shape
 from sepurux_action.host.output import Level, Output
 
 MAX_POLL_WAIT_S = 5.0
@@ -67,16 +68,33 @@ class StepEvaluation:
             runs = tuple(each.run for each in self._runs if each.gate is gate)
             decided.append(decide_gate(gate, runs, base))
         self.output.wait("reading what failed", SCENARIOS_S)
-        bases = [base for _, base in self.compared]
-        # after a signal or a defect
-        found = [with_failures(each, base, [()] * len(each.runs)) for each, base in zip(decided, bases, strict=True)]
+        until = self.engine.now() + SCENARIOS_S
+        chosen = [each for each in decided if self._with_passed or each.decision is not Decision.PASS]
+        readers = {each.gate.name: self._readers(each, until) for each in chosen}
         try:
             with suppress(Interrupted):
-                read = partial(read_scenarios, decided, bases, self.engine, with_passed=self._with_passed)
-                [found] = self.engine.perform([read])
+                self.engine.perform([partial(_read_failures, self.engine, [*chain(*readers.values())])])
         except DEFECTS as defect:
             self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
-        return {each.gate.name: each for each in found}
+        found = dict[str, GateDecision]()
+        for each, (gate, base) in zip(decided, self.compared, strict=True):
+            read = replace(each, scenarios=each.known_scenarios)
+            if gate.name in readers:
+                read = _with_read(each, tuple(reader.run for reader in readers[gate.name]))
+            found[gate.name] = compare_with_base(read, base.kept)
+        return found
+
+    def _readers(self, decided: GateDecision, until: float) -> "list[_RunReader]":
+        """Return a reader for the run of each trace of a gate, else for each run of its batch."""
+        reader, found = partial(_RunReader, partial(self.engine.send, until=until), decided.gate.project), list[Run]()
+        for run in decided.runs:
+            run_ids = run.run_ids or tuple(filter(None, [run.run_id]))
+            if decided.gate.names_traces or len(run_ids) == 1:
+                run_id = run_ids[0] if len(run_ids) == 1 else run.run_id
+                found.append(replace(run, run_id=run_id, unread=run.evaluated and run.reported > 0))
+            elif run.evaluated:
+                found += [Run(run_id=each, campaign_id=run.campaign_id, unread=True) for each in run_ids[:MAX_RUNS]]
+        return [*map(reader, found)]
 
     def _progress(self) -> str:
         if len(self._runs) == 1:
@@ -310,21 +328,20 @@ class _Evaluation:
 # -- what failed: docs/reference.md#scenarios-and-numbers -------------------------------------------------------------
 
 
-class RunReader:
+class _RunReader:
     """Reads responses about one CI run of an evaluation into `run`, by calls that must end by a time."""
 
-    def __init__(self, engine: Engine, until: float, project: str, run: Run) -> None:
-        self.run, self._project, self._send = run, project, partial(engine.send, until=until)
+    def __init__(self, send: Callable[[api.ApiRequest], Reply], project: str, run: Run) -> None:
+        self.run, self._project, self._send = run, project, send
 
     def read_numbers(self) -> None:
         result = self._send(api.poll_run(run_id=self.run.run_id, batch_id="", project=self._project))
         if result.error or wrong_shape(result.payload, self.run):
-            self.run = replace(self.run, unread=True)
             return
         trace_id = json_reader.identifier(json_reader.at(result.payload, "trace_id"))
         # Hundreds of lists of names would take much memory.
         read = replace(parse_run(result.payload, self.run), categories=None, failing_tools={})
-        self.run = replace(decide(read), trace_id=trace_id)
+        self.run = replace(decide(read), trace_id=trace_id, unread=read.reported > 0)
 
     def read_failures(self) -> None:
         """Read the first page of the classified failures. An empty one is complete only if the run reports none.
@@ -354,57 +371,32 @@ class RunReader:
         self.run = replace(self.run, name=json_reader.text(result.payload, "task_name"))
 
 
-def read_scenarios(
-    gates: Sequence[GateDecision], bases: Sequence[Base], engine: Engine, *, with_passed: bool
-) -> list[GateDecision]:
-    """Return each gate with its scenarios, and with their failures unless it passed, the worst run first.
-
-    `with_passed` reads those of gates that passed too. Raises Interrupted.
-    """
-    until, readers = engine.now() + SCENARIOS_S, list[list[list[RunReader]]]()  # by gate, then by its runs
-    for decided in gates:
-        chosen = decided.runs if with_passed or decided.decision is not Decision.PASS else ()
-        reader, of_gate = partial(RunReader, engine, until, decided.gate.project), list[list[RunReader]]()
-        for run in chosen:
-            run_ids, of_run = run.run_ids or tuple(filter(None, [run.run_id])), list[Run]()
-            if run.evaluated and len(run_ids) == 1:  # that of one scenario
-                of_run = [replace(run, run_id=run_ids[0])]
-            elif run.evaluated and not decided.gate.names_traces:
-                of_run = [Run(run_id=run_id, campaign_id=run.campaign_id) for run_id in run_ids[:MAX_RUNS]]
-            of_gate.append([*map(reader, of_run)])
-        readers.append(of_gate)
-    every = [each for of_gate in readers for of_run in of_gate for each in of_run]
-    engine.share([each for each in every if not each.run.evaluated], RunReader.read_numbers)
-    every.sort(key=lambda each: runs.numbers_key(each.run.value))
-    engine.share([each for each in every if each.run.evaluated and each.run.reported], RunReader.read_failures)
-    unnamed = [each for each in every if each.run.failed and each.run.trace_id and not each.run.path]
-    engine.share(unnamed[:MAX_NAMES], RunReader.read_name)
-    return [
-        with_failures(decided, base, [[each.run for each in of_run] for of_run in of_gate])
-        for decided, base, of_gate in zip(gates, bases, readers, strict=True)
-    ]
+def _read_failures(engine: Engine, readers: list[_RunReader]) -> None:
+    """Read the numbers of the runs of batches, then what failed, the worst run first; raises Interrupted."""
+    engine.share([each for each in readers if each.run.trace is runs.NO_TRACE], _RunReader.read_numbers)
+    readers.sort(key=lambda each: runs.numbers_key(each.run.value))
+    single = [each for each in readers if each.run.run_id and len(each.run.run_ids) <= 1]
+    engine.share([each for each in single if each.run.evaluated and each.run.reported], _RunReader.read_failures)
+    unnamed = [each for each in readers if each.run.failed and each.run.trace_id and not each.run.path]
+    engine.share(unnamed[:MAX_NAMES], _RunReader.read_name)
 
 
-def with_failures(decided: GateDecision, base: Base, read: Sequence[Sequence[Run]]) -> GateDecision:
-    """Return a decision with its scenarios, the worst first, and its failures, of what was `read` of each run."""
-    gate, known, of_batch, failures_unread, scenarios_unread = decided.gate, list[Run](), tuple[Run, ...](), 0, 0
-    if not read:
-        return compare_with_base(replace(decided, scenarios=decided.known_scenarios), base.kept)
-    for run, of_run in zip(decided.runs, read, strict=True):
+def _with_read(decided: GateDecision, recordings: Runs) -> GateDecision:
+    """Return a decision with its scenarios, the worst first, of what was read of the runs of its traces or batch."""
+    gate, failures_unread, scenarios_unread, of_batch = decided.gate, 0, 0, Runs()
+    of_runs: Sequence[Runs] = [recordings]
+    if gate.names_traces or len(recordings) == 1:
+        of_runs = [(each,) for each in recordings]
+    else:
+        recordings, of_batch = decided.runs, recordings
+    for run, of_run in zip(decided.runs, of_runs, strict=True):
         if run.evaluated:
             listed = sum(failure.count for each in of_run for failure in each.failures)
             failures_unread += max(0, int(run.value(FAILURES) or 0) - listed)
-        if len(of_run) == 1:
-            known.append(of_run[0])
-        elif gate.names_traces:
-            known.append(replace(run, unread=run.evaluated and run.reported > 0))
-        else:
-            known.append(run)
-            of_batch = tuple(of_run)
-            if run.evaluated:
+            if not gate.names_traces:
                 scenarios_unread += max(0, int(run.value(SCENARIOS) or 1) - len(of_run))
-    scenarios = [*scenarios_of(gate, tuple(known), of_batch)]
+    scenarios = [*scenarios_of(gate, recordings, of_batch)]
     scenarios.sort(key=lambda each: (bool(each.flaky), not each.failed, *runs.numbers_key(each.value)))
     scenarios_unread += sum(any(run.unread for run in each.recordings) for each in scenarios)
-    unread = replace(decided, failures_unread=failures_unread, scenarios_unread=scenarios_unread)
-    return compare_with_base(replace(unread, scenarios=tuple(scenarios)), base.kept)
+    read = replace(decided, failures_unread=failures_unread, scenarios_unread=scenarios_unread)
+    return replace(read, scenarios=tuple(scenarios))
