@@ -235,7 +235,7 @@ def test_without_github_a_drop_cannot_be_compared(tmp_path: Path) -> None:
         inputs = {**CAMPAIGN, "base_url": sepurux.url}
         result = run_action(workspace=tmp_path, inputs=inputs, secrets=[SECRET], files={PATH: LIMIT})
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
-    assert "leave that input at its default" in result.gate["hint"]
+    assert "Leave `github_token` at its default" in result.gate["hint"]
 
 
 def test_an_outage_while_main_is_read_is_no_pass_and_asks_for_no_permission(scene: Scene) -> None:
