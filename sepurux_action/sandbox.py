@@ -97,10 +97,8 @@ def evaluate(
         tool, error, attempt = _text(event.get("tool") or event.get("name")) or AGENT, _error(event), None
         match event.get("type"):
             case "tool_call":
-                current = latest[tool] = Attempt(tool, position, mutation)
-                current.unsafe = (
-                    tool not in reversible and _looks_irreversible(tool) and not _is_approved(event, approvals)
-                )
+                unsafe = tool not in reversible and _looks_irreversible(tool) and not _is_approved(event, approvals)
+                current = latest[tool] = Attempt(tool, position, mutation, unsafe)
                 current.errors = {error: None} if error else {}
                 attempts.append(current)
                 open_calls[tool].append(current)

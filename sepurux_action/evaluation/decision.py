@@ -33,10 +33,6 @@ EXIT_UNDECIDED = 2  # a gate blocks for any other reason
 REPORTED = "Sepurux reported a pass"
 ALL_FLAKY = "Every scenario of the gate is flaky, so no rate counts."
 NEEDS_API_KEY = "With several traces, {min_reliability_score} needs {api_key}: without it, Sepurux shows no score."
-UNREAD_BASE_HINT = (
-    "Leave `github_token` at its default, and give the job `contents: read` and `statuses: write` under `permissions:`,"
-    " then re-run it."
-)
 SUMS = {metrics.UNSAFE_ATTEMPTS.threshold, metrics.FAILURES.threshold}
 OPTIONAL = {metrics.RELIABILITY_SCORE.threshold, metrics.MUTATION_CATEGORIES.threshold, REQUIRED_CATEGORIES}
 
@@ -206,7 +202,7 @@ def _error_of(compared: GateDecision, base: Base) -> GateDecision | None:
     error = replace(compared, decision=Decision.ERROR, rule=Rule.NUMBER_UNKNOWN, hint=STILL_MISSING.format("number"))
     if base.results is None and DROP in unknown:
         reason = f"{REPORTED}, but {unknown[DROP]}."
-        return replace(error, rule=Rule.BASE_UNREAD, reason=reason, hint=UNREAD_BASE_HINT)
+        return replace(error, rule=Rule.BASE_UNREAD, reason=reason, hint=base.hint)
     missing = "; ".join(dict.fromkeys(unknown.values()))
     not_shown = any(metrics.RELIABILITY_SCORE.reading(run.numbers).missing for run in compared.runs)
     if several and not_shown and metrics.RELIABILITY_SCORE.threshold in unknown:

@@ -254,12 +254,16 @@ class Check:
 class Base:
     """What a gate is compared with: the results on the base with this name, or those before the evaluated commit.
 
-    `results` is None if they could not be read. `kept` are the results by scenario.
+    If they could not be read, `results` is None, and `hint` says what to do. `kept` are the results by scenario.
     """
 
     results: Results | None
     kept: Results = ()
     name: str = "this branch"
+    hint: str = (
+        "Leave `github_token` at its default, and give the job `contents: read` and `statuses: write` under "
+        "`permissions:`, then re-run it."
+    )
 
 
 def check_thresholds(

@@ -142,12 +142,8 @@ class _Evaluation:
         self.run = run = replace(self.run, elapsed_s=self.run.elapsed_s or round(self._engine.elapsed(), 3))
         self._engine.show_progress()
         # Of several runs, say why: the report, at the end of the log, does not say it of each.
-        waited, why = f" after {wording.duration(run.elapsed_s)}", run.reason if self.label else ""
-        if self.label and run.decision.is_decided:
-            why = summary(run.numbers)
-        elif self.label and run.decision is Decision.PENDING:  # the reason says it
-            waited = ""
-        self._log(f"{run.decision}{waited}{why and f': {why}'}")
+        why = summary(run.numbers) if run.decision.is_decided else run.reason
+        self._log(joined(": ", f"{run.decision} after {wording.duration(run.elapsed_s)}", self.label and why))
 
     def _fail(self, error: EvaluationError, rule: Rule) -> None:
         if self.run.decision is Decision.FAIL:

@@ -5,7 +5,6 @@ Sources: docs/record.md#other-languages, docs/reference.md#settings.
 """
 
 import fnmatch
-import gc
 import glob
 import itertools
 import json
@@ -27,7 +26,6 @@ MAX_BYTES = 64 * 1024 * 1024  # of all trace files of a run together, because th
 WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
 CREATE_FIRST = "; check it out or create it in an earlier step of the job"
 WORKING_DIRECTORY = "the working directory"
-NOWHERE = Path(os.devnull) / "deleted"  # a path that no file can have
 PROMPT, CALL, RESULT = "prompt", "tool_call", "tool_result"  # types of events, as the SDK writes them
 MAX_EVENTS = 1_000  # calls and results of a trace that are kept
 MAX_ARGUMENTS = 10  # of a call
@@ -52,14 +50,6 @@ class Line(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.sign} {self.number} {self.call}"
-
-
-def working_directory() -> Path:
-    """Return the working directory, or a folder that cannot exist if it was deleted."""
-    try:
-        return Path.cwd()
-    except FileNotFoundError:
-        return NOWHERE
 
 
 class TraceFolder:
@@ -164,10 +154,8 @@ def _unreadable(path: str, error: Exception) -> str:
 def read_recording(text: str, label: str) -> Trace:
     """Return the trace in a file; raises TraceFileError for an incomplete one and for anything but a JSON object.
 
-    `int` would reject thousands of digits, which are valid JSON. The garbage collector would take most of the time for
-    many nested lists.
+    `int` would reject thousands of digits, which are valid JSON.
     """
-    gc.disable()
     try:
         found = json.loads(text, parse_int=float, parse_constant=json_reader.reject_constant)
     except (RecursionError, ValueError) as error:
@@ -175,8 +163,6 @@ def read_recording(text: str, label: str) -> Trace:
         if isinstance(error, json.JSONDecodeError):
             why = f"line {error.lineno}, column {error.colno}: {error.msg}"
         raise TraceFileError(f'"{label}" is not valid JSON: {why}') from None
-    finally:
-        gc.enable()
     if not isinstance(found, dict):
         raise TraceFileError(f'"{label}" is not a JSON object, as a trace must be')
     events = [*map(json_reader.as_object, json_reader.as_array(found.get("events")))]

@@ -20,7 +20,7 @@ from sepurux_action.errors import ConfigurationError, Interrupted, Problem
 from sepurux_action.evaluation.api import Transport
 from sepurux_action.evaluation.engine import Engine
 from sepurux_action.evaluation.results import Results
-from sepurux_action.evaluation.traces import WORKING_DIRECTORY, TraceFolder, working_directory
+from sepurux_action.evaluation.traces import WORKING_DIRECTORY, TraceFolder
 from sepurux_action.github.client import Calls, connect
 from sepurux_action.github.event import Event, parse_event
 from sepurux_action.github.queries import Subject
@@ -57,7 +57,7 @@ def from_step(inputs: Mapping[str, str], environ: Mapping[str, str], payload: ob
     return Invocation(
         layers=(replace(input_layer(inputs), file=workflow[1] if workflow else ""),),
         event=parse_event(environ.get("GITHUB_EVENT_NAME", ""), payload, environ),
-        traces=partial(TraceFolder, Path(workspace or working_directory()), others),
+        traces=partial(TraceFolder, Path(workspace or Path.cwd()), others),
     )
 
 
@@ -101,7 +101,7 @@ def _from_flags(command: CommandLine, environ: Mapping[str, str]) -> Invocation:
             pull_request=int(number) if valid else None,
             problem="" if valid or not number else wrong,
         ),
-        traces=partial(TraceFolder, working_directory(), name=WORKING_DIRECTORY),
+        traces=partial(TraceFolder, Path.cwd(), name=WORKING_DIRECTORY),
         write_baseline=command.write_baseline,
         config=command.config,
     )

@@ -22,7 +22,7 @@ from sepurux_action.evaluation.runs import Decision, Rule, Run
 from sepurux_action.evaluation.step_evaluation import CANCELED, StepEvaluation
 from sepurux_action.flow.execution import Execution
 from sepurux_action.github import statuses
-from sepurux_action.github.client import Operation
+from sepurux_action.github.client import GitHubError, Kind, Operation, advice
 from sepurux_action.github.pull_request import approval, marker_of, publish_comment, read_again, request_reviews
 from sepurux_action.github.queries import PullRequest, Status
 from sepurux_action.github.statuses import Record
@@ -164,31 +164,24 @@ def _enforced(execution: Execution, found: GateDecision, advised: Sequence[str] 
     return replace(found, blocks=by_decision and not allowed, approval=approved, notes=tuple(notes))
 
 
-def _base(execution: Execution, gate: Gate) -> Base:
-    branch = execution.event.base_ref
-    name = f"`{branch}`" if branch else ("this branch" if execution.event.name else "the base")
-    return Base(results=baseline_of(execution, gate), kept=base_results(execution, gate), name=name)
-
-
-def base_results(execution: Execution, gate: Gate) -> Results:
-    """Return the results by scenario that a gate is compared with, without those of the evaluated commit itself."""
-    event, origin = execution.event, _origin(execution, gate)
-    if event.name and not (event.base_ref or event.head_branch):
-        return ()
-    same = (each for each in execution.earlier or () if each.origin == origin)
-    return tuple(each for each in same if not event.commit or each.commit != event.commit)
-
-
 def _origin(execution: Execution, gate: Gate) -> tuple[str, ...]:
     branch = execution.event.base_ref or execution.event.head_branch
     return gate.name, gate.campaign, gate.project, gate.mutation_pack, branch
 
 
-def baseline_of(execution: Execution, gate: Gate) -> Results | None:
-    """Return the results that a gate's numbers are compared with, None if they could not be read."""
-    if execution.event.name:
-        return execution.subject.baseline(gate)
-    return comparable(base_results(execution, gate), gate)
+def _base(execution: Execution, gate: Gate) -> Base:
+    """Return what a gate is compared with, without the results by scenario of the evaluated commit itself."""
+    event, origin, kept = execution.event, _origin(execution, gate), Results()
+    if origin[-1] or not event.name:
+        same = (each for each in execution.earlier or () if each.origin == origin)
+        kept = tuple(each for each in same if not event.commit or each.commit != event.commit)
+    if not event.name:
+        return Base(results=comparable(kept, gate), kept=kept, name="the base")
+    name, error = f"`{event.base_ref}`" if event.base_ref else "this branch", execution.subject.results
+    base = Base(results=execution.subject.baseline(gate), kept=kept, name=name)
+    if isinstance(error, GitHubError) and error.kind is not Kind.FORBIDDEN:
+        return replace(base, hint=advice(Operation.BASE, error, event))
+    return base
 
 
 def writes_baseline(execution: Execution) -> bool:
@@ -220,12 +213,7 @@ def publish(execution: Execution, record: Record, pull: PullRequest | None, resu
     host.set_outputs(step_outputs(results, report))
     _write_report(execution, report)
     if writes_baseline(execution) and not signals.received:
-        keep = partial(result_to_keep, commit=event.commit, at=execution.started.timestamp())
-        new = [keep(each, origin=_origin(execution, each.gate)) for each in results if each.decision.is_decided]
-        if new and (folder := execution.folder(execution.settings.baseline_dir)):
-            every = [*(execution.earlier or ()), *new]
-            text = write_results(every, execution.signing_key, event.repository, host.redact)
-            write_files(folder, {FILE: text}, host)
+        _write_baseline(execution, results)
     changed, done = results, dict[str, Status]()
     if event.by_review:
         fails = [each for each in results if each.decision is Decision.FAIL]
@@ -263,6 +251,15 @@ def publish_problems(execution: Execution, error: ConfigurationError) -> Report:
     return report
 
 
+def _write_baseline(execution: Execution, results: Sequence[GateDecision]) -> None:
+    host, event = execution.host, execution.event
+    keep = partial(result_to_keep, commit=event.commit, at=execution.started.timestamp())
+    new = [keep(each, origin=_origin(execution, each.gate)) for each in results if each.decision.is_decided]
+    if new and (folder := execution.folder(execution.settings.baseline_dir)):
+        every = [*(execution.earlier or ()), *new]
+        write_files(folder, {FILE: write_results(every, execution.signing_key, event.repository, host.redact)}, host)
+
+
 def _write_report(execution: Execution, report: Report) -> None:
     """Write the summary and the files of `report_dir`; the short ones if a signal ends the rendering."""
     report_dir = execution.settings.report_dir
@@ -294,7 +291,7 @@ def _context(execution: Execution) -> Context:
         version=__version__,
         policy_path=policy.policy.file if policy.policy else "",
         policy_changes=policy.changes,
-        base_results={gate.name: baseline_of(execution, gate) or () for gate in settings.gates},
+        base_results={gate.name: _base(execution, gate).results or () for gate in settings.gates},
         base_ref=event.base_ref,
         committed=subject.committed,
         on_command_line=not event.name,

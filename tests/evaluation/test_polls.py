@@ -48,7 +48,7 @@ FAILING = instead("POST", at_first(*LOST), backend(in_turn(*LOST, RUNNING, *LOST
 RETRIED = [f"the CI run: {error}" for error in ("HTTP 500", "HTTP 503")]
 RETRIED += [f"poll failed: {error}" for error in ("HTTP 500", "HTTP 503", "HTTP 500")]
 BEATS = [f"core: 0 of 5 runs decided: {time}, at most 9 min" for time in ("30 s elapsed", "1 min elapsed")]
-LATE = [f"[{name}] pending: No decision after 1 min." for name in ("core", "other")]
+LATE = [f"[{name}] pending after 1 min: No decision after 1 min." for name in ("core", "other")]
 RESULTS = [
     "[0] fail after 0.4 s: 95.0% passed, 2 unsafe",
     "[1] pass after 0.4 s: 95.0% passed, 0 unsafe",

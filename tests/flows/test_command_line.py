@@ -21,7 +21,7 @@ from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH
 from sepurux_action.host.deadlines import Signals
 from tests import backend
 from tests.backend import decided, sound_backend
-from tests.runner import COMMAND_LINE, REPOSITORY, TRACE, run_cli, run_shell
+from tests.runner import REPOSITORY, run_cli, run_shell
 
 SECRET = "api-key-0123456789"
 STEP = f"{sys.executable} -I {REPOSITORY / 'entrypoint.py'}"
@@ -224,19 +224,4 @@ def test_the_embedded_sandbox_needs_nothing_and_sends_nothing_to_a_backend(tmp_p
     assert (
         "--sandbox: must come with --trace-file, because it has no registered scenarios and no stored traces"
         in without_traces.log
-    )
-
-
-def test_in_a_deleted_working_directory_only_absolute_paths_lead_to_traces(tmp_path: Path) -> None:
-    (tmp_path / "x.json").write_text(TRACE)
-    gone = "export RUNNER_TEMP=$PWD; mkdir gone; cd gone; rmdir ../gone"
-    inputs = f'INPUT_CAMPAIGN=core-reliability INPUT_TRACE_FILE="$RUNNER_TEMP/x.json" INPUT_TOKEN={SECRET}'
-    inputs += f" GITHUB_EVENT_NAME=push GITHUB_SHA={'a' * 40}"
-    with sound_backend() as sepurux:
-        absolute = run_shell(f"{gone}; env {inputs} INPUT_BASE_URL={sepurux.url} {STEP}", tmp_path)
-    relative = run_shell(f"{gone}; {COMMAND_LINE} --campaign core --trace-file x.json --token {SECRET}", tmp_path)
-    assert absolute.returncode == 0, absolute.stdout + absolute.stderr
-    assert (relative.returncode, '"x.json" was not found as a file in the working directory' in relative.stderr) == (
-        2,
-        True,
     )

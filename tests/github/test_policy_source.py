@@ -10,7 +10,7 @@ from sepurux_action.config import options
 from sepurux_action.config.options import Layer, input_layer
 from sepurux_action.config.settings import MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH, Settings, read_settings
 from sepurux_action.errors import ConfigurationError, Problem
-from sepurux_action.evaluation.traces import NOWHERE, TraceFolder
+from sepurux_action.evaluation.traces import TraceFolder
 from sepurux_action.github.event import Event
 from sepurux_action.github.queries import PolicyFile, Subject, misnamed, unreadable
 from sepurux_action.github.subject import ResolvedPolicy, read_checkout, resolve_policy
@@ -45,7 +45,6 @@ def test_a_policy_file_is_absent_only_if_nothing_has_its_name(base: Path) -> Non
     for path in ("dangling.yml", "sub"):
         with pytest.raises(OSError, match="it is not a file"):
             read_checkout(found, path)
-    assert read_checkout(TraceFolder(NOWHERE), ".github/sepurux-gate.yml") is None
 
 
 OLD, NEW, BAD = "timeout: 60", "campaign: new\ntimeout: 30", "a: 1\nb: 2"
