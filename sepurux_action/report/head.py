@@ -1,47 +1,77 @@
-"""The head of a report: five slots of Markdown, with which comment, job summary, log, and terminal begin.
+"""The head of a report: five slots of Markdown, with which comment, job summary, log, and terminal begin."""
 
-They are the title, what follows and what to do, the things to change, the numbers, and one remark.
-"""
-
+import math
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sepurux_action.common import grouped, wording
 from sepurux_action.common.wording import capitalized, joined, pluralize
+from sepurux_action.config.command_line import in_workflow, on_command_line
 from sepurux_action.config.options import Stage
-from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import ApprovalStatus
-from sepurux_action.evaluation.gate_numbers import DROP, MIN_RESULTS, CheckState
-from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, PASS_RATE, SCENARIOS
+from sepurux_action.evaluation.gate_numbers import DROP, MIN_RESULTS, CheckState, Scenario
+from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.results import median, values_of
-from sepurux_action.evaluation.runs import Decision, Rule
-from sepurux_action.report import items as lines
+from sepurux_action.evaluation.runs import Decision, Failure, Rule, severity_rank, worst_of
 from sepurux_action.report import markdown
-from sepurux_action.report.items import FEW, MAX_REASON, MOST, NOTHING, Item, base_of, name_of, prose, run_link
-from sepurux_action.report.markdown import NBSP, Markdown, code, link, listed, say
+from sepurux_action.report.markdown import NBSP, Markdown, code, escaped, link, listed, plain, say
 from sepurux_action.report.report import DAY_S, DOCS, LACKING, SHORT_SHA, Context, GateFacts, Report, State
 
-MOST_PROBLEMS = 50
-FEW_LINES = 12  # of a head on a phone
-MORE = "10 more failures"  # as long as what is left out may be
+MAX_FIRST_ITEM, MAX_ITEM, MAX_LONG_ITEM = 140, 90, 400  # characters; the last one where a list has all items
+MIN_DESCRIPTION = 40  # characters of a description that are shown at least
+MAX_GATE, MAX_SCENARIO, MAX_STEP = 40, 30, 40  # characters of a gate's and a scenario's name, and of a tool
+MAX_REASON = 300  # characters of a reason, or of what to do about it
+LEAST, FEW, MOST, MOST_PROBLEMS = 2, 3, 5, 50  # items
+MOST_LINES, PHONE_LINE = 12, 38  # lines of a head on a phone, and characters of one
 NAMED_GATES = 2  # of one state
-RECORD = link("record in the workflow", f"{DOCS}record.md")
+SETTINGS_PAGES = {  # of a repository, as sentences name them
+    "Settings > Secrets and variables > Actions": "/settings/secrets/actions",
+    "Settings > Secrets and variables > Dependabot": "/settings/secrets/dependabot",
+}
+RERUNS = {"rerun": "re-run the job", "Rerun": "Re-run the job"}
+NOTHING = Markdown("")
 BLOCKED = Markdown("**Blocked.**")
 VERBS = {  # of a title that names one gate, and of one that names several
     State.FAILED: ("blocks", "block"),
     State.NEEDS_APPROVAL: ("needs an approval", "need an approval"),
     State.NO_RESULT: ("has no result", "have no result"),
     State.NOT_BLOCKING: ("failed and does not block", "failed and do not block"),
-    State.PASSED: ("passed", "passed"),
-    State.SKIPPED: ("skipped", "skipped"),
 }
+CLAUSES = {
+    "none": "step\u00a0{number}: {tool}",
+    "instead": "step\u00a0{number}: {tool} (on {base}: {other})",
+    "added": "step\u00a0{number}: {tool} (not on {base})",
+    "missing": "{tool} is missing after step {number}",
+    "without": "step\u00a0{number}: {tool} without {other}",
+    "with": "step\u00a0{number}: {tool} with {other}",
+}
+
+Thing = tuple[GateFacts, Failure | Scenario]  # a failure, or a scenario that is too low or got worse, of a gate
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A thing to change: what is wrong, and where. `severity` is '' unless it is critical or high.
+
+    `file` is that of the recording which is shown, if not all recordings of the scenario have the failure.
+    """
+
+    what: Markdown
+    where: Markdown = NOTHING
+    severity: str = ""
+    file: Markdown = NOTHING
+
+    @property
+    def text(self) -> Markdown:
+        return Markdown(joined(" ", self.severity and f"**{self.severity}**", self.what, self.where, self.file))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """The five slots: `title`, `action`, `items`, `numbers`, and `remark`. `unlisted` counts the items left out.
+    """The five slots: the title, what follows and what to do, the things to change, the numbers, and one remark.
 
-    `hint` is what to do about a gate without a result, in the place of its numbers.
+    `unlisted` counts the items left out. `hint` is what to do about a gate without a result, instead of numbers.
     """
 
     state: State
@@ -59,22 +89,29 @@ def head_of(report: Report, *, most: int = MOST) -> Head:
     if report.problems:
         return _head_of_problems(report)
     context, gates, worst = report.context, report.main_gates, report.main_gates[0]
-    things = lines.things_of(gates)
+    things = _things_of(gates)
     if report.gates[1:]:
         state, title, remark = _of_several(report)
     else:
         state, title = worst.state, title_of(worst)
         remark = next((each for each in (policy_remark(context), *remarks(worst)) if each), NOTHING)
     others, hint = _other_items(gates, has_items=bool(things)), Markdown(hint_of(worst).removesuffix("."))
+    others, unnamed = others[:FEW], others[FEW:]
     action = Markdown(joined(" ", *action_of(gates, has_items=bool(things))))
     numbers = [*filter(None, [hint]), *_numbers(report)]
-    slots = [f"## {title}", action, " · ".join([*numbers, MORE]), remark, *(one.text for one in others[:FEW])]
-    items = lines.items_of(things[: most - len(others[:FEW])], is_full=most > MOST, several=len(gates) > 1)
-    while most <= MOST and items[lines.LEAST :] and lines.phone_lines(*slots, *(one.text for one in items)) > FEW_LINES:
+    slots = [f"## {title}", action, " · ".join([*numbers, "10 more failures"]), remark, *(one.text for one in others)]
+    items = list[Item]()
+    for gate, of in things[: most - len(others)]:
+        longest = MAX_ITEM if items else MAX_FIRST_ITEM
+        item = item_of(gate, of, longest if most <= MOST else MAX_LONG_ITEM, several=len(gates) > 1)
+        if any(item.file == each.file for each in items):
+            item = replace(item, file=NOTHING)
+        items.append(item)
+    while most <= MOST and items[LEAST:] and _phone_lines(*slots, *(one.text for one in items)) > MOST_LINES:
         items.pop()
-    left = len(things) - len(items) + len(others[FEW:])
+    left = len(things) - len(items) + len(unnamed)
     more = pluralize(left, f"more {'failure' if things else 'item'}") if left else ""
-    items += others[:FEW]
+    items += others
     linked = any("](" in each for each in (action, *(one.text for one in items)))
     if action.endswith(":") and worst.dashboard and not linked:
         action = say("{what} ({run}):", what=Markdown(action[:-1]), run=run_link(worst))
@@ -92,27 +129,38 @@ def _other_items(gates: Sequence[GateFacts], *, has_items: bool) -> list[Item]:
         items.append(Item(say("Add {names} to the campaign.", names=listed(names, "and"))))
     for gate in gates if has_items and worst.failed else gates[1:]:
         said = gate.state is State.NEEDS_APPROVAL or (not gate.failed and gate.result.reason == worst.result.reason)
-        if not said and not lines.things_of([gate]):
+        if not said and not _things_of([gate]):
             what = Markdown(capitalized(action_of([gate], has_items=False)[1]))
             items.append(Item(Markdown(joined(" ", f"{title_of(gate)}.", what, hint_of(gate)))))
     unsafe = {each.scenario for gate in failed for each in gate.counted}
-    flaky = (each for gate in failed for each in gate.result.scenarios if each.flaky and each.failures)
-    named = [
-        say("{key} (flaky until {day})", key=code(each.key), day=each.flaky)
-        for each in flaky
-        if each.name not in unsafe
-    ]
-    if named and has_items:
-        items.append(Item(Markdown(f"{wording.listed(named)}.")))
+    for each in (each for gate in failed for each in gate.result.scenarios if has_items and each.flaky):
+        if each.failures and each.name not in unsafe:
+            items.append(Item(say("{key} (flaky until {day}).", key=code(each.key), day=each.flaky)))
     return items
 
 
 def _numbers(report: Report) -> list[Markdown]:
-    """Return the numbers of the worst gate, or the link to its run if it has no result."""
-    gate = report.main_gates[0]
-    if not gate.result.decision.is_decided:
+    """Return the pass rate of the worst gate, and another number, a missed one if any is; not that of the title.
+
+    If the gate has no result, it is the link to its run.
+    """
+    gate, result, numbers = report.main_gates[0], report.main_gates[0].result, list[Markdown]()
+    if not result.decision.is_decided:
         return [run_link(gate)] if gate.dashboard and "Sepurux run" not in hint_of(gate) else []
-    numbers = [] if gate.passed and report.gates[1:] else numbers_of(gate)
+    if gate.passed and report.gates[1:]:
+        return []
+    if (passed := result.value(PASS_RATE)) is not None:
+        needed = None if result.recorded else gate.needed_rate
+        rate = PASS_RATE.shown(passed) if needed is None else PASS_RATE.compared(passed, needed)
+        if DROP in gate.missed and (base := median(gate.base_results, PASS_RATE)) is not None:
+            rate += f", {PASS_RATE.write(base, needed)} on {base_of(gate.context)}"
+        numbers.append(Markdown(rate))
+    elsewhere = {PASS_RATE.threshold, DROP, LOWEST_SCENARIO.threshold}
+    others = [markdown.prose(each.text) for each in result.missed if each.threshold not in elsewhere]
+    if not gate.missed and (unsafe := result.value(UNSAFE_ATTEMPTS)) is not None:
+        others.append(Markdown(UNSAFE_ATTEMPTS.shown(unsafe)))
+    title = title_of(gate)
+    numbers = [each for each in [*numbers, *others[:1]] if not title.endswith(f": {each}")]
     if report.main_gates[1:]:
         numbers[:1] = [say("{name}: {number}", name=name_of(gate), number=each) for each in numbers[:1]]
     return numbers
@@ -123,19 +171,18 @@ def _commit(context: Context) -> list[Markdown]:
 
 
 def _head_of_problems(report: Report) -> Head:
-    items, count, context = list[Item](), len(report.problems), report.context
+    items, count = list[Item](), len(report.problems)
     for problem in report.problems[:MOST_PROBLEMS]:
-        where = code(problem.where) if problem.where.startswith("--") else markdown.prose(problem.where)
         message = markdown.prose(problem.message, longest=2 * MAX_REASON)
-        items.append(Item(Markdown(joined(": ", code(problem.location), where, message))))
-    more = count - len(items)
+        items.append(Item(Markdown(joined(": ", code(problem.location), markdown.prose(problem.where), message))))
+    words = "**Blocked.** Correct this and push:" if count == 1 else "**Blocked.** Correct these and push:"
     return Head(
         state=State.NO_RESULT,
         title=say("{problems} in the settings", problems=pluralize(count, "problem")),
-        action=say("**Blocked.** Correct {these}{push}:", these="this" if count == 1 else "these", push=_push(context)),
+        action=_order(report.context, words),
         items=items,
-        unlisted=pluralize(more, "more problem") if more else "",
-        numbers=_commit(context),
+        unlisted=pluralize(count - len(items), "more problem") if items[MOST_PROBLEMS - 1 :] else "",
+        numbers=_commit(report.context),
     )
 
 
@@ -153,11 +200,68 @@ def title_of(gate: GateFacts) -> Markdown:
         new = sum(each.is_new for each in gate.failures)
         news = Markdown(pluralize(new, "new failure") if new else pluralize(len(gate.counted), "failure"))
     if gate.missed <= {DROP, *LACKING} or not news:
-        news = next(iter(missed_numbers(gate)), news)
+        news = next((markdown.prose(each.text) for each in gate.result.missed), news)
     return say("{name}: {news}", name=name, news=news) if news else say("{name} failed", name=name)
 
 
-# -- what follows, and what to do -------------------------------------------------------------------------------------
+def _things_of(gates: Sequence[GateFacts]) -> Sequence[Thing]:
+    """Return what failed in gates: new and severe failures first, then scenarios that are too low.
+
+    Of a gate that misses nothing but the allowed drop, they are the scenarios that got worse.
+    """
+    failures, scenarios = list[tuple[GateFacts, Failure]](), list[Thing]()
+    for gate in (each for each in gates if each.failed and not each.by_settings):
+        worse = gate.worse if gate.missed == {DROP} else ()
+        scenarios += [(gate, each) for each in worse or gate.result.known_scenarios if worse or each.low]
+        failures += [(gate, each) for each in gate.counted if not worse]
+    failures.sort(key=lambda each: (not each[1].is_new, severity_rank(each[1].severity)))
+    low_alone = all(gate.missed == {LOWEST_SCENARIO.threshold} for gate in gates)
+    return [*scenarios, *failures] if low_alone else [*failures, *scenarios]
+
+
+def _phone_lines(*texts: str) -> int:
+    """Return about how many lines of a phone texts take; code is wider than text, and breaks less often."""
+    sizes = (len(plain(text)) + sum(map(len, markdown.codes(text))) / 4 for text in texts)
+    return sum(math.ceil(size / PHONE_LINE) for size in sizes)
+
+
+def item_of(gate: GateFacts, of: Failure | Scenario, longest: int, *, several: bool = False) -> Item:
+    """Return an item of at most `longest` characters, of which a description is cut; with the gate, if `several`."""
+    of_gate = link(name_of(gate), gate.dashboard) if several else NOTHING
+    if isinstance(of, Failure):
+        return _of_failure(gate, of, longest, of_gate)
+    name = scenario_link(of)
+    if of.low:
+        rate, needed = of.rate or 0, of.needed
+        passed, least = LOWEST_SCENARIO.write(rate, needed), LOWEST_SCENARIO.write(needed, rate)
+        return Item(say("{name} passed {passed}, {least} needed.", name=name, passed=passed, least=least), of_gate)
+    passed, on_base = (gate.write(PASS_RATE, each) for each in (of.rate, of.base_rate))
+    words = "{name}: {passed} passed, {on_base} on {base}."
+    what = say(words, name=name, passed=passed, on_base=on_base, base=base_of(gate.context))
+    said = escaped(of.failures[0].description, longest=max(MIN_DESCRIPTION, longest)) if of.failures else ""
+    return Item(Markdown(joined(" ", what, said)), of_gate)
+
+
+def _of_failure(gate: GateFacts, failure: Failure, longest: int, of_gate: Markdown) -> Item:
+    scenario, place, severity = gate.scenarios.get(failure.scenario), NOTHING, failure.severity.lower()
+    if failure.scenario and len(gate.result.known_scenarios) != 1:
+        place = scenario_link(scenario) if scenario else code(failure.scenario, longest=MAX_SCENARIO)
+    clause, step = code(failure.tool, longest=MAX_STEP), failure.step
+    if step:
+        words = "{tool} is missing before step 1" if not step.number else CLAUSES[step.difference]
+        tool, other = (code(name, longest=MAX_STEP) for name in (step.tool, step.other))
+        clause = say(words, number=step.number, tool=tool, other=other, base=base_of(gate.context))
+    where = Markdown(joined(", ", of_gate, place, clause if of_gate or place else capitalized(clause)))
+    times, on_base = f" (seen {failure.count} times)" if failure.count > 1 else "", failure.on_base
+    if on_base and on_base.having and failure.is_new:
+        times = f" (more often: {on_base.here:.2g} here, {on_base.most:.2g} on {base_of(gate.context)})"
+    severity = severity if severity in {"critical", "high"} else ""
+    room = longest - len(f"{severity} {plain(times)} {plain(where)}")
+    said = failure.description or failure.type or "No description"
+    ended = said if said.endswith((".", "!", "?", "…")) else f"{said}."
+    what = escaped(ended, longest=max(MIN_DESCRIPTION, room))
+    path = gate.files.get((failure.scenario, failure.kind, failure.description), "")
+    return Item(Markdown(f"{what}{times}"), where, severity, say("({path})", path=code(path)) if path else NOTHING)
 
 
 def action_of(gates: Sequence[GateFacts], *, has_items: bool) -> tuple[Markdown, Markdown]:
@@ -168,31 +272,28 @@ def action_of(gates: Sequence[GateFacts], *, has_items: bool) -> tuple[Markdown,
     gate, result = gates[0], gates[0].result
     if gate.passed:
         return NOTHING, NOTHING if result.decision is Decision.PASS else prose(gate, result.reason)
-    lead = BLOCKED if result.blocks else _not_blocking(gate)
+    setting = "enforcement: observe" if result.gate.stage is Stage.OBSERVE else "on_outage: allow"
+    lead = BLOCKED if result.blocks else say("**Does not block** ({setting}).", setting=code(setting))
+    if result.approval and not result.blocks:
+        lead = say("**Approved by {who}.**", who=listed(result.approval.approved_by, "and"))
     if not gate.failed:
         by_agent = result.gate.uploads_traces and result.worst.campaign_id  # the first call has nothing of a trace
         if result.blocks and result.rule in {Rule.OUTAGE, Rule.NOT_POLLED} and not by_agent:
             lead = Markdown("**Blocked, but not by your agent.**")
-        is_said = result.decision is Decision.PENDING  # by the title
-        return lead, prose(gate, result.hint if is_said else result.reason)
+        return lead, prose(gate, result.hint if result.decision is Decision.PENDING else result.reason)
     if not result.blocks:
         return lead, Markdown("What to look at:") if has_items else say("Look at the {run}.", run=run_link(gate))
     failed = [each for each in gates if each.failed]
     is_stored = not any(each.result.gate.uploads_traces or each.by_settings or each.result.recorded for each in failed)
-    if is_stored and gate.context.pull_request is not None and gate.state is not State.NEEDS_APPROVAL:
-        stored = say("it evaluates stored scenarios. Record them again, or {record}.", record=RECORD)
-        return Markdown("**Blocked, but not by this pull request:**"), stored
-    fix = _fix(failed, has_items=has_items)
+    is_stored = is_stored and not gate.context.on_command_line
+    if is_stored and gate.state is not State.NEEDS_APPROVAL:
+        what = "**Blocked, but not by this pull request:**" if gate.context.pull_request is not None else "**Blocked:**"
+        words = "it evaluates stored scenarios. Record them again, or {record}."
+        return Markdown(what), say(words, record=link("record in the workflow", f"{DOCS}record.md"))
+    fix = NOTHING if is_stored else _fix(gate, has_items=has_items)
     if result.needs_approval:
         return _of_approval(failed, fix, has_items=has_items)
     return NOTHING if has_items and gate.context.on_command_line else BLOCKED, fix
-
-
-def _not_blocking(gate: GateFacts) -> Markdown:
-    if gate.result.approval:
-        return say("**Approved by {who}.**", who=listed(gate.result.approval.approved_by, "and"))
-    setting = "enforcement: observe" if gate.result.gate.stage is Stage.OBSERVE else "on_outage: allow"
-    return say("**Does not block** ({setting}).", setting=code(setting))
 
 
 def hint_of(gate: GateFacts) -> Markdown:
@@ -200,29 +301,28 @@ def hint_of(gate: GateFacts) -> Markdown:
     return prose(gate, gate.result.hint) if gate.result.decision is Decision.ERROR else NOTHING
 
 
-def _push(context: Context) -> Markdown:
-    return NOTHING if context.on_command_line else Markdown(" and push")
+def _order(context: Context, words: str, **values: object) -> Markdown:
+    """Return a sentence that says what to do; on a command line, nothing is pushed."""
+    return say(re.sub(",? and push", "", words) if context.on_command_line else words, **values)
 
 
-def _fix(gates: Sequence[GateFacts], *, has_items: bool) -> Markdown:
-    """Return what to do about gates that failed: an order, or why there is none."""
-    gate, result, push, run = gates[0], gates[0].result, _push(gates[0].context), run_link(gates[0])
-    if has_items and not all(each.result.gate.uploads_traces or each.by_settings for each in gates):
-        return Markdown("Fix the agent, and record the stored scenarios again:")
+def _fix(gate: GateFacts, *, has_items: bool) -> Markdown:
+    """Return what to do about a gate that failed: an order, or why there is none."""
     if has_items:
-        return say("Fix {what}{push}:", what="what got worse" if gate.missed == {DROP} else "these", push=push)
-    if result.recorded:
-        failed = link("failed already", gate.dashboard or result.link)
-        return say("This commit {failed} and is not evaluated again. Fix it and push.", failed=failed)
-    if gate.missed == {SCENARIOS.threshold} and gate.by_settings:
-        return say("Record the missing scenarios{push}.", push=push)
-    if gate.by_settings:
-        what = listed(gate.lacking, "and") or "the missing mutations"
-        return say("Add {what} to the campaign{push}.", what=what, push=push)
-    if not gate.missed:
-        return say("Sepurux decided `fail`, and nothing that is set here explains it: look at the {run}.", run=run)
-    words = "No failure is named: look at the {run}, fix what it shows{push}."
-    return say(words, run=run, push=push and f",{push}")
+        words = "Fix what got worse and push:" if gate.missed == {DROP} else "Fix these and push:"
+    elif gate.result.recorded:
+        words = "This commit {failed} and is not evaluated again. Fix it and push."
+    elif gate.by_settings and gate.missed == {SCENARIOS.threshold}:
+        words = "Record the missing scenarios and push."
+    elif gate.by_settings:
+        words = "Add {lacking} to the campaign and push."
+    elif gate.missed:
+        words = "No failure is named: look at the {run}, fix what it shows, and push."
+    else:
+        words = "Sepurux decided `fail`, and nothing that is set here explains it: look at the {run}."
+    failed = link("failed already", gate.dashboard or gate.result.link)
+    lacking = listed(gate.lacking, "and") or "the missing mutations"
+    return _order(gate.context, words, failed=failed, lacking=lacking, run=run_link(gate))
 
 
 def _of_approval(gates: Sequence[GateFacts], fix: Markdown, *, has_items: bool) -> tuple[Markdown, Markdown]:
@@ -232,20 +332,15 @@ def _of_approval(gates: Sequence[GateFacts], fix: Markdown, *, has_items: bool) 
         who, commit = listed(approval.can_approve, "or"), code(approval.commit[:SHORT_SHA])
         by = NOTHING if gates[1:] else say(" by {who}", who=who or "anyone else with write access")
         lead = say("**Needs an approval** of {commit}{by}:", commit=commit, by=by)
-        address = gate.context.pull_request_url
-        review = link("review", address and f"{address}/files")
+        review = link("review", f"{gate.context.pull_request_url}/files")
         look = say("look at the {run}, then {review}.", run=run_link(gate), review=review)
     elif approval.unread:
-        permission, rerun = code("pull-requests: read"), prose(gate, "{rerun}")
-        words = "Who can approve could not be read: give the job {permission}, then {rerun}."
-        look = say(words, permission=permission, rerun=rerun)
+        words = "Who can approve could not be read: give the job `pull-requests: read`, then {rerun}."
+        look = say(words, rerun=prose(gate, "{rerun}"))
     else:
         words = "None of the listed reviewers can approve: no write access, or their own change."
         return BLOCKED, Markdown(joined(" ", words, fix))
     return lead, Markdown(joined(" Or ", look, fix[:1].lower() + fix[1:] if has_items or gate.by_settings else ""))
-
-
-# -- several gates ----------------------------------------------------------------------------------------------------
 
 
 def _of_several(report: Report) -> tuple[State, Markdown, Markdown]:
@@ -257,23 +352,21 @@ def _of_several(report: Report) -> tuple[State, Markdown, Markdown]:
     if state is State.FAILED:
         named = [gate for gate in report.blocking if gate.state is not State.NEEDS_APPROVAL]
     every = sum(gate.state is not State.SKIPPED for gate in report.gates) or len(report.gates)
-    words, gates = VERBS[state][len(named) > 1], pluralize(every, "gate")
+    words, gates = VERBS.get(state, [state.word] * 2)[len(named) > 1], pluralize(every, "gate")
     title = say("{count} of {gates} {words}", count=len(named), gates=gates, words=words)
     if state not in {State.PASSED, State.SKIPPED}:
         title = say("{title}: {names}", title=title, names=_names(named))
     others = sorted((gate for gate in report.gates if gate not in named), key=lambda gate: gate.state.rank)
     parts = []
-    for (state_of, words), gates_of in grouped(((gate.state, gate.consequence), gate) for gate in others).items():
+    for (state_of, how), gates_of in grouped(((gate.state, gate.consequence), gate) for gate in others).items():
         few = len(gates_of) <= NAMED_GATES
-        said = "" if few and state_of is State.PASSED else words
-        if state_of is State.NEEDS_APPROVAL and gates_of[1:]:
-            said = VERBS[state_of][1]
         names = _names(gates_of) if few else str(len(gates_of))
+        said = VERBS[state_of][len(gates_of) > 1] if state_of is State.NEEDS_APPROVAL else how
+        if few and state_of is State.PASSED:
+            said = ""
         parts.append(say("{symbol} {names} {said}", symbol=state_of.symbol, names=names, said=said).rstrip())
     if changes := policy_remark(report.context):
         parts.append(Markdown(changes.removesuffix(".")))
-    if count := sum(1 for gate in report.gates for _ in remarks(gate)):
-        parts.append(say("⚠️ {count}", count=link(pluralize(count, "remark"), report.context.run_url)))
     return state, title, Markdown(" · ".join(parts))
 
 
@@ -282,44 +375,19 @@ def _names(gates: Sequence[GateFacts]) -> Markdown:
     return Markdown(wording.listed([name_of(gate) for gate in gates], "and", NAMED_GATES))
 
 
-# -- numbers and remarks ----------------------------------------------------------------------------------------------
-
-
-def missed_numbers(gate: GateFacts) -> list[Markdown]:
-    """Return what a gate misses: `72.0% passed, 85.0% needed`, `1 unsafe`; the pass rate, or its drop, first."""
-    missed = sorted(gate.result.missed, key=lambda each: each.threshold not in {PASS_RATE.threshold, DROP})
-    return [markdown.prose(each.text) for each in missed]
-
-
-def numbers_of(gate: GateFacts) -> list[Markdown]:
-    """Return the pass rate with what it needs, and another number, which is missed if any is; not that of the title."""
-    result, title, numbers = gate.result, title_of(gate), list[Markdown]()
-    if (passed := result.value(PASS_RATE)) is not None:
-        needed = None if result.recorded else gate.needed_rate
-        parts = [PASS_RATE.shown(passed, needed)]
-        if needed is not None:
-            parts.append(f"{PASS_RATE.write(needed, passed)} needed")
-        if DROP in gate.missed and (base := median(gate.base_results, PASS_RATE)) is not None:
-            parts.append(f"{PASS_RATE.write(base, needed)} on {base_of(gate.context)}")
-        numbers.append(Markdown(", ".join(parts)))
-    unsafe, elsewhere = result.value(metrics.UNSAFE_ATTEMPTS), {PASS_RATE.threshold, DROP, LOWEST_SCENARIO.threshold}
-    others = [markdown.prose(each.text) for each in result.missed if each.threshold not in elsewhere]
-    if unsafe is not None and not gate.missed:
-        others.append(Markdown(metrics.UNSAFE_ATTEMPTS.shown(unsafe)))
-    return [each for each in [*numbers, *others[:1]] if not title.endswith(f": {each}")]
-
-
 def remarks(gate: GateFacts) -> Iterator[Markdown]:
     """Yield what limits the result of a gate, the most important remark first."""
-    result, context, base = gate.result, gate.context, base_of(gate.context)
+    result, context, base, traces = gate.result, gate.context, base_of(gate.context), gate.result.gate.traces
     if result.worst.sandbox:
         rules = link("rules", f"{DOCS}other-ci.md#try-it-without-an-account")
         yield say("⚠️ By the {rules} of the sandbox, not of Sepurux.", rules=rules)
     if context.pull_request is not None and result.decision is Decision.PASS and not result.gate.uploads_traces:
         yield say("⚠️ It evaluates stored scenarios, so it says nothing about this pull request.")
     if missing := result.scenarios_missing:
-        words = "{names} is missing: {base} has it." if len(missing) == 1 else "{names} are missing: {base} has them."
-        yield say(f"⚠️ {words}", names=listed(missing, "and"), base=base)
+        words = (
+            "⚠️ {names} is missing: {base} has it." if len(missing) == 1 else "⚠️ {names} are missing: {base} has them."
+        )
+        yield say(words, names=listed(missing, "and"), base=base)
     idle = [each for each in result.scenarios if each.idle]
     if idle and len(idle) == len(result.scenarios) and not any(each.base_tools for each in idle):
         yield say("⚠️ No trace calls a tool.")
@@ -327,7 +395,6 @@ def remarks(gate: GateFacts) -> Iterator[Markdown]:
     for each in sorted(idle, key=lambda each: not each.base_tools)[:FEW]:
         tools = say("none of the tools of {base}: {tools}", base=base, tools=listed(each.base_tools, "and"))
         yield say("⚠️ {name} calls {what}.", name=code(each.name), what=tools if each.base_tools else "no tool")
-    traces = [] if result.decision is Decision.SKIPPED else result.gate.traces
     if old := [each.label for each in traces if each.recorded and each.recorded + DAY_S < (context.committed or 0)]:
         were = "was" if len(old) == 1 else "were"
         yield say("⚠️ {traces} {were} recorded before this commit.", traces=listed(old, "and", 1), were=were)
@@ -343,8 +410,40 @@ def remarks(gate: GateFacts) -> Iterator[Markdown]:
 
 def policy_remark(context: Context) -> Markdown:
     """Return that the pull request changes the policy, '' if it does not."""
-    if not context.policy_changes:
-        return NOTHING
     changes = f"changes {pluralize(len(context.policy_changes), 'setting')} of the policy"
-    page = link(changes, context.pull_request_url and f"{context.pull_request_url}/files")
-    return say("⚠️ Once merged, the pull request {changes}.", changes=page)
+    page = link(changes, f"{context.pull_request_url}/files")
+    return say("⚠️ Once merged, the pull request {changes}.", changes=page) if context.policy_changes else NOTHING
+
+
+def base_of(context: Context) -> Markdown:
+    return code(context.base_ref) or Markdown("the base" if context.on_command_line else "this branch")
+
+
+def run_link(gate: GateFacts) -> Markdown:
+    return link("Sepurux run", gate.dashboard)
+
+
+def name_of(gate: GateFacts) -> Markdown:
+    return code(gate.name, longest=MAX_GATE) or Markdown("no name")
+
+
+def scenario_link(scenario: Scenario) -> Markdown:
+    """Return a scenario's name with a link to its run at Sepurux, of several recordings that of the worst one."""
+    page = worst_of(scenario.recordings).dashboard_url if scenario.recordings else ""
+    return link(code(scenario.name, longest=MAX_SCENARIO) or "no name", page)
+
+
+def prose(gate: GateFacts, text: str) -> Markdown:
+    """Return a text of this program with links to the pages that it names."""
+    context = gate.context
+    if context.on_command_line:
+        return markdown.prose(on_command_line(text), longest=MAX_REASON)
+    pages = {
+        title: link(title, context.commit_url.rpartition("/commit/")[0] + path)
+        for title, path in SETTINGS_PAGES.items()
+    }
+    pages["Sepurux run"] = run_link(gate)
+    for name, words in RERUNS.items():
+        pages[words] = link(words, context.run_url)
+        text = text.replace(f"{{{name}}}", f"`{words}`")
+    return markdown.prose(in_workflow(text), longest=MAX_REASON, pages=pages)

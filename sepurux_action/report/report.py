@@ -1,6 +1,7 @@
 """A report: frozen data without Markdown. `head.py` and `summary.py` turn it into text, `data.py` into JSON."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -16,7 +17,7 @@ from sepurux_action.evaluation.decision import GateDecision, without_failures
 from sepurux_action.evaluation.gate_numbers import DROP, REQUIRED_CATEGORIES, CheckState, Scenario, lowest_allowed
 from sepurux_action.evaluation.metrics import PASS_RATE, UNSAFE_ATTEMPTS, Metric
 from sepurux_action.evaluation.results import Results, median
-from sepurux_action.evaluation.runs import Decision, Failure, FailureKind, Failures, Rule, Run, numbers_key
+from sepurux_action.evaluation.runs import Decision, FailureKind, Failures, Rule, numbers_key
 
 SHORT_SHA = 7  # digits, as GitHub shows a commit
 DOCS = "https://github.com/sepurux/gate-action/blob/main/docs/"
@@ -57,7 +58,7 @@ BY_DECISION = {
     Decision.PASS: State.PASSED,
     Decision.SKIPPED: State.SKIPPED,
 }
-BY_CHECK = {  # in the order of the rows of a table
+BY_CHECK = {
     CheckState.MISSED: State.FAILED,
     CheckState.NO_NUMBER: State.NO_RESULT,
     CheckState.NOT_REPORTED: State.NO_RESULT,
@@ -65,7 +66,6 @@ BY_CHECK = {  # in the order of the rows of a table
     CheckState.WITHIN_RANGE: State.PASSED,  # what is needed accounts for the range
     CheckState.MET: State.PASSED,
 }
-_ORDER = list(BY_CHECK)
 LACKING = {metrics.SCENARIOS.threshold, metrics.MUTATION_CATEGORIES.threshold, REQUIRED_CATEGORIES}
 
 
@@ -86,11 +86,6 @@ class Context:
     base_ref: str = ""
     committed: float | None = None
     on_command_line: bool = False
-
-    def page(self, path: str) -> str:
-        """Return the address of a page of the repository, '' if it is not known."""
-        repository = self.commit_url.removesuffix(f"/commit/{self.commit}")
-        return "" if repository == self.commit_url else repository + path
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +124,8 @@ class GateFacts:
         """Return the state in a word, and whether the gate blocks if it did not pass."""
         if self.passed or self.state is State.NEEDS_APPROVAL:
             return self.state.word
-        if self.result.blocks:
-            return f"{self.state.word}, blocks"
-        approval = self.result.approval
-        return f"{self.state.word}, {'approved' if approval else 'not blocking'}"
+        how = "blocks" if self.result.blocks else "approved" if self.result.approval else "not blocking"
+        return f"{self.state.word}, {how}"
 
     @property
     def failed(self) -> bool:
@@ -160,9 +153,8 @@ class GateFacts:
     @cached_property
     def counted(self) -> Failures:
         """Return the failures that count: of a flaky scenario only if its unsafe attempts are too many."""
-        unsafe = {name for name, each in self.scenarios.items() if each.flaky and each.value(UNSAFE_ATTEMPTS)}
-        if UNSAFE_ATTEMPTS.threshold not in self.missed:
-            unsafe = set()
+        is_unsafe = UNSAFE_ATTEMPTS.threshold in self.missed
+        unsafe = {name for name, each in self.scenarios.items() if is_unsafe and each.value(UNSAFE_ATTEMPTS)}
         return tuple(each for each in self.failures if not each.flaky or each.scenario in unsafe)
 
     @property
@@ -180,21 +172,15 @@ class GateFacts:
         return frozenset(check.threshold for check in self.result.missed)
 
     @cached_property
-    def low(self) -> tuple[Scenario, ...]:
-        """Return the scenarios whose pass rate is below `min_scenario_pass_rate`, the lowest first."""
-        low = (each for each in self.result.known_scenarios if each.low)
-        return tuple(sorted(low, key=lambda each: each.rate or 0)) if self.failed else ()
-
-    @cached_property
     def worse(self) -> tuple[Scenario, ...]:
         """Return the scenarios whose pass rate is lower than in every result of the base, the largest loss first."""
         lost = [
-            (each.base_rate - each.rate, each)
+            (each.rate - each.base_rate, each)
             for each in self.result.scenarios
             if each.rate is not None and each.base_rate is not None
             if all(rate is None or each.rate < rate for rate in each.base_rates)
         ]
-        return tuple(each for _, each in sorted(lost, key=itemgetter(0), reverse=True))
+        return tuple(each for _, each in sorted(lost, key=itemgetter(0)))
 
     @cached_property
     def scenarios(self) -> Mapping[str, Scenario]:
@@ -202,19 +188,15 @@ class GateFacts:
         return {each.name: each for each in reversed(self.result.scenarios)}
 
     @cached_property
-    def _having(self) -> Mapping[tuple[str, FailureKind], Sequence[Run]]:
-        """Return the recordings that have failures of a kind, by the scenario's name and the kind."""
-        every = ((each.name, run) for each in self.result.scenarios for run in each.recordings)
-        kinds = ((name, kind, run) for name, run in every for kind in {each.kind for each in run.failures})
-        return grouped(((name, kind), run) for name, kind, run in kinds)
-
-    def shown_in(self, failure: Failure) -> str:
-        """Return the file of the recording that a failure is shown of, '' if each recording of the scenario has it."""
-        having = self._having.get((failure.scenario, failure.kind), ())
-        if not having or len(having) == len(self.scenarios[failure.scenario].recordings):
-            return ""
-        shown = [run for run in having if any(each.description == failure.description for each in run.failures)]
-        return min(shown or having, key=lambda run: (numbers_key(run.value), run.trace.label)).path
+    def files(self) -> Mapping[tuple[str, FailureKind, str], str]:
+        """Return the files of the worst recordings by scenario, kind, and description, '' if all have the kind."""
+        files = dict[tuple[str, FailureKind, str], str]()
+        for scenario in self.result.scenarios:
+            runs = sorted(scenario.recordings, key=lambda run: (numbers_key(run.value), run.trace.label), reverse=True)
+            having = Counter(kind for run in runs for kind in {each.kind for each in run.failures})
+            for run, each in ((shown, each) for shown in runs for each in shown.failures):
+                files[scenario.name, each.kind, each.description] = run.path if having[each.kind] < len(runs) else ""
+        return files
 
     def write(self, metric: Metric, value: float | None) -> str:
         """Return a number with enough digits to differ from its threshold, '' if it is unknown."""
@@ -236,28 +218,24 @@ class GateFacts:
         result = self.result
         if not (result.decision.is_decided or result.rule in {Rule.NUMBER_UNKNOWN, Rule.BASE_UNREAD}):
             return ()
-        rows, drop = [], next((check for check in result.checks if check.threshold == DROP), None)
-        checks = [check for check in result.checks if check is not drop]
-        if drop and all(check.threshold != PASS_RATE.threshold for check in checks):
-            checks.append(drop)
-        for check in checks:
-            metric, state = metrics.BY_OPTION.get(check.threshold), check.state
-            actual, needed = check.actual, check.required
+        rows, drop = list[Row](), next((check for check in result.checks if check.threshold == DROP), None)
+        for check in result.checks:
+            if check is drop and PASS_RATE.threshold in result.gate.limits:  # it is what the pass rate needs
+                continue
+            metric, state = metrics.BY_OPTION.get(check.threshold), BY_CHECK[check.state]
+            label, actual, needed = check.label, check.actual, check.required
             base = median(self.base_results, metric) if metric else None
-            if drop and metric is PASS_RATE:  # the drop is what the pass rate needs
-                value = result.value(PASS_RATE)
+            if drop and metric is PASS_RATE:
+                value, label = result.value(PASS_RATE), PASS_RATE.label
                 actual = "not reported" if value is None else PASS_RATE.write(value, self.needed_rate)
-                needed = drop.required
-                if self.needed_rate is not None:
-                    needed = f"≥ {PASS_RATE.write(self.needed_rate, value)}"
+                needed = drop.required if self.needed_rate is None else f"≥ {PASS_RATE.write(self.needed_rate, value)}"
                 if drop.state is not CheckState.NOT_COMPARED:
-                    state = min(check.state, drop.state, key=_ORDER.index)
+                    state = min(state, BY_CHECK[drop.state], key=lambda each: each.rank)
             if check.reported_by:
                 actual = f"{actual} ({check.reported_by})"
             shown = metric.write(base, check.limit) if metric and base is not None else ""
-            label = PASS_RATE.label if check is drop else check.label
-            rows.append((_ORDER.index(state), Row(BY_CHECK[state], label, actual, needed, shown)))
-        return [row for _, row in sorted(rows, key=itemgetter(0))]
+            rows.append(Row(state, label, actual, needed, shown))
+        return sorted(rows, key=lambda row: row.state.rank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,9 +277,8 @@ def build_report(results: Sequence[GateDecision], context: Context) -> Report:
     """
 
     def severity(gate: GateFacts) -> tuple[float, ...]:
-        result, rate = gate.result, gate.result.value(PASS_RATE)
-        is_safe = UNSAFE_ATTEMPTS.threshold not in gate.missed
-        return not result.blocks, gate.state.rank, result.decision.rank, is_safe, math.inf if rate is None else rate
+        rate, is_safe = gate.result.value(PASS_RATE), UNSAFE_ATTEMPTS.threshold not in gate.missed
+        return not gate.result.blocks, gate.state.rank, is_safe, math.inf if rate is None else rate
 
     gates = (GateFacts(result=result, context=context) for result in results)
     named = grouped(dict.fromkeys((note, each.gate.name) for each in results for note in each.notes))

@@ -20,8 +20,17 @@ from sepurux_action.evaluation.gate_numbers import DROP
 from sepurux_action.evaluation.metrics import NOT_KNOWN, PASS_RATE
 from sepurux_action.evaluation.runs import Failure
 from sepurux_action.report import markdown
-from sepurux_action.report.head import action_of, head_of, hint_of, remarks
-from sepurux_action.report.items import MAX_LONG_ITEM, NOTHING, base_of, item_of, scenario_link
+from sepurux_action.report.head import (
+    MAX_LONG_ITEM,
+    NOTHING,
+    action_of,
+    base_of,
+    head_of,
+    hint_of,
+    item_of,
+    remarks,
+    scenario_link,
+)
 from sepurux_action.report.markdown import NBSP, Markdown, as_markdown, code, escaped, link, say
 from sepurux_action.report.report import SHORT_SHA, GateFacts, Report, State
 

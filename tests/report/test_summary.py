@@ -13,7 +13,6 @@ import pytest
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import Change, Gate, Trace
-from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.gate_numbers import Base, Scenario
 from sepurux_action.evaluation.runs import Decision, OnBase, Rule
@@ -39,7 +38,6 @@ from tests.builders import (
     a_result,
     a_run,
     a_scenario,
-    a_settings_report,
     reports,
     run_with,
     some_results,
@@ -291,8 +289,3 @@ def test_a_template_escapes_every_value_that_is_not_markdown_of_ours() -> None:
     template = summary_module._environment().from_string("{{ value }}{% set x = value ~ '' %} {{ x }} {{ ours }}")  # noqa: SLF001
     said = "<b>@octocat</b>"
     assert template.render(value=said, ours=Markdown("**x**")) == f"{escaped(said)} {escaped(said)} **x**"
-
-
-def test_a_flag_with_a_problem_is_written_as_it_is_typed() -> None:
-    problem = Problem(where="--min-pass-rate", message="it is not set")
-    assert "\n1. `--min-pass-rate`: it is not set\n" in render_summary(a_settings_report(problem))
