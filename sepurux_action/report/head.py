@@ -23,12 +23,8 @@ MIN_DESCRIPTION = 40  # characters of a description that are shown at least
 MAX_GATE, MAX_SCENARIO, MAX_STEP = 40, 30, 40  # characters of a gate's and a scenario's name, and of a tool
 MAX_REASON = 300  # characters of a reason, or of what to do about it
 LEAST, FEW, MOST, MOST_PROBLEMS = 2, 3, 5, 50  # items
-MOST_LINES, PHONE_LINE = 12, 38  # lines of a head on a phone, and characters of one
+MOST_LINES, PHONE_LINE = 12, 37  # lines of a head on a phone, and characters of one
 NAMED_GATES = 2  # of one state
-SETTINGS_PAGES = {  # of a repository, as sentences name them
-    "Settings > Secrets and variables > Actions": "/settings/secrets/actions",
-    "Settings > Secrets and variables > Dependabot": "/settings/secrets/dependabot",
-}
 RERUNS = {"rerun": "re-run the job", "Rerun": "Re-run the job"}
 NOTHING = Markdown("")
 BLOCKED = Markdown("**Blocked.**")
@@ -140,10 +136,7 @@ def _other_items(gates: Sequence[GateFacts], *, has_items: bool) -> list[Item]:
 
 
 def _numbers(report: Report) -> list[Markdown]:
-    """Return the pass rate of the worst gate, and another number, a missed one if any is; not that of the title.
-
-    If the gate has no result, it is the link to its run.
-    """
+    """Return the pass rate of the worst gate and one missed number, without the title's, or the link to its run."""
     gate, result, numbers = report.main_gates[0], report.main_gates[0].result, list[Markdown]()
     if not result.decision.is_decided:
         return [run_link(gate)] if gate.dashboard and "Sepurux run" not in hint_of(gate) else []
@@ -205,10 +198,7 @@ def title_of(gate: GateFacts) -> Markdown:
 
 
 def _things_of(gates: Sequence[GateFacts]) -> Sequence[Thing]:
-    """Return what failed in gates: new and severe failures first, then scenarios that are too low.
-
-    Of a gate that misses nothing but the allowed drop, they are the scenarios that got worse.
-    """
+    """Return failures of gates, new and severe ones first, and scenarios: too low ones, of a drop alone worse ones."""
     failures, scenarios = list[tuple[GateFacts, Failure]](), list[Thing]()
     for gate in (each for each in gates if each.failed and not each.by_settings):
         worse = gate.worse if gate.missed == {DROP} else ()
@@ -220,9 +210,8 @@ def _things_of(gates: Sequence[GateFacts]) -> Sequence[Thing]:
 
 
 def _phone_lines(*texts: str) -> int:
-    """Return about how many lines of a phone texts take; code is wider than text, and breaks less often."""
-    sizes = (len(plain(text)) + sum(map(len, markdown.codes(text))) / 4 for text in texts)
-    return sum(math.ceil(size / PHONE_LINE) for size in sizes)
+    """Return about how many lines of a phone texts take."""
+    return sum(math.ceil(len(plain(text)) / PHONE_LINE) for text in texts)
 
 
 def item_of(gate: GateFacts, of: Failure | Scenario, longest: int, *, several: bool = False) -> Item:
@@ -265,10 +254,7 @@ def _of_failure(gate: GateFacts, failure: Failure, longest: int, of_gate: Markdo
 
 
 def action_of(gates: Sequence[GateFacts], *, has_items: bool) -> tuple[Markdown, Markdown]:
-    """Return the consequence in bold, and a sentence, which ends with a colon if the things to change follow.
-
-    Both are about the first gate, apart from an order that it shares with the others.
-    """
+    """Return what follows from the first gate, in bold, and what to do about it, or about all if items follow."""
     gate, result = gates[0], gates[0].result
     if gate.passed:
         return NOTHING, NOTHING if result.decision is Decision.PASS else prose(gate, result.reason)
@@ -438,10 +424,10 @@ def prose(gate: GateFacts, text: str) -> Markdown:
     context = gate.context
     if context.on_command_line:
         return markdown.prose(on_command_line(text), longest=MAX_REASON)
-    pages = {
-        title: link(title, context.commit_url.rpartition("/commit/")[0] + path)
-        for title, path in SETTINGS_PAGES.items()
-    }
+    pages, repository = dict[str, Markdown](), context.commit_url.rpartition("/commit/")[0]
+    for store in ("Actions", "Dependabot"):
+        title = f"Settings > Secrets and variables > {store}"
+        pages[title] = link(title, f"{repository}/settings/secrets/{store.lower()}")
     pages["Sepurux run"] = run_link(gate)
     for name, words in RERUNS.items():
         pages[words] = link(words, context.run_url)

@@ -118,10 +118,6 @@ def listed(names: Iterable[str], word: str, most: int = MOST_NAMED) -> Markdown:
     return Markdown(wording.listed([code(each) or "no name" for each in names], word, most))
 
 
-def codes(text: str) -> Sequence[str]:
-    return _CODE.findall(text)
-
-
 def plain(text: str) -> str:
     """Return a text of `Markdown` without markup, and without links in brackets: every mark in it is ours."""
     pieces = _CODE.split(text)  # text, then code and text in turn

@@ -271,10 +271,7 @@ class Report:
 
 
 def build_report(results: Sequence[GateDecision], context: Context) -> Report:
-    """Return the report on gates, and each note once, with the names of its gates unless it applies to all.
-
-    The worst gate comes first: by what follows, an exceeded `max_unsafe`, the lowest pass rate.
-    """
+    """Return the report on gates, the worst first, and each note once, with its gates unless it applies to all."""
 
     def severity(gate: GateFacts) -> tuple[float, ...]:
         rate, is_safe = gate.result.value(PASS_RATE), UNSAFE_ATTEMPTS.threshold not in gate.missed

@@ -120,6 +120,8 @@ def test_stored_scenarios_say_nothing_about_a_pull_request(
     gate = a_gate(traces=tuple(traces))
     failed = head(a_result(*[a_run()] * len(traces), gate=gate, failures=FAILURES), pull_request=pull_request)
     assert plain(failed.action).startswith(lead)
+    waits = head(a_result(gate=replace(gate, stage=Stage.SOFT), approval=WAITS), pull_request=pull_request)
+    assert plain(waits.action).startswith("Needs an approval of 3f9c2ad")
     assert head(a_result(*[PASSED] * len(traces), gate=gate), pull_request=pull_request).remark == remark
 
 
@@ -272,7 +274,7 @@ def test_unsafe_attempts_of_a_flaky_scenario_count() -> None:
         gate = a_gate(traces=tuple(traces), limits={"max_unsafe": 0, "min_pass_rate": 0.99})
         result = a_result(*runs, gate=gate)
         of = head(replace(result, failures=(failure,), scenarios=scenarios_of(gate, result.runs)))
-        assert (plain(of.title) == "refunds: 1 failure") == bool(unsafe)
+        assert (plain(of.title) == "refunds: 1 failure", len(of.items)) == (bool(unsafe), unsafe)
 
 
 # -- numbers and remarks ----------------------------------------------------------------------------------------------
@@ -414,14 +416,15 @@ def test_several_gates(results: list[GateDecision], title: str, action: str, sho
     ("results", "shown"),
     [
         ([FAILS, OTHER], ["g1 was not evaluated. Lost. Re-run the job."]),
+        ([FAILS, a_result(a_run(run_with(FAILING, pass_rate=0.1)))], [f"g1: 10.0% passed, 85.0% needed. {LOOK}"]),
         (
             [OTHER, *[a_result(GONE)] * 4],
             [f"g{n} was not evaluated. Gone. Re-run the job." for n in (1, 2, 3)],
         ),
     ],
-    ids=range(2),
+    ids=range(3),
 )
-def test_a_gate_without_a_result_is_an_item(results: list[GateDecision], shown: list[str]) -> None:
+def test_a_gate_that_names_no_failure_is_an_item(results: list[GateDecision], shown: list[str]) -> None:
     of = head(*named(*results))
     assert [text for text in items(of) if text.startswith("g")] == shown
     assert of.unlisted == ("1 more item" if len(results) > 4 else "")
