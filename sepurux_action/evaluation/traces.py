@@ -67,7 +67,7 @@ class TraceFolder:
         """Return the traces that a path or glob names, by name; raises TraceFileError for all bad ones."""
         try:
             paths = [self.base / pattern]
-            if glob.has_magic(pattern) and not paths[0].exists():
+            if glob.has_magic(pattern):
                 paths = self._matches(pattern)
         except (OSError, ValueError) as error:
             raise TraceFileError(_unreadable(pattern, error)) from None
@@ -86,11 +86,18 @@ class TraceFolder:
     def _matches(self, pattern: str) -> list[Path]:
         """Return the files that a glob matches, by name. Only a part with a dot matches hidden names, as in a shell.
 
-        `**` enters no linked folder, because circular links would never end.
+        `**` enters no linked folder, because circular links would never end. A second one would take a minute in a
+        folder of a hundred levels.
         """
-        anchor, shown = Path(pattern).anchor, json_reader.preview(pattern)
-        start, given = Path(anchor or self.base), Path(pattern).relative_to(anchor).parts
-        parts = [part if part == "**" else part.replace("**", "*") for part in given]
+        shown, given = json_reader.preview(pattern), Path(pattern).parts
+        fixed = [*itertools.takewhile(lambda part: not glob.has_magic(part), given)]
+        parts = [part if part == "**" else part.replace("**", "*") for part in given[len(fixed) :]]
+        start = self.base.joinpath(*fixed)
+        if ".." in parts or parts.count("**") > 1:
+            raise TraceFileError(f"{shown} must have at most one `**`, and no `..` after a wildcard")
+        outside = f"{shown} must be a file in {self.where}, without links out of it"
+        if self.resolved(start) is None:
+            raise TraceFileError(outside)
         if parts[-1] == "**":
             parts.append("*")
         dotted = [part for part in parts if part.startswith(".")]
@@ -101,6 +108,8 @@ class TraceFolder:
 
         files = (path for path in start.glob("/".join(parts)) if is_shown(path) and path.is_file())
         found = {*itertools.islice(files, MAX_TRACES + 1)}
+        if any(self.resolved(path.parent) is None for path in found):
+            raise TraceFileError(outside)
         if len(found) > MAX_TRACES:
             raise TraceFileError(f"{shown} must match at most {MAX_TRACES} files")
         if not found:

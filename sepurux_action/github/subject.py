@@ -89,7 +89,7 @@ def _changed_names(calls: Calls, subject: Subject) -> frozenset[str] | None:
         path = f"compare/{subject.base}...{subject.event.commit}"
         first = client.send("GET", path, query={"per_page": "1"})  # of the commits; it has all files
         files = json_reader.at(first, "files")
-        if not isinstance(files, list) or not all(json_reader.text(each, "filename") for each in files):
+        if not isinstance(files, list) or not all(isinstance(json_reader.at(each, "filename"), str) for each in files):
             raise GitHubError(UNEXPECTED_SHAPE)
         names = (name for each in files for name in (each["filename"], each.get("previous_filename")))
         return frozenset(map(str, filter(None, names))) if len(files) < MAX_FILES else None

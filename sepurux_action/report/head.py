@@ -90,7 +90,7 @@ def head_of(report: Report, *, most: int = MOST) -> Head:
         state, title, remark = _of_several(report)
     else:
         state, title = worst.state, title_of(worst)
-        remark = next((each for each in (policy_remark(context), *remarks(worst)) if each), NOTHING)
+        remark = next((each for each in (*remarks(worst), policy_remark(context)) if each), NOTHING)
     others, hint = _other_items(gates, has_items=bool(things)), Markdown(hint_of(worst).removesuffix("."))
     others, unnamed = others[:FEW], others[FEW:]
     action = Markdown(joined(" ", *action_of(gates, has_items=bool(things))))

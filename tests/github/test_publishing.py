@@ -169,6 +169,7 @@ def test_the_comparison_says_if_a_policy_changes(read: Subject, files: object, s
     [
         ({}, [{"filename": "a.md"}], True),
         ({}, [{"filename": "docs/a.md"}], False),
+        ({}, [{"filename": "\u200b"}], True),  # a name that shows nothing
         ({}, [{"filename": "a.md"}, {"filename": "docs/private/a.md"}], True),
         ({}, [{"filename": "a.md", "previous_filename": "docs/a.md"}], False),
         ({}, [{"filename": "docs/a.md", "previous_filename": "a.md"}], False),

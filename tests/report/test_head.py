@@ -10,7 +10,7 @@ import pytest
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.options import Stage
-from sepurux_action.config.settings import Trace
+from sepurux_action.config.settings import Change, Trace
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.gate_numbers import Base, Scenario, scenarios_of
@@ -307,6 +307,11 @@ OLD = a_gate(traces=(replace(RECORDED, recorded=1_000_000.0 - 86_401),))
     ("result", "context", "remark"),
     [
         (a_result(PASSED, scenarios=(IDLE,)), {}, "⚠️ No trace calls a tool."),
+        (
+            a_result(PASSED, scenarios=(IDLE,)),
+            {"policy_changes": (Change("", "timeout", "", "601"),)},
+            "⚠️ No trace calls a tool.",
+        ),
         (a_result(PASSED, scenarios=(IDLE, a_scenario("b", PASSING))), {}, "⚠️ a calls no tool."),
         (a_result(PASSED, scenarios=(CALLED,)), {}, "⚠️ a calls none of the tools of main: x and y."),
         (a_result(PASSED, scenarios_missing=("b", "c")), {}, "⚠️ b and c are missing: main has them."),
@@ -328,7 +333,7 @@ OLD = a_gate(traces=(replace(RECORDED, recorded=1_000_000.0 - 86_401),))
             "⏳ main has 0 of the 3 results that a drop needs.",
         ),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_remarks(result: GateDecision, context: dict[str, Any], remark: str) -> None:
     assert plain(head(result, base_ref="main", **context).remark) == remark
