@@ -1,16 +1,15 @@
 """The flow of a run, from settings to exit status. This is the only module that imports all packages."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TextIO
 
 from sepurux_action.common import wording
 from sepurux_action.config.command_line import parse_command_line
 from sepurux_action.config.settings import POLICY_PATH, gate_plans
-from sepurux_action.errors import ConfigurationError, Interrupted
+from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluation.decision import EXIT_UNDECIDED, exit_status
+from sepurux_action.evaluation.traces import WORKING_DIRECTORY, TraceFolder, working_directory
 from sepurux_action.flow.execution import (
     Connections,
     Invocation,
@@ -21,8 +20,8 @@ from sepurux_action.flow.execution import (
     with_settings,
 )
 from sepurux_action.flow.results import find_results, publish, publish_problems, read_earlier, read_record
-from sepurux_action.github.subject import check_file, read_subject, with_base
-from sepurux_action.host.deadlines import Signals, Timeouts
+from sepurux_action.github.subject import read_checkout, read_subject, with_base
+from sepurux_action.host.deadlines import Signals
 from sepurux_action.host.output import ActionsRunner, Level, Output, Terminal
 from sepurux_action.report.data import json_text, without_decision
 from sepurux_action.report.plain_text import annotation, log_lines, terminal_lines
@@ -94,16 +93,14 @@ def run_gates(
 
 
 def _check(files: Sequence[str], terminal: Terminal, signals: Signals) -> int:
-    """Write problems in policy files, or what they mean; return the exit status. A signal ends a wait for a FIFO."""
-    lines, status = list[str](), 0
+    """Write problems in policy files, or what they mean; return the exit status."""
+    lines, status, folder = list[str](), 0, TraceFolder(working_directory(), name=WORKING_DIRECTORY)
     for path in files or [POLICY_PATH]:
         try:
-            plans = [*gate_plans(Timeouts(signals).run(math.inf, partial(check_file, path)))]
+            plans = [*gate_plans(read_checkout(folder, path))]
         except ConfigurationError as error:
             status = EXIT_UNDECIDED
             lines += [f"{each.file}:{each.line}: {each}" for each in error.problems]
-        except Interrupted:
-            break
         else:
             lines += [f"{path}: valid, {wording.pluralize(len(plans), 'gate')}", *(f"  {plan}" for plan in plans)]
     terminal.write_result(lines)

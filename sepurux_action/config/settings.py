@@ -321,7 +321,7 @@ class _Reading:
         return json_reader.preview(self._redact(json_reader.printable(text)))
 
 
-def gate_plans(policy: Layer) -> Iterator[str]:
+def gate_plans(policy: Layer | None) -> Iterator[str]:
     """Yield what a policy means for each gate; raises ConfigurationError. What it does not set is left to inputs."""
     inputs = {options.CAMPAIGN.name: OF_INPUT, options.TRACE_FILE.name: "*"}  # which the workflow may give
     settings = read_settings([options.input_layer(inputs)], unread_traces, policy)

@@ -24,7 +24,7 @@ from sepurux_action.evaluation.traces import WORKING_DIRECTORY, TraceFolder
 from sepurux_action.github.client import Calls, connect
 from sepurux_action.github.event import Event, parse_event
 from sepurux_action.github.queries import Subject
-from sepurux_action.github.subject import ResolvedPolicy, changes_policy, is_skipped, read_checkout, resolve_policy
+from sepurux_action.github.subject import ResolvedPolicy, changes_policy, is_skipped, resolve_policy
 from sepurux_action.host.deadlines import Signals, Timeouts
 from sepurux_action.host.output import Output
 from sepurux_action.report.report import DOCS
@@ -171,13 +171,15 @@ def with_settings(execution: Execution) -> Execution:
     if event.skip_reason:
         name = execution.settings.gates[0].name or "Sepurux gate"
         return replace(execution, settings=replace(execution.settings, gates=(Gate(name=name, campaign=name),)))
-    read_file = None if calls.connected else partial(read_checkout, execution.invocation.traces())
+    folder = None if calls.connected else execution.invocation.traces()
     check = partial(_read_settings, execution) if changes_policy(calls, subject) else None
-    find = partial(resolve_policy, execution.settings, subject, read_file, check, execution.invocation.config)
+    find = partial(resolve_policy, execution.settings, subject, folder, check, execution.invocation.config)
     timeouts = Timeouts(execution.signals)
     try:  # each may take seconds
         policy = timeouts.run(math.inf, find)
         settings = timeouts.run(math.inf, partial(_read_settings, execution, policy.policy))
+    except ConfigurationError as bad:
+        raise ConfigurationError(dict.fromkeys((*bad.problems, *execution.settings.problems))) from None
     except Interrupted:
         raise ConfigurationError([Problem("", "The run was canceled before all settings were read.")]) from None
     if problems := [*settings.problems, *_folder_problems(execution)]:

@@ -21,6 +21,7 @@ from sepurux_action.github import queries
 from sepurux_action.github.client import FIRST_READ_S, UNEXPECTED_SHAPE, Calls, Client, GitHubError, Operation, advice
 from sepurux_action.github.event import Event, with_pull_request
 from sepurux_action.github.queries import UNREADABLE_FILE, PolicyFile, Subject, misnamed, unreadable
+from sepurux_action.host.output import read_file
 
 MAX_FILES = 300  # GitHub lists no more files of a comparison, so a list of this length may be incomplete
 FIRST_FILE_EVENTS = frozenset({"pull_request", "pull_request_review"})
@@ -106,45 +107,60 @@ class ResolvedPolicy:
     place: str = ""
 
 
-ReadFile = Callable[[str], bytes | None]
 Check = Callable[[Layer], Settings]
 
 
 def resolve_policy(
-    settings: Settings, subject: Subject, read_file: ReadFile | None, check: Check | None = None, config: str = ""
+    settings: Settings, subject: Subject, folder: TraceFolder | None, check: Check | None = None, config: str = ""
 ) -> ResolvedPolicy:
-    """Return the policy that applies to an event; raises ConfigurationError with its problems and the `settings`'.
+    """Return the policy that applies to an event; raises ConfigurationError with its problems.
 
-    `read_file` is given if GitHub is not used, and reads the file `config`, by default the usual one. `check` is given
+    `folder` is given if GitHub is not used, and has the file `config`, by default the usual one. `check` is given
     if the pull request or merge group changes the file. It returns the settings of this run with that policy, in which
     inputs and trace files may be a problem.
     """
     event = subject.event
-    try:
-        if event.problem:
-            raise _invalid(Problem(event.name and f"event `{event.name}`", event.problem))
-        if read_file and settings.github_token and event.name:
-            raise _invalid(unreadable("GitHub's address is not known", "Set `GITHUB_API_URL` to an https address."))
-        if read_file:
-            return _of_checkout(config, read_file)
-        policy = _policy(subject.policy)
-        if policy is None and event.name in FIRST_FILE_EVENTS and not event.fork and not settings.gates[0].campaign:
-            return ResolvedPolicy(policy=_policy(subject.head_policy), place="this pull request")
-        merged = _policy(subject.head_policy) if check else None
-        if check and merged and (problems := check(merged).problems):
-            raise _invalid(*problems)
-    except ConfigurationError as bad:
-        raise ConfigurationError(dict.fromkeys((*bad.problems, *settings.problems))) from None
+    if event.problem:
+        raise ConfigurationError([Problem(event.name and f"event `{event.name}`", event.problem)])
+    if folder and settings.github_token and event.name:
+        unknown = unreadable("GitHub's address is not known", "Set `GITHUB_API_URL` to an https address.")
+        raise ConfigurationError([unknown])
+    if folder:
+        return ResolvedPolicy(policy=read_checkout(folder, config), place="the workspace")
+    policy = _policy(subject.policy)
+    if policy is None and event.name in FIRST_FILE_EVENTS and not event.fork and not settings.gates[0].campaign:
+        return ResolvedPolicy(policy=_policy(subject.head_policy), place="this pull request")
+    merged = _policy(subject.head_policy) if check else None
+    if check and merged and (problems := check(merged).problems):
+        raise ConfigurationError(problems)
     place = wording.joined(" of ", f"commit {subject.base[:7]}", json_reader.printable(event.base_ref))
     none = Layer(Source.POLICY)
     return ResolvedPolicy(policy=policy, place=place, changes=diff(policy or none, merged or none) if check else ())
 
 
-def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
-    """Return the content of a policy file, at most one byte more than is allowed, or None if there is no file.
+def read_checkout(folder: TraceFolder, config: str = "") -> Layer | None:
+    """Return the policy in the file `config`, or in the usual one, which may be missing; raises ConfigurationError.
 
-    Raises OSError for a file that cannot be read, or that is outside: it may be a stricter policy.
+    A file that cannot be read, or that is outside, is a problem: it may be a stricter policy.
     """
+    path = Path(config or POLICY_PATH)
+    usual, other = (path.with_suffix(ending) for ending in (".yml", ".yaml"))
+    try:
+        raw = _content(folder, path)
+        is_misnamed = usual.parts[-2:] == Path(POLICY_PATH).parts and _content(folder, usual) is None
+        is_misnamed = is_misnamed and _content(folder, other) is not None
+    except OSError as error:
+        message = f"the policy could not be read: {error.strerror}. {UNREADABLE_FILE}"
+        raise ConfigurationError([Problem("", message, str(path), 1)]) from None
+    if is_misnamed:
+        raise ConfigurationError([misnamed(str(other))])
+    if raw is None and config:
+        raise ConfigurationError([Problem("", "there is no such policy file", str(path), 1)])
+    return None if raw is None else _read(raw, str(path))
+
+
+def _content(folder: TraceFolder, path: Path) -> bytes | None:
+    """Return what a file has, at most one byte more than is allowed; None if nothing has its name; raises OSError."""
     file = folder.resolved(folder.base / path)
     if file is None:
         raise OSError(errno.EACCES, f"it leads outside {folder.where}")
@@ -152,40 +168,14 @@ def read_checkout(folder: TraceFolder, path: str) -> bytes | None:
         (folder.base / path).lstat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    if not file.is_file():
+    if (content := read_file(file, MAX_FILE_BYTES + 1)) is None:
         raise OSError(errno.EINVAL, "it is not a file")
-    with file.open("rb") as opened:
-        return opened.read(MAX_FILE_BYTES + 1)
-
-
-def check_file(path: str) -> Layer:
-    """Return the policy in a file; raises ConfigurationError with its problems, also if there is no file."""
-    file = Path(path)
-    if file.parts[-2:] == Path(MISNAMED_PATH).parts and not file.with_suffix(".yml").exists():
-        raise _invalid(misnamed(path))
-    try:
-        with file.open("rb") as opened:
-            return _read(opened.read(MAX_FILE_BYTES + 1), path)
-    except OSError as error:
-        raise _invalid(Problem("", f"the file could not be read: {error.strerror}", path, 1)) from None
-
-
-def _of_checkout(config: str, read_file: ReadFile) -> ResolvedPolicy:
-    path, where = config or POLICY_PATH, f"--config {config}" if config else f"`{POLICY_PATH}`"
-    try:
-        text = read_file(path)
-        if text is None and not config and read_file(MISNAMED_PATH) is not None:
-            raise _invalid(misnamed(MISNAMED_PATH))
-    except OSError as error:
-        raise _invalid(unreadable(error.strerror or "it is not readable", UNREADABLE_FILE, where)) from None
-    if text is None and config:
-        raise _invalid(Problem(where, "must be the path of a policy file that exists"))
-    return ResolvedPolicy(policy=None if text is None else _read(text, path), place="the workspace")
+    return content
 
 
 def _policy(file: PolicyFile) -> Layer | None:
     if isinstance(file, Problem):
-        raise _invalid(file)
+        raise ConfigurationError([file])
     return None if file is None else _read(file.encode(errors="surrogatepass"), POLICY_PATH)
 
 
@@ -193,7 +183,3 @@ def _read(raw: bytes, path: str) -> Layer:
     from sepurux_action.config.policy import read_policy  # noqa: PLC0415 - with PyYAML, which not every step needs
 
     return read_policy(raw, path)
-
-
-def _invalid(*problems: Problem) -> ConfigurationError:
-    return ConfigurationError(problems)

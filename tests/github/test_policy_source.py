@@ -30,21 +30,29 @@ def test_a_policy_file_that_leads_outside_cannot_be_read_whether_it_exists_or_no
     (base / "link.yml").symlink_to(tmp_path / "outside.yml")
     (base / "temp.yml").symlink_to(tmp_path / "temp/policy.yml")
     for path in ("../outside.yml", "../none.yml", str(tmp_path / "outside.yml"), "link.yml", "temp.yml"):
-        with pytest.raises(OSError, match="it leads outside the workspace"):
-            read_checkout(TraceFolder(base, [tmp_path / "temp"]), path)
+        [problem] = problems(partial(read_checkout, TraceFolder(base, [tmp_path / "temp"]), path))
+        assert problem.located.startswith(f"{path}:1: the policy could not be read: it leads outside the workspace or ")
 
 
 def test_a_policy_file_is_absent_only_if_nothing_has_its_name(base: Path) -> None:
     (base / "link.yml").symlink_to("sub/real.yml")
-    (base / "dangling.yml").symlink_to("none.yml")
+    (base / ".github").mkdir()
+    (base / ".github/sepurux-gate.yaml").touch()
     (base / "long.yml").write_bytes(b"{}" * MAX_FILE_BYTES)
     found = TraceFolder(base)
-    assert len(read_checkout(found, "long.yml") or b"") == MAX_FILE_BYTES + 1  # which is rejected
-    assert [read_checkout(found, path) for path in ("own.yml", "link.yml")] == [b"{}"] * 2
-    assert [read_checkout(found, path) for path in ("none.yml", "own.yml/none.yml")] == [None] * 2
-    for path in ("dangling.yml", "sub"):
-        with pytest.raises(OSError, match="it is not a file"):
-            read_checkout(found, path)
+    [problem] = problems(partial(read_checkout, found, "long.yml"))
+    assert problem.located == "long.yml:1: the file has more than 262,144 bytes"
+    assert [read_checkout(found, path) is None for path in ("own.yml", "link.yml")] == [False] * 2
+    for path in ("none.yml", "own.yml/none.yml"):
+        [problem] = problems(partial(read_checkout, found, path))
+        assert problem.located == f"{path}:1: there is no such policy file"
+    for path in ("", ".github/sepurux-gate.yaml"):
+        assert [each.located for each in problems(partial(read_checkout, found, path))] == [MISNAMED]
+    (base / ".github/sepurux-gate.yml").symlink_to("none.yml")
+    for path in ("", "sub"):
+        [problem] = problems(partial(read_checkout, found, path))
+        said = "the policy could not be read: it is not a file. Make it a text file that the gate can read."
+        assert problem.located == f"{path or POLICY_PATH}:1: {said}"
 
 
 OLD, NEW, BAD = "timeout: 60", "campaign: new\ntimeout: 30", "a: 1\nb: 2"
@@ -123,32 +131,6 @@ def test_a_misnamed_file_of_the_base_is_a_bad_setting(head: PolicyFile) -> None:
     for changed in (True, False):
         found = problems(partial(resolved, (YAML, head), changed=changed))
         assert [each.located for each in found] == [MISNAMED]
-
-
-def test_a_file_of_the_checkout_with_yaml_in_its_name_is_invalid() -> None:
-    def read(found: str) -> Callable[[str], bytes | None]:
-        return lambda path: b"enforcement: observe" if path == found else None
-
-    found = problems(partial(resolve_policy, INPUTS, Subject(), read(".github/sepurux-gate.yaml")))
-    assert [each.located for each in found] == [MISNAMED]
-    assert resolve_policy(INPUTS, Subject(), read(".github/other.yaml")).policy is None
-    assert resolve_policy(INPUTS, Subject(), read("ci/gate.yaml"), config="ci/gate.yaml").policy
-
-
-@pytest.mark.parametrize(
-    ("error", "says"),
-    [
-        (OSError(5, "Input/output error"), "Input/output error. Make it a text file that the gate can read."),
-        (OSError(), "it is not readable. Make it a text file that the gate can read."),
-        (OSError(13, "it leads outside"), "it leads outside. Make it a text file that the gate can read."),
-    ],
-)
-def test_a_file_of_the_checkout_that_cannot_be_read_says_what_to_do(error: OSError, says: str) -> None:
-    def read(_: str) -> bytes:
-        raise error
-
-    [problem] = problems(partial(resolve_policy, INPUTS, Subject(), read))
-    assert str(problem) == f"`{POLICY_PATH}`: the policy could not be read: {says}"
 
 
 @pytest.mark.parametrize("base", [BINARY, "\ud800"])
