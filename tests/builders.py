@@ -522,10 +522,10 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
 def problems() -> tuple[Problem, ...]:
     layer = input_layer({"min_reliability_score": "0.8", "timeout": "ten minutes"})
     inputs = read_settings([replace(layer, file=".github/workflows/gate.yml")])
-    policy = b"campaign: refunds\nthresholds:\n  min_pas_rate: 0.9\n"
+    policy = "campaign: refunds\nthresholds:\n  min_pas_rate: 0.9\n"
     with pytest.raises(ConfigurationError) as bad:
-        resolve_policy(inputs, Subject(event=Event(name="push")), lambda _: policy)
-    return bad.value.problems
+        resolve_policy(inputs, Subject(event=Event(name="push"), policy=policy), None)
+    return (*bad.value.problems, *inputs.problems)
 
 
 def a_settings_report(*problems: Problem, context: Context | None = None) -> Report:

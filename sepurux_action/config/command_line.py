@@ -10,7 +10,7 @@ from typing import NamedTuple, NoReturn
 from sepurux_action import __version__
 from sepurux_action.common.wording import joined, optional
 from sepurux_action.config import options
-from sepurux_action.config.options import OPTIONS, Option, Stage, flag
+from sepurux_action.config.options import OPTIONS, flag
 from sepurux_action.config.parsers import similar
 from sepurux_action.config.settings import POLICY_PATH
 
@@ -48,14 +48,6 @@ A flag overrides the policy file, and the file overrides environment variables.
 Exit status: 0 if nothing blocks, 1 if a fail blocks, 2 if a gate without a
 result blocks or a setting is wrong.
 """
-# What the help says in place of what is true only in a workflow.
-_HELP: dict[Option[object], str] = {
-    options.TRACE_FILE: "Trace files to upload and evaluate, in the working directory.",
-    options.ENFORCEMENT: f"{options.ENFORCEMENT.help} On a command line, {Stage.SOFT} blocks as {Stage.HARD} does.",
-    options.REPORT_DIR: "Folder for the report files, in the working directory.",
-    options.MAX_PASS_RATE_DROP: "Allowed drop of the pass rate, below the median of the results in --baseline-dir.",
-    options.BASELINE_DIR: "Folder with earlier results, which the evaluation is compared with.",
-}
 _IN_HELP = str.maketrans({"`": "", "%": "%%"})
 _FORMAT_HELP = "Lines for people on stdout, or the object of report.json.\nAccepted: text or json.\nDefault: text."
 _CONFIG_HELP = f"Path of the policy file, which flags override.\nDefault: {POLICY_PATH}."
@@ -109,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         if option.form is list:
             action, accepted = "append", f"Accepted: {option.accepts}, or the flag several times."
         given = optional("Default: {}.", option.default_shown), optional("Environment: {}.", option.environment)
-        text = on_command_line(joined("\n", _HELP.get(option, option.help), accepted, *given)).translate(_IN_HELP)
+        text = on_command_line(joined("\n", option.help, accepted, *given)).translate(_IN_HELP)
         add(flag(option.name), dest=option.name, action=action, metavar=option.placeholder, help=text)
         for alias in option.aliases:
             add(flag(alias), dest=alias, help=argparse.SUPPRESS)

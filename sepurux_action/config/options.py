@@ -94,7 +94,9 @@ _threshold = partial(Option, allowed_in=(SectionKind.THRESHOLDS,))
 _count = partial(
     _threshold, accepts="a whole number from 0 to 999,999,999", parse=parsers.parse_whole_number, placeholder="N"
 )
-_rate = partial(_threshold, parse=parsers.parse_rate, placeholder="RATE")
+_rate = partial(
+    _threshold, accepts="0 to 1, or 0% to 100%, such as `0.85` or `85%`", parse=parsers.parse_rate, placeholder="RATE"
+)
 
 TOKEN = _secret(
     "token",
@@ -162,7 +164,6 @@ MUTATION_PACK = _line(
 MIN_PASS_RATE = _rate(
     "min_pass_rate",
     "Lowest pass rate allowed.",
-    "0 to 1, or 0% to 100%, such as `0.85` or `85%`",
     default="0.9",
     default_note="unless {min_reliability_score} is given",
 )
@@ -190,7 +191,6 @@ MIN_SCENARIOS = _threshold(
 MIN_SCENARIO_PASS_RATE = _rate(
     "min_scenario_pass_rate",
     "Lowest pass rate allowed for each scenario, for a gate with traces.",
-    "0 to 1, or 0% to 100%, such as `0.2` or `20%`",
     is_input=False,
 )
 REQUIRED_MUTATION_CATEGORIES = _threshold(
@@ -206,7 +206,6 @@ MAX_PASS_RATE_DROP = _rate(
     "max_pass_rate_drop",
     "How far the pass rate may lie below the last results of the base branch. On a command line, it needs "
     "{baseline_dir}.",
-    "0 to 1, or 0% to 100%, such as `0.05` or `5%`",
     is_input=False,
 )
 ENFORCEMENT = _of_gate(
@@ -273,7 +272,7 @@ COMMENT = Option(
 )
 BASELINE_DIR = _folder(
     "baseline_dir",
-    "Folder that the workflow keeps between runs, with the base branch's results by scenario.",
+    "Folder with earlier results by scenario, which the evaluation is compared with.",
     default_note="no comparison",
 )
 REPORT_DIR = _folder(
@@ -316,7 +315,7 @@ class Given(NamedTuple):
     """What one source gives to an option: the text, where it stands as in `Problem`, and the value.
 
     An invalid text has a `hint` at the problem, which may be '', and no value. A list has one entry per line in its
-    text. `differing` has the texts by their names if an option has another one under each of its names.
+    text.
     """
 
     text: str
@@ -324,7 +323,6 @@ class Given(NamedTuple):
     line: int = 0
     value: object = None
     hint: str | None = None
-    differing: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,13 +362,15 @@ def _layer(source: Source, accepted: Sequence[Option[object]], texts: Mapping[st
         spelled = {name: text for name in option.names if (text := texts.get(name, "").strip())}
         if not spelled:
             continue
-        (first, text), *_ = spelled.items()
-        named = tuple((source.label(name).removeprefix("input "), each) for name, each in spelled.items())
-        found = Given(text, source.label(first), differing=named if len({*spelled.values()}) > 1 else ())
+        (first, text), *others = spelled.items()
+        found = Given(text, source.label(first))
         try:
             given[option.name] = found._replace(value=option.read(text))
         except ValueError as error:
             given[option.name] = found._replace(hint=str(error))
+        for other, different in others:
+            if different != text:
+                given[option.name] = found._replace(hint=f"{source.label(other)} is the same setting, and differs")
     known = {name for option in accepted for name in option.names}
     return Layer(source, given, tuple(name for name in texts if name not in known))
 

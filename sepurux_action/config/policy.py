@@ -5,6 +5,7 @@ PyYAML only composes nodes, which know their line, so every text stays as it is 
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -36,11 +37,9 @@ _ALLOWED: Mapping[str, tuple[SectionKind, ...]] = {  # where a key belongs
 
 def read_policy(raw: bytes, path: str) -> Layer:
     """Return the policy in a file; raises ConfigurationError with its problems, in their order, at most 100."""
-    try:
-        root = compose(raw)
-    except UnreadableError as error:
-        message, line = error.args
-        raise ConfigurationError([Problem("", message, path, line)]) from None
+    if len(raw) > MAX_FILE_BYTES:
+        raise ConfigurationError([Problem("", f"the file has more than {MAX_FILE_BYTES:,} bytes", path, 1)])
+    root = compose(raw, path)
     if _is_empty(root):
         root = yaml.MappingNode("", [])
     if not isinstance(root, yaml.MappingNode):
@@ -53,38 +52,20 @@ def read_policy(raw: bytes, path: str) -> Layer:
     return policy
 
 
-class UnreadableError(Exception):
-    """A file is not a YAML document that the gate reads: what is wrong, and its line."""
-
-
-def compose(raw: bytes) -> yaml.Node:
-    """Return the root node, an empty text for an empty file; raises UnreadableError for invalid YAML."""
-    if len(raw) > MAX_FILE_BYTES:
-        raise UnreadableError(f"the file has more than {MAX_FILE_BYTES:,} bytes", 1)
+def compose(raw: bytes, path: str) -> yaml.Node:
+    """Return the root node, an empty text for an empty file; raises ConfigurationError for invalid YAML."""
+    text = raw.decode(errors="surrogateescape")  # YAML allows no surrogate
     try:
-        text = raw.decode()
-    except UnicodeDecodeError as error:
-        raise UnreadableError("the file is not UTF-8", raw.count(b"\n", 0, error.start) + 1) from None
-    try:
-        loader = _Loader(text)
+        return _Loader(text).get_single_node() or _EMPTY
     except yaml.reader.ReaderError as error:  # it counts characters, not lines
-        before, character = text[: error.position], ord(text[error.position])
-        message = f"YAML does not allow the character U+{character:04X}"
-        raise UnreadableError(message, before.count("\n") + 1) from None
-    try:
-        root = loader.get_node() if loader.check_node() else None
-        if loader.check_node():
-            second = loader.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
-            raise UnreadableError("the file must be one YAML document, not several", _line(second.start_mark))
+        message, line = "it is not UTF-8, or has a control character", text.count("\n", 0, error.position) + 1
     except yaml.MarkedYAMLError as error:
         context = f"{error.context} from line {_line(error.context_mark)}" if error.context else ""
         message = wording.joined(", ", context, json_reader.printable(str(error.problem)))
-        at = _line(error.problem_mark or error.context_mark)
-        raise UnreadableError(f"this is not valid YAML: {message}", at) from None
+        line = _line(error.problem_mark or error.context_mark)
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError):  # of Python
-        message = "this is not valid YAML: a number in it is out of range, or it is nested too deeply"
-        raise UnreadableError(message, loader.line + 1) from None
-    return root or _EMPTY
+        message, line = "a number in it is out of range, or it is nested too deeply", 1
+    raise ConfigurationError([Problem("", f"the gate cannot read this YAML: {message}", path, line)])
 
 
 class _Loader(yaml.SafeLoader):
@@ -97,21 +78,18 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int | None) -> yaml.Node:
         """Return the next node; `index` is None for a key of the mapping `parent`."""
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # incomplete stubs
-        at = _line(event.start_mark)
-        anchor = ("alias", "*") if isinstance(event, yaml.AliasEvent) else ("anchor", "&")
-        for attribute, (name, sign) in {"anchor": anchor, "tag": ("tag", "!")}.items():
-            if getattr(event, attribute, None) is not None:
-                raise UnreadableError(f"the file has a YAML {name}; put a text that begins with `{sign}` in quotes", at)
+        reject = partial(yaml.MarkedYAMLError, problem_mark=event.start_mark)  # type: ignore[arg-type]  # wrong stubs
+        if any(getattr(event, name, None) is not None for name in ("anchor", "tag")):  # an alias has an anchor
+            raise reject(problem="put a text that begins with `*`, `&`, or `!` in quotes")
         node: yaml.Node = super().compose_node(parent, index)  # type: ignore[arg-type, assignment]  # wrong stubs
         if node.tag == _NULL:
             node.value = ""
         if index is None and isinstance(parent, yaml.MappingNode):
             if not isinstance(node, yaml.ScalarNode):
-                raise UnreadableError("a key must be a text", at)
-            first = self._keys.setdefault((parent, node.value), node)
-            if first is not node:
-                shown, line = json_reader.preview(node.value), _line(first.start_mark)
-                raise UnreadableError(f"the key {shown} is on line {line} already; remove one", at)
+                raise reject(problem="a key must be a text")
+            if (first := self._keys.setdefault((parent, node.value), node)) is not node:
+                line = _line(first.start_mark)
+                raise reject(problem=f"the key {json_reader.preview(node.value)} is on line {line} already; remove one")
         return node
 
 

@@ -15,7 +15,17 @@ from typing import NamedTuple, cast
 from sepurux_action.common import T, json_reader, wording
 from sepurux_action.common.secret import LIKE_A_SECRET, Redactor, Secret
 from sepurux_action.config import options, parsers
-from sepurux_action.config.options import BY_NAME, OPTIONS, CommentMode, Layer, OnOutage, Option, Source, Stage
+from sepurux_action.config.options import (
+    BY_NAME,
+    OPTIONS,
+    CommentMode,
+    Layer,
+    OnOutage,
+    Option,
+    SectionKind,
+    Source,
+    Stage,
+)
 from sepurux_action.config.parsers import Filter
 from sepurux_action.errors import ConfigurationError, Problem, TraceFileError
 
@@ -289,12 +299,7 @@ class _Reading:
             return None
         values = map(str, given.value if isinstance(given.value, tuple) else (given.value,))
         is_secret = option in options.SECRETS
-        if given.differing:
-            listed = " and ".join(
-                name + wording.optional(" ({})", self._shown(option, each)) for name, each in given.differing
-            )
-            message = f"must be set once, not as {listed}, which differ"
-        elif given.hint is not None:
+        if given.hint is not None:
             # it may quote what redaction misses
             hint = given.hint if is_secret or self._redact(text) == text else ""
             message = option.rejection(self._shown(option, text), hint)
@@ -323,27 +328,19 @@ class _Reading:
 
 def gate_plans(policy: Layer | None) -> Iterator[str]:
     """Yield what a policy means for each gate; raises ConfigurationError. What it does not set is left to inputs."""
+    policy = policy or _NOTHING
     inputs = {options.CAMPAIGN.name: OF_INPUT, options.TRACE_FILE.name: "*"}  # which the workflow may give
     settings = read_settings([options.input_layer(inputs)], unread_traces, policy)
     if settings.problems:
         raise ConfigurationError(settings.problems)
-    for gate in settings.gates:
-        limits = ", ".join(f"{name} {wording.decimal(limit)}" for name, limit in gate.limits.items())
-        required = ", ".join(gate.required_mutation_categories)
-        approvers = ", ".join(gate.reviewers) or options.REVIEWERS.default_note
-        parts = (
-            f"campaign {gate.campaign}",
-            limits,
-            wording.optional(f"{options.REQUIRED_MUTATION_CATEGORIES.name} {{}}", required),
-            gate.stage,
-            f"{approvers} can approve" if gate.stage is Stage.SOFT else "",
-            "does not block if Sepurux is down" if gate.on_outage is OnOutage.ALLOW else "",
-            wording.optional("only for changes of {}", ", ".join(pattern.text for pattern in gate.paths or ())),
-            wording.optional("flaky: {}", ", ".join(f"{name} until {day}" for name, day in gate.flaky)),
-            f"waits {wording.duration(gate.timeout_s)} at most",
-        )
+    for gate, layer in zip(settings.gates, policy.gates or [policy], strict=True):
+        rows = {name: wording.decimal(limit) for name, limit in gate.limits.items()}
+        others = [each for each in OPTIONS if SectionKind.GATE in each.allowed_in and each.name not in _TRACES]
+        for option in (options.REQUIRED_MUTATION_CATEGORIES, *others):
+            text = layer.text(option) or policy.text(option) or option.default
+            rows[option.name] = ", ".join(text.splitlines())
         name = "a gate without a name" if gate.name == OF_INPUT else gate.name
-        yield f"{name}: {wording.joined('; ', *parts)}"
+        yield f"{name}: {'; '.join(f'{option} {text}' for option, text in rows.items() if text)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,13 +92,9 @@ def advice(operation: Operation, error: GitHubError, event: Event) -> str:
     of_pull_request = event.name in {"pull_request", "pull_request_review"}
     if is_lacking and needed.endswith("write") and event.fork and of_pull_request:
         return FORK_READS_ONLY
-    if is_lacking or error.status == NOT_FOUND:
-        return f"Give the job `{needed}` under `permissions:` if it lacks it."
-    if error.status == UNAUTHORIZED:
-        return "`github_token` is not valid: remove that input, so that the job's own token is used."
-    if error.kind is Kind.RATE_LIMITED:
-        return "Re-run the job in an hour, when GitHub's rate limit is reset."
-    return "Re-run the job."
+    if is_lacking or error.status in {NOT_FOUND, UNAUTHORIZED}:
+        return f"Give the job `{needed}` under `permissions:` if it lacks it, and leave out the input `github_token`."
+    return "Re-run the job later."
 
 
 class Client:

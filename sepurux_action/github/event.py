@@ -21,9 +21,7 @@ PULL_REQUEST_EVENTS = frozenset({"pull_request", "pull_request_target", REVIEW})
 COMMIT_EVENTS = frozenset(
     {"schedule", "workflow_dispatch", "deployment", "deployment_status", "release", "repository_dispatch"}
 )
-NO_PULL = "the payload has no pull request with a number, a head commit, and a base branch"
-NO_GROUP = "the payload has no merge group with a head commit, a base commit, and a base branch"
-NO_COMMIT = "`GITHUB_SHA` is no commit"
+INCOMPLETE = "the payload or `GITHUB_SHA` lacks a commit, a base branch, or the number of the pull request"
 NO_NAME = "the name of the branch or tag in `GITHUB_REF` has characters that cannot be shown"
 NOT_A_RUN = (
     "must be about a run that `pull_request`, `pull_request_target`, or `pull_request_review` started, or a push of "
@@ -31,7 +29,7 @@ NOT_A_RUN = (
 )
 
 _REPOSITORY = re.compile(r"(?!\.+/)[A-Za-z0-9._-]{1,100}/(?!\.+\Z)[A-Za-z0-9._-]{1,100}\Z")
-_BRANCH, _TAG = re.compile("refs/heads/"), re.compile("refs/tags/")
+_BRANCH, _TAG = "refs/heads/", "refs/tags/"
 # A base branch may contain slashes, and even the name of another group's branch, so the last number counts.
 _QUEUE = re.compile(r"\Arefs/heads/gh-readonly-queue/.+/pr-([1-9][0-9]{0,9})-(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 
@@ -75,14 +73,11 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
     """Return the event; never raises, whatever payload and environment contain."""
     at, name = partial(json_reader.at, payload), json_reader.printable(name)
     server, api = (safe_url(environ.get(f"GITHUB_{each}_URL", "")).rstrip("/") for each in ("SERVER", "API"))
-    run, attempt = environ.get("GITHUB_RUN_ID", ""), environ.get("GITHUB_RUN_ATTEMPT", "")
-    if run and attempt:
-        run += f"/attempts/{attempt}"
     ref = environ.get("GITHUB_REF", "")
-    branch, tag = (parse_branch(_matching(kind, ref)[len(kind.pattern) :]) for kind in (_BRANCH, _TAG))
+    branch, tag = (parse_branch(ref, kind) for kind in (_BRANCH, _TAG))
     event = Event(
         name=name,
-        repository=_repository(environ.get("GITHUB_REPOSITORY")) or _repository(at("repository", "full_name")),
+        repository=_repository(environ.get("GITHUB_REPOSITORY")),
         server_url=server,
         api_url=api,
         commit=parse_sha(environ.get("GITHUB_SHA")),
@@ -91,19 +86,19 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
         dependabot=json_reader.printable(environ.get("GITHUB_ACTOR", "")) == "dependabot[bot]",
         by_review=name == REVIEW,
     )
-    event = replace(event, run_url=event.url("actions/runs", run))
+    event = replace(event, run_url=event.url("actions/runs", environ.get("GITHUB_RUN_ID")))
     if name not in PARSERS:
         accepted = ", ".join(f"`{each}`" for each in PARSERS)
         return replace(event, problem=f"must be one of {accepted}")
-    if name == "push" and (at("deleted") is True or set(json_reader.text(at("after"))) == {"0"}):
+    if name == "push" and at("deleted") is True:
         reason = f"{json_reader.text(at('ref')) or 'what had been pushed'} was deleted"
         return replace(event, commit="", skip_reason=reason)
     event = PARSERS[name](event, at)
     if event.problem or event.skip_reason:
         return event
-    if ref.startswith(("refs/heads/", "refs/tags/")) and not (branch or tag or event.base_ref):
+    if ref.startswith((_BRANCH, _TAG)) and not (branch or tag or event.base_ref):
         return replace(event, problem=NO_NAME)
-    return replace(event, problem="" if event.commit else NO_COMMIT)
+    return replace(event, problem="" if event.commit else INCOMPLETE)
 
 
 def with_pull_request(event: Event, pulls: Iterable[object]) -> Event:
@@ -139,21 +134,21 @@ def _of_pull_request(event: Event, at: At) -> Event:
         pull_request=number,
         base_ref=base,
         fork=not _same(_repository(at("pull_request", "head", "repo", "full_name")), event.repository),
-        problem="" if number and commit and base else NO_PULL,
+        problem="" if number and commit and base else INCOMPLETE,
     )
 
 
 def _merge_group(event: Event, at: At) -> Event:
     numbers = map(int, _QUEUE.findall(json_reader.text(at("merge_group", "head_ref"))))
     commit, base_sha = (parse_sha(at("merge_group", f"{which}_sha")) for which in ("head", "base"))
-    base = parse_branch(_matching(_BRANCH, at("merge_group", "base_ref")).removeprefix("refs/heads/"))
+    base = parse_branch(at("merge_group", "base_ref"), _BRANCH)
     return replace(
         event,
         commit=commit,
         base_ref=base,
         base_sha=base_sha,
         pull_request=next((each for each in numbers if each <= MAX_NUMBER), None),
-        problem="" if commit and base and base_sha else NO_GROUP,
+        problem="" if commit and base and base_sha else INCOMPLETE,
     )
 
 
@@ -182,9 +177,10 @@ def _matching(pattern: re.Pattern[str], value: object) -> str:
 parse_sha, _repository = partial(_matching, SHA), partial(_matching, _REPOSITORY)
 
 
-def parse_branch(value: object) -> str:
+def parse_branch(value: object, start: str = "") -> str:
     """Return a branch's name, or '' if it has white space or unprintable characters: it could look like another one."""
-    return value if isinstance(value, str) and value.isprintable() and " " not in value else ""
+    is_name = isinstance(value, str) and value.startswith(start) and value.isprintable() and " " not in value
+    return str(value).removeprefix(start) if is_name else ""
 
 
 def encoded(name: str) -> str:

@@ -144,7 +144,8 @@ def read_checkout(folder: TraceFolder, config: str = "") -> Layer | None:
     A file that cannot be read, or that is outside, is a problem: it may be a stricter policy.
     """
     path = Path(config or POLICY_PATH)
-    usual, other = (path.with_suffix(ending) for ending in (".yml", ".yaml"))
+    stem = str(path).removesuffix(".yaml").removesuffix(".yml")
+    usual, other = Path(f"{stem}.yml"), Path(f"{stem}.yaml")
     try:
         raw = _content(folder, path)
         is_misnamed = usual.parts[-2:] == Path(POLICY_PATH).parts and _content(folder, usual) is None

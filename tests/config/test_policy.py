@@ -1,6 +1,6 @@
 """The policy file: how it is read, its problems, each with its place and a remedy, and what it means."""
 
-from contextlib import redirect_stdout
+from contextlib import chdir, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,25 +20,28 @@ from sepurux_action.errors import ConfigurationError
 from sepurux_action.host.deadlines import Signals
 
 PATH = ".github/sepurux-gate.yml"
-NOT_YAML = "this is not valid YAML: "
+NOT_YAML = "the gate cannot read this YAML: "
 NO_VALUE = NOT_YAML + "while scanning for the next token from line {}, found character '{}' that cannot start any token"
-QUOTES = "put a text that begins with"
+QUOTES = f"{NOT_YAML}put a text that begins with `*`, `&`, or `!` in quotes"
 TWICE = "2, `name`: must be unique, ignoring case, not"
 IDS, WHOLE, USERS, PATTERNS = (
     f"must be {each.accepts}, not" for each in (options.TRACE_ID, options.MAX_UNSAFE, options.REVIEWERS, options.PATHS)
 )
 KEY_PROBLEMS = [  # a file, and what its only problem begins with
-    ("a: *b\n", f"1 the file has a YAML alias; {QUOTES} `*` in quotes"),
-    ("a: !!python/object/apply:os.system [b]\n", f"1 the file has a YAML tag; {QUOTES} `!` in quotes"),
-    ("a:\n  - !src/**\n", f"2 the file has a YAML tag; {QUOTES} `!` in quotes"),
+    ("a: *b\n", f"1 {QUOTES}"),
+    ("a: !!python/object/apply:os.system [b]\n", f"1 {QUOTES}"),
+    ("a:\n  - !src/**\n", f"2 {QUOTES}"),
     ("a:\n  - *.md\n", f"2 {NOT_YAML}while scanning an alias from line 2, expected alphabetic or numeric "),
-    ("a: b\nc: d\na: e\n", '3 the key "a" is on line 1 already; remove one'),
-    ("? [a]\n: b\n", "1 a key must be a text"),
-    ("a: b\n---\nc: d\n", "2 the file must be one YAML document, not several"),
+    ("a: b\nc: d\na: e\n", f'3 {NOT_YAML}the key "a" is on line 1 already; remove one'),
+    ("? [a]\n: b\n", f"1 {NOT_YAML}a key must be a text"),
+    (
+        "a: b\n---\nc: d\n",
+        f"2 {NOT_YAML}expected a single document in the stream from line 1, but found another document",
+    ),
     ("a: b: c\n", f"1 {NOT_YAML}mapping values are not allowed here"),
     ("gates:\n  -\tname: a\n", f"2 {NO_VALUE.format(1, chr(92) + 't')}"),
-    ("a: b\nc: d\x07e\n", "2 YAML does not allow the character U+0007"),
-    ('a: b\nc: "\\UFFFFFFFF"\n', f"2 {NOT_YAML}a number in it is out of range"),
+    ("a: b\nc: d\x07e\n", f"2 {NOT_YAML}it is not UTF-8, or has a control character"),
+    ('a: b\nc: "\\UFFFFFFFF"\n', f"1 {NOT_YAML}a number in it is out of range"),
     (f"%YAML 1.{'9' * 5000}\n---\na: b\n", f"1 {NOT_YAML}a number in it is out of range"),
     ("[" * 200_000, f"1 {NOT_YAML}a number in it is out of range, or it is nested too deeply"),
     ("a:\n - a\nb: [c\nd: e\n", f"4 {NOT_YAML}while parsing a flow sequence from line 3, expected ',' or ']', but got"),
@@ -101,12 +104,12 @@ gates:
 - {campaign: search, on_outage: allow, thresholds: {min_reliability_score: 80}}
 """
 PLANS = """\
-support: campaign refunds; min_pass_rate 0.9, max_unsafe 0, max_failures 3; required_mutation_categories auth, timeouts\
-; soft; ada, grace can approve; only for changes of bots/**; waits 15 min at most
-search: campaign search; max_unsafe 0, max_failures 3, min_reliability_score 80; required_mutation_categories auth,\
- timeouts; hard; does not block if Sepurux is down; waits 15 min at most
-a gate without a name: campaign of the input; min_pass_rate 0.9, max_unsafe 0, min_scenario_pass_rate 0.2; soft;\
- anyone with write access can approve; waits 10 min at most
+support: min_pass_rate 0.9; max_unsafe 0; max_failures 3; required_mutation_categories auth, timeouts; \
+campaign refunds; name support; enforcement soft; on_outage block; reviewers ada, grace; paths bots/**; timeout 15m
+search: max_unsafe 0; max_failures 3; min_reliability_score 80; required_mutation_categories auth, timeouts; \
+campaign search; enforcement hard; on_outage allow; reviewers ada, grace; timeout 15m
+a gate without a name: min_pass_rate 0.9; max_unsafe 0; min_scenario_pass_rate 0.2; \
+enforcement soft; on_outage block; timeout 600
 """
 # Pieces of YAML near to a policy, so that policies come of them often enough.
 OTHER_KEYS = ["version", "gates", "thresholds", "campaign_id"]
@@ -142,7 +145,7 @@ def composed(text: str) -> object:
             return {key.value: plain(value) for key, value in node.value}
         return [plain(item) for item in node.value] if isinstance(node, yaml.SequenceNode) else node.value
 
-    return plain(compose(text.encode()))
+    return plain(compose(text.encode(), PATH))
 
 
 def problems(text: str | bytes) -> list[str]:
@@ -179,7 +182,7 @@ def test_a_file_has_at_most_256_kib_in_utf_8() -> None:
     assert composed(largest) == {"name": "b"}
     assert problems(largest + " ") == ["1 the file has more than 262,144 bytes"]
     for raw in (b"a: b\nc: \xff\n", "a: b\nc: ü\n".encode("latin-1"), b"a: b\nc: \xed\xa0\x80\n"):
-        assert problems(raw) == ["2 the file is not UTF-8"]
+        assert problems(raw) == [f"2 {NOT_YAML}it is not UTF-8, or has a control character"]
 
 
 @pytest.mark.parametrize(("text", "message"), [*KEY_PROBLEMS, *VALUE_PROBLEMS])
@@ -316,8 +319,8 @@ def test_any_bytes_become_a_policy_or_problems_each_with_its_place_on_one_line(r
 
 @given(files)
 def test_check_raises_nothing_and_agrees_with_what_a_run_reads(raw: bytes) -> None:
-    with TemporaryDirectory() as folder, redirect_stdout(StringIO()) as out:
-        file = Path(folder, "policy.yml")
+    with TemporaryDirectory() as folder, chdir(folder), redirect_stdout(StringIO()) as out:
+        file = Path("policy.yml")
         file.write_bytes(raw)
         status = run_command_line(["--check", str(file)], {}, Signals())
     found = read_any(raw)

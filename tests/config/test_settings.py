@@ -132,7 +132,7 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_table() -> None:
         *("environment variable SEPURUX_API_KEY", "input `project`", "input `campaign`"),
         *("input `trace_id`", "input `trace_file`", "there is no input `zzz`"),
     ]
-    assert found[1].endswith('must be set once, not as `project` ("a") and `project_id` ("b"), which differ')
+    assert found[1].endswith('not "a"; input `project_id` is the same setting, and differs')
 
 
 @pytest.mark.parametrize(

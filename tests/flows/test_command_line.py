@@ -84,7 +84,7 @@ def test_the_hook_of_pre_commit_reports_all_problems_of_all_files(
     assert check().out.startswith(f"{misnamed}:1: the gate does not read a file with this name")
     assert check(misnamed).out.startswith(f"{misnamed}:1: the gate does not read a file with this name")
     (tmp_path / usual).write_text("campaign: c\n")
-    plan = "c: campaign c; min_pass_rate 0.9, max_unsafe 0; hard; waits 10 min at most"
+    plan = "c: min_pass_rate 0.9; max_unsafe 0; campaign c; enforcement hard; on_outage block; timeout 600"
     assert check() == (0, f"{usual}: valid, 1 gate\n  {plan}\n", "")
     assert check(misnamed).out.startswith(f"{misnamed}:1: there is no key `campain`")
     (tmp_path / "a.yml").write_text("enforcement: soft\ntrace_file: none.json\n")
@@ -151,14 +151,14 @@ def test_bad_flags_are_reported_all_at_once_under_their_own_names_without_what_m
 def test_a_problem_names_flags_and_variables_and_no_inputs(tmp_path: Path, gate: Gate) -> None:
     (tmp_path / "policy.yml").write_text("gates:\n- name: a\n  trace_file: refnd.json\n")
     (tmp_path / "several.yml").write_text("gates: [{campaign: a}, {campaign: b}]\n")
-    same = 'must be set once, not as --campaign ("core-reliability") and --campaign-name ("b")'
+    same = 'not "core-reliability"; --campaign-name is the same setting, and differs'
     unfound = '"refnd.json" was not found as a file in the working directory'
     for flags, problems in (
         (
             ["absent.yml", "--campaign-name", "b"],
-            ["--config absent.yml: must be the path of a policy file that exists", same],
+            ["absent.yml:1: there is no such policy file", same],
         ),
-        (["../x.yml"], ["--config ../x.yml: the policy could not be read: it leads outside the working directory."]),
+        (["../x.yml"], ["../x.yml:1: the policy could not be read: it leads outside the working directory."]),
         (["policy.yml"], [f"policy.yml:3: gate 1, `trace_file`: {unfound}"]),
         (["several.yml"], ["--campaign: must not be the name of 2 gates; select one with --name"]),
     ):

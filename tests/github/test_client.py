@@ -220,13 +220,13 @@ def test_a_list_of_more_entries_than_the_limit_is_an_error(scene: Scene) -> None
 @pytest.mark.parametrize(
     ("operation", "rejection", "event", "says"),
     [
-        (Operation.STATUS, FORBIDDEN, OWN, "Give the job `statuses: write` under `permissions:` if it lacks it."),
+        (Operation.STATUS, FORBIDDEN, OWN, "Give the job `statuses: write` under `permissions:` if it lacks it"),
         (Operation.COMMENT, FORBIDDEN, OWN, "Give the job `pull-requests: write` under `permissions:`"),
         (Operation.COMMENT, FORBIDDEN, replace(OWN, fork=True), "`workflow_run`"),
-        (Operation.STATUS, GitHubError("", status=401), OWN, "`github_token` is not valid"),
-        (Operation.STATUS, REJECTED, OWN, "(HTTP 422 Validation Failed). Re-run the job."),
-        (Operation.PULL, GitHubError("", Kind.RATE_LIMITED, status=429), OWN, "rate limit"),
-        (Operation.PULL, GitHubError("GitHub kept failing"), OWN, "GitHub kept failing). Re-run the job."),
+        (Operation.STATUS, GitHubError("", status=401), OWN, "leave out the input `github_token`."),
+        (Operation.STATUS, REJECTED, OWN, "(HTTP 422 Validation Failed). Re-run the job later."),
+        (Operation.PULL, GitHubError("", Kind.RATE_LIMITED, status=429), OWN, "Re-run the job later."),
+        (Operation.PULL, GitHubError("GitHub kept failing"), OWN, "GitHub kept failing). Re-run the job later."),
     ],
 )
 def test_a_warning_says_what_to_change(operation: Operation, rejection: GitHubError, event: Event, says: str) -> None:
