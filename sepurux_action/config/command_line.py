@@ -128,12 +128,14 @@ def _reject(made: argparse.ArgumentParser, *problems: str) -> NoReturn:
 
 
 # The parameters of a sentence that is read in a workflow, or on a command line.
-_OF_WORKFLOW = {"rerun": "re-run the job", "Rerun": "Re-run the job"}
-_OF_WORKFLOW |= {option.name: f"`{option.name}`" for option in OPTIONS}
-_OF_COMMAND_LINE = {**_OF_WORKFLOW, "rerun": "run the command again", "Rerun": "Run the command again"}
-_OF_COMMAND_LINE |= {
+_OF_WORKFLOW = {option.name: f"`{option.name}`" for option in OPTIONS}
+_OF_COMMAND_LINE = _OF_WORKFLOW | {
     option.name: option.environment if option in options.SECRETS else flag(option.name) for option in FLAGS
 }
+_OF_WORKFLOW |= {"rerun": "re-run the job", "Rerun": "Re-run the job"}
+_OF_WORKFLOW["place"] = "the workspace or the runner's temporary folder"
+_OF_COMMAND_LINE |= {"rerun": "run the command again", "Rerun": "Run the command again"}
+_OF_COMMAND_LINE["place"] = "the working directory"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 

@@ -43,8 +43,9 @@ class Option(Generic[T_co]):
     """One option. `accepts` follows "must be ". Without a `placeholder`, it is no flag of the command line.
 
     `default` is the text that applies if nothing is given, '' for none; `default_note` is on it. In `help` and
-    `default_note`, names of options are in braces, for `in_workflow` and `on_command_line`. The policy file may have a
-    list for an option whose `form` is `list`, and needs a mapping for `dict`; their texts have a line for each entry.
+    `default_note`, names of options and `{place}` are parameters for `in_workflow` and `on_command_line`. The policy
+    file may have a list for an option whose `form` is `list`, and needs a mapping for `dict`; their texts have a line
+    for each entry.
     """
 
     name: str
@@ -148,7 +149,7 @@ TRACE_ID = _of_gate(
 )
 TRACE_FILE = _of_gate(
     "trace_file",
-    "Trace files to evaluate, in the workspace or the runner's temporary folder.",
+    "Trace files to evaluate, in {place}.",
     "paths or globs, one per line",
     parsers.parse_lines,
     "FILES",
@@ -277,7 +278,7 @@ BASELINE_DIR = _folder(
 )
 REPORT_DIR = _folder(
     "report_dir",
-    "Folder for the report files, in the workspace or the runner's temporary folder.",
+    "Folder for the report files, in {place}.",
     default_note="no files",
 )
 
