@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TextIO
 
 from sepurux_action.common import wording
@@ -9,7 +10,7 @@ from sepurux_action.config.command_line import parse_command_line
 from sepurux_action.config.settings import POLICY_PATH, gate_plans
 from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluation.decision import EXIT_UNDECIDED, exit_status
-from sepurux_action.evaluation.traces import WORKING_DIRECTORY, TraceFolder, working_directory
+from sepurux_action.evaluation.traces import WORKING_DIRECTORY, TraceFolder
 from sepurux_action.flow.execution import (
     Connections,
     Invocation,
@@ -94,7 +95,7 @@ def run_gates(
 
 def _check(files: Sequence[str], terminal: Terminal, signals: Signals) -> int:
     """Write problems in policy files, or what they mean; return the exit status."""
-    lines, status, folder = list[str](), 0, TraceFolder(working_directory(), name=WORKING_DIRECTORY)
+    lines, status, folder = list[str](), 0, TraceFolder(Path.cwd(), name=WORKING_DIRECTORY)
     for path in files or [POLICY_PATH]:
         try:
             plans = [*gate_plans(read_checkout(folder, path))]

@@ -160,7 +160,7 @@ def begin(invocation: Invocation, host: Output, signals: Signals, connections: C
     client = None
     if settings.github_token and event.repository and event.api_url:
         client = connect(event.api_url, settings.github_token, event.repository, redact)
-    calls = Calls(client, connections.timeouts(signals), host, event)
+    calls = Calls(client, connections.timeouts(signals), host)
     started = connections.now()
     return Execution(invocation, host, signals, connections, calls, Subject(event=event), started, settings)
 

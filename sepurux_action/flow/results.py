@@ -180,7 +180,7 @@ def _base(execution: Execution, gate: Gate) -> Base:
     name, error = f"`{event.base_ref}`" if event.base_ref else "this branch", execution.subject.results
     base = Base(results=execution.subject.baseline(gate), kept=kept, name=name)
     if isinstance(error, GitHubError) and error.kind is not Kind.FORBIDDEN:
-        return replace(base, hint=advice(Operation.BASE, error, event))
+        return replace(base, hint=advice(Operation.BASE, error))
     return base
 
 

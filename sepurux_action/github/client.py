@@ -18,7 +18,6 @@ from sepurux_action.common.secret import Secret
 from sepurux_action.common.wording import joined, optional
 from sepurux_action.errors import DeadlineExceeded, Interrupted
 from sepurux_action.evaluation.api import TRANSPORT_ERRORS, failure_words, retry_after
-from sepurux_action.github.event import Event
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import Level, Output
 
@@ -31,10 +30,6 @@ RETRY_PAUSES_S = (0.0, 1.0, 2.0)  # before each further request of a call
 RETRY_PAUSE_S = 5.0  # between two attempts at a read that decides, after those with shorter pauses
 NOT_FOUND, UNAUTHORIZED = 404, 401
 MAX_MESSAGE_LENGTH = 200  # characters of a GitHub message that a warning repeats
-FORK_READS_ONLY = (
-    "The token of a pull request from a fork can only read: "
-    "evaluate such pull requests in a `workflow_run` workflow, or set `comment: never`."
-)
 UNEXPECTED_SHAPE = "a response of an unknown shape, or a redirect"
 TIMED_OUT = "GitHub did not respond in the time that the gate waits for it"
 CANCELED = "the run was canceled before GitHub responded"
@@ -87,13 +82,10 @@ class Operation(Enum):
         self.permission = permission
 
 
-def advice(operation: Operation, error: GitHubError, event: Event) -> str:
-    needed, is_lacking = operation.permission, error.kind is Kind.FORBIDDEN
-    of_pull_request = event.name in {"pull_request", "pull_request_review"}
-    if is_lacking and needed.endswith("write") and event.fork and of_pull_request:
-        return FORK_READS_ONLY
-    if is_lacking or error.status in {NOT_FOUND, UNAUTHORIZED}:
-        return f"Give the job `{needed}` under `permissions:` if it lacks it, and leave out the input `github_token`."
+def advice(operation: Operation, error: GitHubError) -> str:
+    if error.kind is Kind.FORBIDDEN or error.status in {NOT_FOUND, UNAUTHORIZED}:
+        needed = f"Give the job `{operation.permission}` under `permissions:` if it lacks it"
+        return f"{needed}, and leave out the input `github_token`."
     return "Re-run the job later."
 
 
@@ -206,13 +198,13 @@ class Calls:
     `forbidden` are the operations that the token may not do, which are not tried again.
     """
 
-    def __init__(self, client: Client | None, timeouts: Timeouts, output: Output, event: Event) -> None:
+    def __init__(self, client: Client | None, timeouts: Timeouts, output: Output) -> None:
         self.connected = client is not None
         self.output = output
         self.forbidden = set(Operation) if client is None else set[Operation]()
         self.deadline = timeouts.now()
         self._client = cast(Client, client)  # without one, every operation is forbidden
-        self._timeouts, self._event, self._after_signal = timeouts, event, False
+        self._timeouts, self._after_signal = timeouts, False
         self._warned: set[str] = set()
         self._read: dict[Hashable, object] = {}
 
@@ -290,7 +282,7 @@ class Calls:
         """Write the warning for a rejection, once; if the token may not do the operation, it is not tried again."""
         what = f"Could not {operation.text} ({joined(': ', json_reader.printable(target), str(error))})"
         effect = " This does not change the result." if operation.permission.endswith("write") else ""
-        warning = f"{what}. {advice(operation, error, self._event)}{effect}"
+        warning = f"{what}. {advice(operation, error)}{effect}"
         if warning not in self._warned:
             self._warned.add(warning)
             self.output.annotate(Level.WARNING, warning, title="Sepurux gate")

@@ -40,7 +40,7 @@ def read_subject(calls: Calls, event: Event) -> Subject:
             found = calls.call(lambda client: [*client.pages("pulls", **query)], decides=Operation.FIND)
         except GitHubError as error:
             unread = f"the pull request with the head `{head}` could not be read ({error})"
-            problem = f"{unread}. {advice(Operation.FIND, error, event)}"
+            problem = f"{unread}. {advice(Operation.FIND, error)}"
             return Subject(event=replace(event, commit="", problem=problem))
         event = with_pull_request(event, found)
         if event.problem or event.skip_reason:
@@ -48,7 +48,7 @@ def read_subject(calls: Calls, event: Event) -> Subject:
     try:
         return calls.call(partial(queries.read_commit, event), decides=Operation.COMMIT)
     except GitHubError as error:
-        return Subject(event=event, policy=unreadable(str(error), advice(Operation.COMMIT, error, event)))
+        return Subject(event=event, policy=unreadable(str(error), advice(Operation.COMMIT, error)))
 
 
 def with_base(calls: Calls, subject: Subject, gates: Iterable[Gate]) -> Subject:

@@ -64,7 +64,7 @@ class Scene:
     def load(self, **changes: Any) -> Subject:  # noqa: ANN401 - fields of many types
         """Begin a step for the event with these changes: make the first reads."""
         event = replace(self.event, **changes)
-        self.calls, self.done = Calls(self.client, self.timeouts, self.output, event), {}
+        self.calls, self.done = Calls(self.client, self.timeouts, self.output), {}
         self.subject = read_subject(self.calls, event)
         return self.subject
 

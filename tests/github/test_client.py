@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.options import Stage
 from sepurux_action.github.client import Calls, Client, GitHubError, Kind, Operation, connect
-from sepurux_action.github.event import Event
 from sepurux_action.github.pull_request import delete_comment, request_reviews, write_comment
 from sepurux_action.github.queries import PullRequest, Status, read_pull_request
 from sepurux_action.github.statuses import set_status
@@ -35,7 +33,6 @@ ODD = {
     "cut off": backend.truncated({"data": {}}),
 }
 FORBIDDEN = GitHubError("Resource not accessible by integration", Kind.FORBIDDEN, status=403)
-OWN = Event(name="pull_request", pull_request=7)
 REJECTED = GitHubError("Validation Failed", status=422)
 
 
@@ -55,9 +52,9 @@ def query(client: Client) -> PullRequest:
     return read_pull_request(1, client)
 
 
-def warning_of(operation: Operation, error: GitHubError, event: Event, target: str = "") -> str:
+def warning_of(operation: Operation, error: GitHubError, target: str = "") -> str:
     output = FakeOutput()
-    Calls(None, FakeClock(), output, event).warn(operation, error, target)
+    Calls(None, FakeClock(), output).warn(operation, error, target)
     [(_, warning)] = output.annotations
     return warning.removeprefix("Sepurux gate: ")
 
@@ -99,7 +96,7 @@ def test_whatever_is_sent_to_github_is_redacted(scene: Scene) -> None:
 
 
 def bounded(scene: Scene) -> Calls:
-    calls = Calls(scene.client, scene.timeouts, scene.output, scene.event)
+    calls = Calls(scene.client, scene.timeouts, scene.output)
     calls.set_timeout(15)
     return calls
 
@@ -180,12 +177,12 @@ def test_each_kind_of_rejection_is_recognized(fault: backend.Answer, kind: Kind 
 def test_a_missing_permission_is_named_as_github_names_it_by_graphql_with_status_200(scene: Scene) -> None:
     client = connect(scene.github.url, Secret(scene.github.token({"contents": "read"})), "octo/shop")
     error = error_of(lambda: set_status(scene.pull.head_sha, SUCCESS, client))
-    assert "`statuses: write`" in warning_of(Operation.STATUS, error, scene.event)
+    assert "`statuses: write`" in warning_of(Operation.STATUS, error)
     error = error_of(lambda: write_comment("POST", "1/comments", "text", client))
-    assert "`pull-requests: write`" in warning_of(Operation.COMMENT, error, scene.event)
+    assert "`pull-requests: write`" in warning_of(Operation.COMMENT, error)
     error = error_of(lambda: query(client))
     assert (error.status, error.kind) == (0, Kind.FORBIDDEN)
-    assert "`pull-requests: read`" in warning_of(Operation.PULL, error, scene.event)
+    assert "`pull-requests: read`" in warning_of(Operation.PULL, error)
 
 
 @pytest.mark.parametrize("case", ODD)
@@ -218,19 +215,18 @@ def test_a_list_of_more_entries_than_the_limit_is_an_error(scene: Scene) -> None
 
 
 @pytest.mark.parametrize(
-    ("operation", "rejection", "event", "says"),
+    ("operation", "rejection", "says"),
     [
-        (Operation.STATUS, FORBIDDEN, OWN, "Give the job `statuses: write` under `permissions:` if it lacks it"),
-        (Operation.COMMENT, FORBIDDEN, OWN, "Give the job `pull-requests: write` under `permissions:`"),
-        (Operation.COMMENT, FORBIDDEN, replace(OWN, fork=True), "`workflow_run`"),
-        (Operation.STATUS, GitHubError("", status=401), OWN, "leave out the input `github_token`."),
-        (Operation.STATUS, REJECTED, OWN, "(HTTP 422 Validation Failed). Re-run the job later."),
-        (Operation.PULL, GitHubError("", Kind.RATE_LIMITED, status=429), OWN, "Re-run the job later."),
-        (Operation.PULL, GitHubError("GitHub kept failing"), OWN, "GitHub kept failing). Re-run the job later."),
+        (Operation.STATUS, FORBIDDEN, "Give the job `statuses: write` under `permissions:` if it lacks it"),
+        (Operation.COMMENT, FORBIDDEN, "Give the job `pull-requests: write` under `permissions:`"),
+        (Operation.STATUS, GitHubError("", status=401), "leave out the input `github_token`."),
+        (Operation.STATUS, REJECTED, "(HTTP 422 Validation Failed). Re-run the job later."),
+        (Operation.PULL, GitHubError("", Kind.RATE_LIMITED, status=429), "Re-run the job later."),
+        (Operation.PULL, GitHubError("GitHub kept failing"), "GitHub kept failing). Re-run the job later."),
     ],
 )
-def test_a_warning_says_what_to_change(operation: Operation, rejection: GitHubError, event: Event, says: str) -> None:
-    warning = warning_of(operation, rejection, event)
+def test_a_warning_says_what_to_change(operation: Operation, rejection: GitHubError, says: str) -> None:
+    warning = warning_of(operation, rejection)
     assert warning.startswith(f"Could not {operation.text} (")
     assert says in warning
     assert warning.endswith("This does not change the result.") is operation.permission.endswith("write")
@@ -238,4 +234,4 @@ def test_a_warning_says_what_to_change(operation: Operation, rejection: GitHubEr
 
 
 def test_a_warning_names_the_target_that_was_rejected() -> None:
-    assert "(one: HTTP 422 " in warning_of(Operation.STATUS, REJECTED, OWN, "one")
+    assert "(one: HTTP 422 " in warning_of(Operation.STATUS, REJECTED, "one")
