@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from sepurux_action.common import json_reader, wording
 from sepurux_action.common.secret import Secret
@@ -163,21 +163,15 @@ parse_lines = partial(parse_names, separators="\n")
 parse_positive_number = partial(parse_whole_number, lowest=1)
 
 
-class Pattern(NamedTuple):
-    """One of GitHub's filter patterns; matching files are left out if it begins with `!`.
+Parts = tuple[tuple[frozenset[str], str], ...]
 
-    A part has characters and how often one of them is there: '', `?`, or `+`. With `*` any others are there, or
-    nothing; with `**/` whole folders, or nothing.
+
+class Filter(tuple[tuple[bool, Parts], ...]):
+    """GitHub's filter patterns with whether they include: the last one that matches a name decides.
+
+    A part of a pattern has characters and how often one of them is there: '', `?`, or `+`. With `*` any others are
+    there, or nothing; with `**/` whole folders, or nothing.
     Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet
-    """
-
-    text: str
-    parts: tuple[tuple[frozenset[str], str], ...]
-
-
-class Filter(tuple[Pattern, ...]):
-    """Patterns, of which the last one that matches a name decides.
-
     A pull request chooses the names, and `re` may take minutes for one. So a set of bits holds all positions up to
     which a pattern can match so far ("MatchStar" in Cameron and others, Bitwise Data Parallelism in Regular Expression
     Matching).
@@ -189,13 +183,12 @@ class Filter(tuple[Pattern, ...]):
         bits: defaultdict[str, int] = defaultdict(int)  # the positions of each character: bit n is the n-th, from 0
         for position, character in enumerate(name):
             bits[character] |= 1 << position
-        for pattern in reversed(self):
+        for includes, parts in reversed(self):
             ends = 1
-            for characters, repeat in pattern.parts:
+            for characters, repeat in parts:
                 takes = sum(bits[character] for character in characters)
                 if repeat.startswith("*"):
                     takes = (1 << len(name)) - 1 - takes
-                once = (ends & takes) << 1
                 # The overflow of the addition runs from each position through the characters of `takes` behind it.
                 reached = (((ends & takes) + takes) ^ takes) | ends
                 if repeat == "**/":
@@ -203,9 +196,10 @@ class Filter(tuple[Pattern, ...]):
                 elif repeat == "+":
                     ends = (reached & takes) << 1
                 else:
+                    once = (ends & takes) << 1
                     ends = {"": once, "?": ends | once, "*": reached}[repeat]
             if ends >> len(name):
-                return not pattern.text.startswith("!")
+                return includes
         return False
 
 
@@ -216,7 +210,7 @@ def parse_paths(text: str) -> Filter:
         raise ValueError(f"it has {len(lines)} patterns, more than {MAX_PATTERNS}")
     if all(line.startswith("!") for line in lines):
         raise ValueError("all patterns begin with `!`; add one without it, which says what to include")
-    return Filter(Pattern(line, tuple(_parts(line))) for line in lines)
+    return Filter((not line.startswith("!"), tuple(_parts(line))) for line in lines)
 
 
 def _parts(line: str) -> Iterator[tuple[frozenset[str], str]]:

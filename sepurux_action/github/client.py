@@ -83,9 +83,10 @@ class Operation(Enum):
 
 
 def advice(operation: Operation, error: GitHubError) -> str:
-    if error.kind is Kind.FORBIDDEN or error.status in {NOT_FOUND, UNAUTHORIZED}:
-        needed = f"Give the job `{operation.permission}` under `permissions:` if it lacks it"
-        return f"{needed}, and leave out the input `github_token`."
+    if error.status == UNAUTHORIZED:
+        return "`github_token` is not valid: remove that input, so that the job's own token is used."
+    if error.kind is Kind.FORBIDDEN or error.status == NOT_FOUND:
+        return f"Give the job `{operation.permission}` under `permissions:` if it lacks it."
     return "Re-run the job later."
 
 

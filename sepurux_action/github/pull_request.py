@@ -7,6 +7,7 @@ https://docs.github.com/rest/collaborators/collaborators#get-repository-permissi
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader
@@ -23,10 +24,15 @@ APPROVED = "APPROVED"
 DECISIVE = frozenset({APPROVED, "CHANGES_REQUESTED", "DISMISSED"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Review:
-    """A review of the pull request. `kind` is the type of its author's account, `state` is that of the REST API."""
+_REVIEW = (
+    ("user", "login"),
+    ("state",),
+    ("commit_id",),
+    ("user", "type"),
+)  # in the REST API
 
+
+class Review(NamedTuple):
     author: str
     state: str
     commit: str
@@ -73,11 +79,7 @@ def _read_reviews(calls: Calls, event: Event) -> Reviews | None:
         return None
     head = pull.head if event.name == "merge_group" else event.commit
     authors = calls.try_call(Operation.REQUESTERS, partial(read_requesters, pull, number, head))
-    given = []
-    for each in listed:
-        author, kind = (json_reader.text(each, "user", name) for name in ("login", "type"))
-        state, commit = json_reader.text(each.get("state")).upper(), json_reader.text(each.get("commit_id"))
-        given.append(Review(author=author, state=state, commit=commit, kind=kind))
+    given = [Review(*(json_reader.text(each, *path) for path in _REVIEW)) for each in listed]
     return None if authors is None else Reviews(head=head, given=given, authors=authors)
 
 
@@ -118,16 +120,13 @@ def request_reviews(calls: Calls, event: Event, results: Iterable[GateDecision])
         return
     path = f"pulls/{event.pull_request}/requested_reviewers"
 
-    def read(client: Client) -> set[str]:
-        users = json_reader.as_array(client.send("GET", path), "users")
-        return {json_reader.text(user, "login").lower() for user in users}
-
     def request(login: str) -> None:
         calls.call(lambda client: client.send("POST", path, body={"reviewers": [client.redact(login)]}))
 
-    requested = calls.try_call(Operation.REQUEST_REVIEW, read)
-    if requested is None:
+    users = calls.try_call(Operation.REQUEST_REVIEW, lambda client: client.send("GET", path))
+    if users is None:
         return
+    requested = (json_reader.text(user, "login").lower() for user in json_reader.as_array(users, "users"))
     given = (each for each in reviews.given if each.commit == reviews.head and each.state != "PENDING")
     done = {*requested, *(each.author.lower() for each in given)}
     to_ask = {login: partial(request, login) for login in can if login.lower() not in done}

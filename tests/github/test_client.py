@@ -219,7 +219,7 @@ def test_a_list_of_more_entries_than_the_limit_is_an_error(scene: Scene) -> None
     [
         (Operation.STATUS, FORBIDDEN, "Give the job `statuses: write` under `permissions:` if it lacks it"),
         (Operation.COMMENT, FORBIDDEN, "Give the job `pull-requests: write` under `permissions:`"),
-        (Operation.STATUS, GitHubError("", status=401), "leave out the input `github_token`."),
+        (Operation.STATUS, GitHubError("", status=401), "`github_token` is not valid"),
         (Operation.STATUS, REJECTED, "(HTTP 422 Validation Failed). Re-run the job later."),
         (Operation.PULL, GitHubError("", Kind.RATE_LIMITED, status=429), "Re-run the job later."),
         (Operation.PULL, GitHubError("GitHub kept failing"), "GitHub kept failing). Re-run the job later."),

@@ -45,7 +45,7 @@ def status(
 
 def test_an_account_that_is_no_person_and_a_review_without_a_login_approve_nothing() -> None:
     assert status([ROBOT]).ignored == ("robot",)
-    assert status([replace(ROBOT, kind="User")]).approved_by
+    assert status([ROBOT._replace(kind="User")]).approved_by
     nameless = Review(author="", state=APPROVED, commit=HEAD)
     assert not status([nameless], permission=lambda _: "write").approved_by
 
