@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TextIO
 
 from sepurux_action.common import wording
@@ -10,7 +9,7 @@ from sepurux_action.config.command_line import parse_command_line
 from sepurux_action.config.settings import POLICY_PATH, gate_plans
 from sepurux_action.errors import ConfigurationError
 from sepurux_action.evaluation.decision import EXIT_UNDECIDED, exit_status
-from sepurux_action.evaluation.traces import WORKING_DIRECTORY, TraceFolder
+from sepurux_action.evaluation.traces import TraceFolder
 from sepurux_action.flow.execution import (
     Connections,
     Invocation,
@@ -58,8 +57,6 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
     """Run as `sepurux-gate`; return the exit status. Exits for --help, --version, and unknown flags."""
     command = parse_command_line(arguments)
     terminal = Terminal(environ)
-    if command.check is not None:
-        return _check(command.check, terminal, signals)
 
     def show(report: Report) -> None:
         document = json_text(report) if command.report_format == "json" else ""
@@ -68,6 +65,8 @@ def run_command_line(arguments: Sequence[str], environ: Mapping[str, str], signa
 
     try:
         with from_flags(command, environ, terminal) as invocation:
+            if command.check is not None:
+                return _check(command.check, invocation.traces(), terminal, signals)
             return run_gates(invocation, terminal, signals, show, CONNECTIONS)
     finally:
         terminal.close()
@@ -93,9 +92,9 @@ def run_gates(
     return signals.status(exit_status(results))
 
 
-def _check(files: Sequence[str], terminal: Terminal, signals: Signals) -> int:
+def _check(files: Sequence[str], folder: TraceFolder, terminal: Terminal, signals: Signals) -> int:
     """Write problems in policy files, or what they mean; return the exit status."""
-    lines, status, folder = list[str](), 0, TraceFolder(Path.cwd(), name=WORKING_DIRECTORY)
+    lines, status = list[str](), 0
     for path in files or [POLICY_PATH]:
         try:
             plans = [*gate_plans(read_checkout(folder, path))]

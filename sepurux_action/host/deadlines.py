@@ -4,18 +4,19 @@ SIGINT and SIGTERM are handled because the run still has to report, and because 
 them in a container's first process.
 """
 
+import queue
 import signal
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
+from contextlib import suppress
 from typing import Self
 
 from sepurux_action.common import T
 from sepurux_action.errors import DeadlineExceeded, Interrupted
 
 LONGEST_WAIT = 1  # seconds until a signal is noticed that arrived between two bytecodes
-POLL_S = 0.1  # until a signal ends a wait
 
 
 class Signals:
@@ -68,13 +69,15 @@ class Timeouts:
 
     def __init__(self, signals: Signals | None = None) -> None:
         self._signals = signals or Signals()
+        self._events: queue.SimpleQueue[None] = queue.SimpleQueue()  # a signal handler may add to it
+        self._signals.listeners.append(lambda: self._events.put(None))
 
     def now(self) -> float:
         return time.monotonic()
 
     def pause(self, seconds: float) -> None:
         """Wait so many seconds; raises Interrupted if a signal arrives first."""
-        self._wait(self.now() + seconds, Future())
+        self._wait(self.now() + seconds, lambda: False)
 
     def run(self, seconds: float, work: Callable[[], T]) -> T:
         """Return or raise what the work does; raises DeadlineExceeded after the seconds, Interrupted after a signal."""
@@ -83,13 +86,18 @@ class Timeouts:
         if seconds <= 0:
             raise DeadlineExceeded
         until, future = self.now() + seconds, start_thread(work)
-        self._wait(until, future)
+        future.add_done_callback(lambda _: self._events.put(None))
+        self._wait(until, future.done)
         if not future.done():
             raise DeadlineExceeded
         return future.result()
 
-    def _wait(self, until: float, future: Future[T]) -> None:
-        while not future.done() and (left := until - self.now()) > 0:
+    def _wait(self, until: float, done: Callable[[], bool]) -> None:
+        while not done():
             if self._signals.received:
                 raise Interrupted
-            wait([future], min(left, POLL_S))
+            left = until - self.now()
+            if left <= 0:
+                return
+            with suppress(queue.Empty):  # a signal just before the wait runs its handler only after it, so it is short
+                self._events.get(timeout=min(left, LONGEST_WAIT))
