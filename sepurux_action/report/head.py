@@ -23,7 +23,7 @@ MIN_DESCRIPTION = 40  # characters of a description that are shown at least
 MAX_GATE, MAX_SCENARIO, MAX_STEP = 40, 30, 40  # characters of a gate's and a scenario's name, and of a tool
 MAX_REASON = 300  # characters of a reason, or of what to do about it
 LEAST, FEW, MOST, MOST_PROBLEMS = 2, 3, 5, 50  # items
-MOST_LINES, PHONE_LINE = 12, 37  # lines of a head on a phone, and characters of one
+MOST_LINES, PHONE_LINE = 12, 37  # lines of a head on a phone, and about how many characters one has
 NAMED_GATES = 2  # of one state
 RERUNS = {"rerun": "re-run the job", "Rerun": "Re-run the job"}
 NOTHING = Markdown("")
@@ -103,8 +103,10 @@ def head_of(report: Report, *, most: int = MOST) -> Head:
         if any(item.file == each.file for each in items):
             item = replace(item, file=NOTHING)
         items.append(item)
-    while most <= MOST and items[LEAST:] and _phone_lines(*slots, *(one.text for one in items)) > MOST_LINES:
+    heights = [math.ceil(len(plain(text)) / PHONE_LINE) for text in (*slots, *(one.text for one in items))]
+    while most <= MOST and items[LEAST:] and sum(heights) > MOST_LINES:
         items.pop()
+        heights.pop()
     left = len(things) - len(items) + len(unnamed)
     more = pluralize(left, f"more {'failure' if things else 'item'}") if left else ""
     items += others
@@ -185,8 +187,7 @@ def title_of(gate: GateFacts) -> Markdown:
     if gate.passed:
         return say("{name} {word}", name=name, word=gate.state.word)
     if decision is Decision.PENDING:
-        waited = wording.duration(gate.result.gate.timeout_s)
-        return say("{name}: no decision after {waited}", name=name, waited=waited)
+        return say("{name}: no decision after {waited}", name=name, waited=wording.duration(gate.result.gate.timeout_s))
     if decision is Decision.ERROR:
         return say("{name} was not evaluated", name=name)
     if gate.counted:
@@ -207,11 +208,6 @@ def _things_of(gates: Sequence[GateFacts]) -> Sequence[Thing]:
     failures.sort(key=lambda each: (not each[1].is_new, severity_rank(each[1].severity)))
     low_alone = all(gate.missed == {LOWEST_SCENARIO.threshold} for gate in gates)
     return [*scenarios, *failures] if low_alone else [*failures, *scenarios]
-
-
-def _phone_lines(*texts: str) -> int:
-    """Return about how many lines of a phone texts take."""
-    return sum(math.ceil(len(plain(text)) / PHONE_LINE) for text in texts)
 
 
 def item_of(gate: GateFacts, of: Failure | Scenario, longest: int, *, several: bool = False) -> Item:

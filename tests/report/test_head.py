@@ -242,6 +242,8 @@ def test_a_scenario_below_its_minimum_is_an_item() -> None:
     of = head(a_result(*runs, gate=a_gate(limits={"min_scenario_pass_rate": 0.6})))
     assert plain(of.title) == "refunds: a passed 40.0%, 60.0% needed"
     assert items(of) == ["a passed 40.0%, 60.0% needed.", "b passed 50.0%, 60.0% needed."]
+    of = head(a_result(*runs, gate=a_gate(limits={"min_scenario_pass_rate": 0.6}), failures=FAILURES[:1]))
+    assert [text[0] for text in items(of)] == ["a", "b", "c"]  # the last one is the critical failure
 
 
 def test_of_a_drop_alone_the_scenarios_that_got_worse_are_the_items() -> None:
