@@ -7,7 +7,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
-from sepurux_action.evaluation.metrics import HIGHEST, METRICS, Unit
+from sepurux_action.evaluation.metrics import METRICS, Unit
 from sepurux_action.report.data import COMPUTED, FIELDS, SCHEMA, Values
 from sepurux_action.report.report import Report
 
@@ -21,6 +21,7 @@ MEANING = (
 
 Schema: TypeAlias = dict[str, Any]
 
+HIGHEST = {Unit.FRACTION: 1, Unit.OF_100: 100}  # the end of the scale
 TYPES: Mapping[object, Schema] = {
     str: {"type": ["string", "null"], "minLength": 1},
     bool: {"type": "boolean"},

@@ -98,8 +98,7 @@ def evaluate(
         match event.get("type"):
             case "tool_call":
                 unsafe = tool not in reversible and _looks_irreversible(tool) and not _is_approved(event, approvals)
-                current = latest[tool] = Attempt(tool, position, mutation, unsafe)
-                current.errors = {error: None} if error else {}
+                current = latest[tool] = Attempt(tool, position, mutation, unsafe, {error: None} if error else {})
                 attempts.append(current)
                 open_calls[tool].append(current)
                 continue

@@ -17,16 +17,7 @@ from sepurux_action.evaluation import runs as ci_runs
 from sepurux_action.evaluation.gate_numbers import DROP, REQUIRED_CATEGORIES, Base, Check, CheckState, Scenario
 from sepurux_action.evaluation.metrics import Metric, Numbers
 from sepurux_action.evaluation.results import Result, Results, parse_description, published_numbers
-from sepurux_action.evaluation.runs import (
-    STILL_MISSING,
-    UNEXPLAINED_FAIL,
-    Decision,
-    Failures,
-    Rule,
-    Run,
-    Runs,
-    worst_of,
-)
+from sepurux_action.evaluation.runs import UNEXPLAINED_FAIL, Decision, Failures, Rule, Run, Runs, worst_of
 
 EXIT_BLOCKED = 1  # a gate blocks because of a `fail`
 EXIT_UNDECIDED = 2  # a gate blocks for any other reason
@@ -199,7 +190,9 @@ def _error_of(compared: GateDecision, base: Base) -> GateDecision | None:
             unknown[check.threshold] = check.text
     if not unknown:
         return None
-    error = replace(compared, decision=Decision.ERROR, rule=Rule.NUMBER_UNKNOWN, hint=STILL_MISSING.format("number"))
+    error = replace(
+        compared, decision=Decision.ERROR, rule=Rule.NUMBER_UNKNOWN, hint=ci_runs.STILL_MISSING.format("number")
+    )
     if base.results is None and DROP in unknown:
         reason = f"{REPORTED}, but {unknown[DROP]}."
         return replace(error, rule=Rule.BASE_UNREAD, reason=reason, hint=base.hint)

@@ -78,8 +78,7 @@ class Scenario:
     def numbers(self) -> Numbers:
         """Return the numbers that all recordings report."""
         known = (metric for metric in METRICS if all(each.value(metric) is not None for each in self.recordings))
-        values = ((metric, self.value(metric)) for metric in known)
-        return {metric.name: Reading(value) for metric, value in values if value is not None}
+        return {metric.name: Reading(self.value(metric)) for metric in known}
 
     @property
     def rate(self) -> float | None:
@@ -151,10 +150,11 @@ def compare_scenario(scenario: Scenario, results: Results) -> Scenario:
 
 
 def scenario_to_keep(scenario: Scenario) -> BaseScenario:
-    rate = None if scenario.rate is None else PASS_RATE.rounded(scenario.rate)
     failures = dict(sorted(_for_each_recording(scenario).items())) if scenario.complete else None
     best = max(scenario.recordings, key=_worst_first)
-    return BaseScenario(name=scenario.key, pass_rate=rate, failures=failures, steps=best.trace.calls[:MAX_STEPS])
+    return BaseScenario(
+        name=scenario.key, pass_rate=scenario.rate, failures=failures, steps=best.trace.calls[:MAX_STEPS]
+    )
 
 
 def _worst_first(run: Run) -> tuple[float, float, float, str]:

@@ -25,9 +25,6 @@ class Unit(StrEnum):
     OF_100 = "of_100"
 
 
-HIGHEST = {Unit.FRACTION: 1, Unit.OF_100: 100}  # the end of the scale
-
-
 class Kind(StrEnum):
     """How the numbers of several runs become one."""
 

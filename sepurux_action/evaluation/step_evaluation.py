@@ -379,19 +379,16 @@ def _read_failures(engine: Engine, readers: list[_RunReader]) -> None:
 
 def _with_read(decided: GateDecision, recordings: Runs) -> GateDecision:
     """Return a decision with its scenarios, the worst first, of what was read of the runs of its traces or batch."""
-    gate, failures_unread, scenarios_unread, of_batch = decided.gate, 0, 0, Runs()
-    of_runs: Sequence[Runs] = [recordings]
-    if gate.names_traces or len(recordings) == 1:
-        of_runs = [(each,) for each in recordings]
-    else:
-        recordings, of_batch = decided.runs, recordings
+    gate, failures_unread, scenarios_unread = decided.gate, 0, 0
+    is_batch = not (gate.names_traces or len(recordings) == 1)
+    of_runs = [recordings] if is_batch else [(each,) for each in recordings]
     for run, of_run in zip(decided.runs, of_runs, strict=True):
         if run.evaluated:
             listed = sum(failure.count for each in of_run for failure in each.failures)
             failures_unread += max(0, int(run.value(FAILURES) or 0) - listed)
             if not gate.names_traces:
                 scenarios_unread += max(0, int(run.value(SCENARIOS) or 1) - len(of_run))
-    scenarios = [*scenarios_of(gate, recordings, of_batch)]
+    scenarios = [*scenarios_of(gate, decided.runs if is_batch else recordings, recordings)]
     scenarios.sort(key=lambda each: (bool(each.flaky), not each.failed, *runs.numbers_key(each.value)))
     scenarios_unread += sum(any(run.unread for run in each.recordings) for each in scenarios)
     read = replace(decided, failures_unread=failures_unread, scenarios_unread=scenarios_unread)

@@ -137,7 +137,8 @@ def test_a_threshold_is_in_the_report(case: Case) -> None:
 @given(share=st.integers(0, 100))
 def test_a_value_just_beyond_its_limit_is_written_differently(share: int, metric: Metric) -> None:
     step = {Unit.INTEGER: 1, Unit.FRACTION: 10.0**-metrics.RATE_DIGITS}.get(metric.unit, 10.0**-metrics.SCORE_DIGITS)
-    limit = share * metrics.HIGHEST.get(metric.unit, 100) / 100
+    highest = 1 if metric.unit is Unit.FRACTION else 100
+    limit = share * highest / 100
     for value in (limit - step, limit + step):
-        if 0 <= value <= metrics.HIGHEST.get(metric.unit, value):
+        if value >= 0 and (value <= highest or metric.unit is Unit.INTEGER):
             assert metric.write(value, limit) != metric.write(limit, value)
