@@ -371,8 +371,8 @@ def _read_failures(engine: Engine, readers: list[_RunReader]) -> None:
     """Read the numbers of the runs of batches, then what failed, the worst run first; raises Interrupted."""
     engine.share([each for each in readers if each.run.trace is runs.NO_TRACE], _RunReader.read_numbers)
     readers.sort(key=lambda each: runs.numbers_key(each.run.value))
-    single = [each for each in readers if each.run.run_id and len(each.run.run_ids) <= 1]
-    engine.share([each for each in single if each.run.evaluated and each.run.reported], _RunReader.read_failures)
+    known = [each for each in readers if each.run.run_id and each.run.evaluated]
+    engine.share([each for each in known if each.run.reported], _RunReader.read_failures)
     unnamed = [each for each in readers if each.run.failed and each.run.trace_id and not each.run.path]
     engine.share(unnamed[:MAX_NAMES], _RunReader.read_name)
 

@@ -57,6 +57,13 @@ def test_what_only_resembles_a_known_word_is_not_known(word: object) -> None:
     assert len(run.sepurux_decision) <= 82  # a quoted name may have 80
 
 
+def test_what_is_no_decision_says_what_to_do() -> None:
+    hints = {"failed": "See the `Sepurux run`", "odd": "Update ", "done": "If the decision is missing", "": "{timeout}"}
+    for status, part in hints.items():
+        assert part in decide(Run(status=status)).hint
+    assert {decide(Run(sepurux_decision=word)).hint for word in ("pass", "fail")} == {""}
+
+
 def test_a_batch_lists_its_runs_once_each_and_a_broken_id_is_left_out() -> None:
     run = parse_run({**RESPONSE, "run_ids": ["run-2", "../run", None, 3, "run-3", "run-2"]})
     assert run.run_ids == ("run-2", "run-3")

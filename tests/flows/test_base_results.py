@@ -238,14 +238,18 @@ def test_without_github_a_drop_cannot_be_compared(tmp_path: Path) -> None:
     assert "Leave `github_token` at its default" in result.gate["hint"]
 
 
-def test_an_outage_while_main_is_read_is_no_pass_and_asks_for_no_permission(scene: Scene) -> None:
-    scene.github.fault("graphql base", faults.refused(401, "Bad credentials"), always=True)
+@pytest.mark.parametrize(
+    ("status", "hint", "asks"), [(401, "`github_token` is not valid", False), (403, "`contents: read`", True)]
+)
+def test_main_that_cannot_be_read_is_no_pass_and_asks_for_permissions_only_if_refused(
+    scene: Scene, status: int, hint: str, *, asks: bool
+) -> None:
+    scene.github.fault("graphql base", faults.refused(status, "Resource not accessible"), always=True)
     scene.answers(**PASSED)
     scene.repository.commit("main", {PATH: LIMIT})
     result = scene.push("main")
     assert (result.exit_code, result.outputs["decision"]) == (2, "error")
-    assert "`github_token` is not valid" in result.gate["hint"]
-    assert "permissions:" not in result.gate["hint"]
+    assert (hint in result.gate["hint"], "permissions:" in result.gate["hint"]) == (True, asks)
     [warning] = result.messages("warning")
     assert warning.startswith("Could not read the last results of the base branch")
     assert "does not change the result" not in warning
