@@ -44,8 +44,7 @@ class Option(Generic[T_co]):
 
     `default` is the text that applies if nothing is given, '' for none; `default_note` is on it. In `help` and
     `default_note`, names of options and `{place}` are parameters for `in_workflow` and `on_command_line`. The policy
-    file may have a list for an option whose `form` is `list`, and needs a mapping for `dict`; their texts have a line
-    for each entry.
+    file may have a list for the `form` `list`, and needs a mapping for `dict`; their texts have a line for each entry.
     """
 
     name: str
@@ -315,8 +314,7 @@ def flag(spelling: str) -> str:
 class Given(NamedTuple):
     """What one source gives to an option: the text, where it stands as in `Problem`, and the value.
 
-    An invalid text has a `hint` at the problem, which may be '', and no value. A list has one entry per line in its
-    text.
+    An invalid text has a `hint` at the problem, which may be '', and no value. A list's text has a line for each entry.
     """
 
     text: str

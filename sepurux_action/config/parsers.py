@@ -24,7 +24,7 @@ MAX_PATTERNS, MAX_PATTERN_LENGTH = 100, 500  # of `paths`; limits the work for e
 _DURATION = re.compile(r"(?:(\d{1,9})h ?)?(?:(\d{1,9})m ?)?(?:(\d{1,9})s)?|(\d{1,9})", re.ASCII | re.IGNORECASE)
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~/%-]*)?", re.IGNORECASE)
 # The part behind an underscore is the enterprise's short code in the login of a managed user.
-_LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]{1,20})?", re.ASCII)
+_LOGIN = re.compile(r"@?[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]{1,20})?", re.ASCII)
 # Stars, or a character with a sign that repeats it. Brackets have letters, digits, and ranges of one kind of them.
 _PART = re.compile(
     r"(\*\*/?|\*)|(?:\[((?:(?:[a-z]-)?[a-z]|(?:[A-Z]-)?[A-Z]|(?:[0-9]-)?[0-9])+)\]|\\(.)|([^*?+\[\\]))([?+]?)"
@@ -110,25 +110,18 @@ def parse_names(text: str, separators: str = r"[,\n]") -> tuple[str, ...]:
     return names
 
 
-def parse_trace_ids(text: str) -> tuple[str, ...]:
-    ids = parse_names(text)
-    if not all(map(json_reader.identifier, ids)):
-        raise ValueError("an ID has letters, digits, and `.`, `_`, `:`, `~`, `-`, at most 200 characters")
-    if len(ids) > MAX_TRACES:
-        raise ValueError(f"it lists {len(ids)}")
-    return ids
+def _parse_listed(pattern: re.Pattern[str], most: int, text: str) -> tuple[str, ...]:
+    names = parse_names(text)
+    for name in names:
+        if not pattern.fullmatch(name):
+            raise ValueError(f"{json_reader.preview(name)} has other characters")
+    if len(names) > most:
+        raise ValueError(f"it lists {len(names)}, more than {most}")
+    return names
 
 
 def parse_logins(text: str) -> tuple[str, ...]:
-    logins: dict[str, str] = {}
-    for part in parse_names(text):
-        login = part.removeprefix("@")
-        if not _LOGIN.fullmatch(login):
-            raise ValueError(f"{json_reader.preview(part)} is not the login of a person")
-        logins.setdefault(login.lower(), login)
-    if len(logins) > MAX_REVIEWERS:
-        raise ValueError(f"it lists {len(logins)}, more than {MAX_REVIEWERS}")
-    return tuple(logins.values())
+    return tuple(dict.fromkeys(name.removeprefix("@") for name in _parse_listed(_LOGIN, MAX_REVIEWERS, text)))
 
 
 def parse_flaky(text: str) -> tuple[tuple[str, date], ...]:
@@ -159,6 +152,7 @@ def parse_word(words: type[E], text: str) -> E:
         raise ValueError(wording.optional("did you mean `{}`?", similar(text, words))) from None
 
 
+parse_trace_ids = partial(_parse_listed, json_reader.IDENTIFIER, MAX_TRACES)
 parse_lines = partial(parse_names, separators="\n")
 parse_positive_number = partial(parse_whole_number, lowest=1)
 

@@ -14,6 +14,7 @@ from sepurux_action.common import json_reader, wording
 from sepurux_action.config import options
 from sepurux_action.config.options import Layer, Source
 from sepurux_action.config.parsers import Filter
+from sepurux_action.config.policy import read_policy
 from sepurux_action.config.settings import MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH, Change, Gate, Settings, diff
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluation.traces import TraceFolder
@@ -157,7 +158,7 @@ def read_checkout(folder: TraceFolder, config: str = "") -> Layer | None:
         raise ConfigurationError([misnamed(str(other))])
     if raw is None and config:
         raise ConfigurationError([Problem("", "there is no such policy file", str(path), 1)])
-    return None if raw is None else _read(raw, str(path))
+    return None if raw is None else read_policy(raw, str(path))
 
 
 def _content(folder: TraceFolder, path: Path) -> bytes | None:
@@ -177,10 +178,4 @@ def _content(folder: TraceFolder, path: Path) -> bytes | None:
 def _policy(file: PolicyFile) -> Layer | None:
     if isinstance(file, Problem):
         raise ConfigurationError([file])
-    return None if file is None else _read(file.encode(errors="surrogatepass"), POLICY_PATH)
-
-
-def _read(raw: bytes, path: str) -> Layer:
-    from sepurux_action.config.policy import read_policy  # noqa: PLC0415 - with PyYAML, which not every step needs
-
-    return read_policy(raw, path)
+    return None if file is None else read_policy(file.encode(errors="surrogatepass"), POLICY_PATH)

@@ -126,17 +126,12 @@ class ActionsRunner(Output):
         return given
 
     def read_event(self) -> object:
-        """Return the event's payload; an event file that cannot be read is a warning and an empty payload."""
-        path = self._environ.get("GITHUB_EVENT_PATH", "")
-        if not path:
-            return {}
+        """Return the event's payload, None if it cannot be read: a problem for each event that needs it."""
         try:
-            with Path(path).open("rb") as file:
+            with Path(self._environ.get("GITHUB_EVENT_PATH", "")).open("rb") as file:
                 return json.loads(file.read(MAX_EVENT_BYTES))
-        except (OSError, ValueError, RecursionError) as error:
-            why = getattr(error, "strerror", "it is no JSON")
-        self.annotate(Level.WARNING, f"The event file could not be read: {why}.")
-        return {}
+        except (OSError, ValueError, RecursionError):
+            return None
 
     def mask_secrets(self, redact: Redactor) -> None:
         super().mask_secrets(redact)

@@ -75,7 +75,7 @@ VALUE_PROBLEMS = [
     (f"trace_id: [{', '.join(map(str, range(101)))}]", f'1 `trace_id`: {IDS} "0 1 2 '),
     ("enforcement: [{stage: soft}]", "1 `enforcement`: must be `observe`, `soft` or `hard`, not a list of 1 entry"),
     ("thresholds: {min_pass_rate: 85}", "1 `thresholds`, `min_pass_rate`: must be 0 to 1, or 0% to 100%, such as"),
-    ("reviewers: [a, b/c]", f'1 `reviewers`: {USERS} "a b/c"; "b/c" is not'),
+    ("reviewers: [a, b/c]", f'1 `reviewers`: {USERS} "a b/c"; "b/c" has'),
     ("gates: [{paths: ['a', '[']}]", f'1 gate 1, `paths`: {PATTERNS} "a ["; "[" is no filter'),
 ]
 FULL = """\
