@@ -46,6 +46,8 @@ def test_a_policy_file_is_absent_only_if_nothing_has_its_name(base: Path) -> Non
     for path in ("none.yml", "own.yml/none.yml"):
         [problem] = problems(partial(read_checkout, found, path))
         assert problem.located == f"{path}:1: there is no such policy file"
+    [problem] = problems(partial(read_checkout, found, "n" * 300))
+    assert "the policy could not be read: File name too long. " in problem.message
     for path in ("", ".github/sepurux-gate.yaml"):
         assert [each.located for each in problems(partial(read_checkout, found, path))] == [MISNAMED]
     (base / ".github/sepurux-gate.yml").symlink_to("none.yml")
