@@ -349,6 +349,8 @@ def _of_several(report: Report) -> tuple[State, Markdown, Markdown]:
         parts.append(say("{symbol} {names} {said}", symbol=state_of.symbol, names=names, said=said).rstrip())
     if changes := policy_remark(report.context):
         parts.append(Markdown(changes.removesuffix(".")))
+    if count := sum(1 for gate in report.gates for _ in remarks(gate)):
+        parts.append(say("⚠️ {count}", count=link(pluralize(count, "remark"), report.context.run_url)))
     return state, title, Markdown(" · ".join(parts))
 
 

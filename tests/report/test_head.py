@@ -365,14 +365,14 @@ OTHER = a_result(replace(GONE, reason="Lost.", rule=Rule.NOT_POLLED))
             "✋ 1 of 2 gates needs an approval: g0",
             f"Needs an approval of 3f9c2ad by mona or hubot-2: {APPROVE}",
             2,
-            "❗ g1 no result, blocks",
+            "❗ g1 no result, blocks · ⚠️ 1 remark",
         ),
         (
             [WAITING, WAITING],
             "✋ 2 of 2 gates need an approval: g0 and g1",
             f"Needs an approval of 3f9c2ad: {APPROVE}",
             2,
-            "",
+            "⚠️ 2 remarks",
         ),
         (
             [a_result(GONE)] * 4,
