@@ -150,7 +150,7 @@ def test_the_release_commit_changes_the_image_alone_and_its_notes_have_everythin
 
 
 def test_each_release_is_one_commit_that_contains_the_earlier_ones_and_the_tag_moves_on(project: Project) -> None:
-    previous, versions = "", ("1.2.3", "1.2.4", "1.10.0")
+    previous, versions = "", ("1.2.3", "1.10.0")
     for version in versions:
         project.write(version)
         main = project.git("rev-parse", "HEAD")
@@ -167,7 +167,7 @@ def test_each_release_is_one_commit_that_contains_the_earlier_ones_and_the_tag_m
         assert project.at("refs/tags/v1", f"refs/tags/v{version}", "refs/heads/releases/v1") == [made] * 3
         previous = made
     project.git("push", "--quiet", "origin", "HEAD:refs/tags/v1.11.0-rc.1")
-    for version in ("1.2.4", "1.11.0-rc.1"):
+    for version in ("1.2.3", "1.11.0-rc.1"):
         assert "is not the highest release: that is 1.10.0" in project.try_to("move", version).stderr
     assert project.at("refs/tags/v1") == [previous]
 

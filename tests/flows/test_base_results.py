@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from sepurux_action.app import run_command_line
 from sepurux_action.evaluation.results import write_results
+from sepurux_action.host.deadlines import Signals
 from sepurux_action.sandbox import Sandbox
 from tests import backend
 from tests.backend import decided, sound_backend
 from tests.github_double import faults
-from tests.runner import StepResult, interrupt, run_action, run_cli
+from tests.runner import StepResult, interrupt, run_action
 from tests.scenes import CAMPAIGN, PASSED, SECRET, Scene
 
 FOLDER = "kept"
@@ -170,14 +172,19 @@ def test_a_bad_file_is_ignored_with_a_note_and_replaced(scene: Scene, sandbox: S
     assert len(results(scene)) == 1
 
 
-def test_a_command_line_compares_and_adds_results_in_a_folder(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_a_command_line_compares_and_adds_results_in_a_folder(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
     def gate(files: dict[str, bytes], *flags: str) -> tuple[int, dict[str, Any], str]:
         for path, content in files.items():
             (tmp_path / path).write_bytes(content)
         given = ["--campaign", "core-reliability", "--trace-file", "refund.json", "--trace-file", "cancel.json"]
         given += ["--api-key", SECRET, "--format", "json"]
-        ended = run_cli([*given, *flags], {"SEPURUX_API_BASE_URL": sandbox.url}, tmp_path)
-        return ended.returncode, json.loads(ended.stdout), ended.stderr
+        status = run_command_line([*given, *flags], {"SEPURUX_API_BASE_URL": sandbox.url}, Signals())
+        ended = capsys.readouterr()
+        return status, json.loads(ended.out), ended.err
 
     def drop_of(shown: dict[str, Any]) -> str:
         [drop] = [each for each in shown["gates"][0]["checks"] if each["threshold"] == "max_pass_rate_drop"]

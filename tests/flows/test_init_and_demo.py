@@ -103,23 +103,28 @@ def test_a_terminal_asks_for_what_no_flag_gives(tmp_path: Path, monkeypatch: pyt
     assert re.findall(r"\[(\w+)\]", shown.getvalue()) == ["plain"] * 3
 
 
-def test_what_is_missing_or_wrong_is_named(tmp_path: Path) -> None:
+def test_what_is_missing_or_wrong_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for flags, said in (
         ([], "give --project and --campaign and --framework"),
         (FLAGS[:4], "give --framework"),
         ([*FLAGS[:-1], "django"], "--framework is not accepted: it is none of openai-agents, langchain, openai, plain"),
         ([*FLAGS, "--campaign", "x" * 81], "--campaign is not accepted: it has 81 characters"),
     ):
-        ended = run_cli(["init", *flags], {}, tmp_path)
-        assert (ended.returncode, ended.stderr) == (1, f"sepurux-gate init: {said}; nothing was written\n")
+        assert init.main(flags) == 1
+        assert capsys.readouterr().err == f"sepurux-gate init: {said}; nothing was written\n"
     assert files_in(tmp_path) == []
 
 
-def test_init_writes_nothing_below_the_root_of_a_repository(tmp_path: Path) -> None:
+def test_init_writes_nothing_below_the_root_of_a_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / ".git").touch()  # a file in a worktree
     (tmp_path / "agent").mkdir()
-    below = run_cli(["init", *FLAGS], {}, tmp_path / "agent")
-    assert (below.returncode, str(tmp_path) in below.stderr, files_in(tmp_path)) == (1, True, [".git"])
+    monkeypatch.chdir(tmp_path / "agent")
+    assert (init.main(FLAGS), str(tmp_path) in capsys.readouterr().err, files_in(tmp_path)) == (1, True, [".git"])
     assert run_cli(["init", *FLAGS], {}, tmp_path).returncode == 0
 
 

@@ -1,5 +1,6 @@
 """The example for several agents records the agents that a pull request changes."""
 
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,10 +71,9 @@ class Checkout:
         return {agent for agent in AGENTS if (self.folder / "traces" / agent / "one.json").exists()}
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    checkout = Checkout(tmp_path / "checkout")
-    checkout.folder.mkdir()
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    checkout = Checkout(tmp_path_factory.mktemp("prepared"))
     checkout.git("init", "--quiet", "--initial-branch", "main")
     files = {f"bots/{agent}/record_traces.py": RECORDER for agent in AGENTS}
     (checkout.folder / "README.md").write_text("Three agents.\n", encoding="utf-8")
@@ -81,7 +81,12 @@ def checkout(tmp_path: Path) -> Checkout:
     checkout.git("commit", "--quiet", "--message", "first")
     checkout.commit("main", files)
     checkout.git("branch", "change")
-    return checkout
+    return checkout.folder
+
+
+@pytest.fixture
+def checkout(prepared: Path, tmp_path: Path) -> Checkout:
+    return Checkout(shutil.copytree(prepared, tmp_path / "checkout"))
 
 
 @pytest.mark.parametrize("changed", CHANGES)
@@ -89,7 +94,10 @@ def test_agents_that_a_pull_request_changes_are_recorded(changed: str, checkout:
     checkout.commit("main", {"bots/search/main.txt": "changed on the base branch alone\n"})
     checkout.commit("change", {changed: "changed\n"})
     assert (checkout.record(), checkout.recorded()) == (0, CHANGES[changed])
-    checkout.commit("change", {f"bots/{agent}/record_traces.py": "raise SystemExit('no model')\n" for agent in AGENTS})
+
+
+def test_the_job_fails_if_an_agent_cannot_be_recorded(checkout: Checkout) -> None:
+    checkout.commit("change", {"bots/refunds/record_traces.py": "raise SystemExit('no model')\n"})
     assert checkout.record() == 1
 
 

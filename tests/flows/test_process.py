@@ -164,7 +164,7 @@ def test_the_gate_starts_without_cryptography_which_the_lock_file_leaves_out_and
 @pytest.mark.parametrize(
     ("flags", "redirected", "decision", "status"),
     [
-        *(("", each, "pass", 0) for each in ("| true", ">&-", ">&- 2>&-", ">/dev/full")),
+        *(("", each, "pass", 0) for each in ("| true", ">&- 2>&-", ">/dev/full")),
         ("--format json", ">/dev/full", "fail", 1),
         ("--help", ">&- 2>&-", "fail", 0),
     ],

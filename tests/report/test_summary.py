@@ -232,7 +232,7 @@ def test_a_change_of_the_policy_shows_both_values_and_which_gates_come_and_go() 
 # -- sizes ------------------------------------------------------------------------------------------------------------
 
 
-def a_large_report(failures: int = 5_000, scenarios: int = 100) -> list[GateDecision]:
+def a_large_report(failures: int = 1_000, scenarios: int = 100) -> list[GateDecision]:
     """Return the results of the most gates of a step, with so many failures in so many scenarios each."""
     results = []
     for number in range(MAX_GATES_IN_STEP):
