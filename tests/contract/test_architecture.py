@@ -3,9 +3,8 @@
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "sepurux_action"
@@ -46,44 +45,50 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts) or PACKAGE
 
 
-TREES = {name_of(path): ast.parse(path.read_bytes()) for path in sorted((ROOT / PACKAGE).rglob("*.py"))}
-MODULES = [name for name in TREES if not name.startswith("sandbox")]
+PATHS = {name_of(path): path for path in sorted((ROOT / PACKAGE).rglob("*.py"))}
+MODULES = [name for name in PATHS if not name.startswith("sandbox")]
+
+
+@cache
+def nodes_of(name: str) -> list[ast.AST]:
+    return [*ast.walk(ast.parse(PATHS[name].read_bytes()))]
 
 
 def imports(name: str) -> Iterator[str]:
     """Yield what a module imports, modules of the package without its name."""
-    for node in ast.walk(TREES[name]):
+    for node in nodes_of(name):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from (alias.name.removeprefix(f"{PACKAGE}.") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             module = (node.module or "").removeprefix(PACKAGE).removeprefix(".")
             for alias in node.names:
                 full = f"{module}.{alias.name}".removeprefix(".")
-                yield full if full in TREES else module or PACKAGE
+                yield full if full in PATHS else module or PACKAGE
 
 
-OURS = {name: {each for each in imports(name) if each in TREES and each != PACKAGE} for name in TREES}
+def packages(name: str) -> set[str]:
+    """Return the packages, and modules beside them, that a module imports of our own."""
+    return {each.split(".")[0] for each in imports(name) if each in PATHS and each != PACKAGE}
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_only_the_listed_modules_use_the_outside_world_and_libraries(name: str) -> None:
-    tops = {each.split(".")[0] for each in imports(name)} - {each.split(".")[0] for each in TREES}
-    assert tops - sys.stdlib_module_names <= set(IMPURE.get(name, ()))
-    assert name in IMPURE or not tops & OUTSIDE
+def test_only_the_listed_modules_use_the_outside_world_and_libraries() -> None:
+    for name in MODULES:
+        tops = {each.split(".")[0] for each in imports(name)} - {each.split(".")[0] for each in PATHS}
+        assert tops - sys.stdlib_module_names <= set(IMPURE.get(name, ())), name
+        assert name in IMPURE or not tops & OUTSIDE, name
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name.split(".")[0] in LEVEL])
-def test_imports_go_in_one_direction(name: str) -> None:
-    top = name.split(".", maxsplit=1)[0]
-    others = {each.split(".")[0] for each in OURS[name]} - {top} - EVERYONE
-    assert all(LEVEL[each] < LEVEL[top] or (each == "host" and top != "config") for each in others)
+def test_imports_go_in_one_direction() -> None:
+    for name in MODULES:
+        if (top := name.split(".", maxsplit=1)[0]) in LEVEL:
+            others = packages(name) - {top} - EVERYONE
+            assert all(LEVEL[each] < LEVEL[top] or (each == "host" and top != "config") for each in others), name
 
 
 def test_the_sandbox_imports_only_itself() -> None:
-    imported = {each for name in TREES if name.startswith("sandbox") for each in OURS[name]}
-    assert {each for each in imported if not each.startswith("sandbox")} == set()
+    assert {each for name in PATHS if name.startswith("sandbox") for each in packages(name)} <= {"sandbox"}
 
 
 def test_a_secret_is_revealed_only_where_it_is_sent() -> None:
-    nodes = ((name, node) for name in MODULES for node in ast.walk(TREES[name]))
+    nodes = ((name, node) for name in MODULES for node in nodes_of(name))
     assert {name for name, node in nodes if isinstance(node, ast.Attribute) and node.attr == "reveal"} == REVEALERS

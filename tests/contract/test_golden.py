@@ -6,17 +6,12 @@ import pytest
 
 from scripts import golden
 
-FILES = golden.files()
 
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_golden_file_is_what_the_templates_render_today(name: str) -> None:
-    path = golden.GOLDEN / name
-    kept = path.read_text(encoding="utf-8") if path.exists() else ""
-    lines = unified_diff(kept.splitlines(), FILES[name].splitlines(), "kept", "rendered now", lineterm="")
-    if kept != FILES[name]:
-        pytest.fail(f"tests/golden/{name} differs; if that is meant: make golden\n" + "\n".join(lines), pytrace=False)
-
-
-def test_there_is_no_golden_file_of_a_state_that_is_no_more() -> None:
-    assert {path.name for path in golden.GOLDEN.iterdir()} - FILES.keys() == set(), "make golden takes them away"
+def test_every_golden_file_is_what_is_rendered_today_and_there_is_no_other() -> None:
+    kept, lines = {path.name: path.read_text(encoding="utf-8") for path in golden.GOLDEN.iterdir()}, list[str]()
+    rendered = golden.files()
+    for name in sorted(kept.keys() | rendered):
+        texts = (each.get(name, "").splitlines(keepends=True) for each in (kept, rendered))
+        lines += unified_diff(*texts, f"tests/golden/{name}", "rendered now")
+    if lines or kept.keys() != rendered.keys():
+        pytest.fail("If that is meant: make golden\n" + "".join(lines), pytrace=False)

@@ -15,7 +15,7 @@ from sepurux_action.config.options import flag_layer
 from sepurux_action.config.settings import REGISTERED, Gate, Trace, read_settings
 from sepurux_action.evaluation import api, metrics
 from sepurux_action.evaluation.decision import GateDecision, summarize
-from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, SCENARIOS, Kind, Metric, Unit
+from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, SCENARIOS, Metric, Unit
 from sepurux_action.evaluation.results import format_description, parse_description
 from sepurux_action.evaluation.runs import Decision, Run, parse_run
 from sepurux_action.report.data import json_text, step_outputs
@@ -91,16 +91,6 @@ def test_a_threshold_is_read_sent_and_decides(case: Case) -> None:
     assert isinstance(body, bytes)
     sent = {} if case.metric in {SCENARIOS, LOWEST_SCENARIO} else {threshold: case.limit}  # those are the gate's own
     assert json.loads(body)["thresholds"] == sent
-
-
-@by_metric("name")
-def test_a_number_is_that_of_several_runs(case: Case) -> None:
-    good, bad = case.value(case.good), case.value(case.bad)
-    special = {SCENARIOS: 2, LOWEST_SCENARIO: bad, metrics.MUTATION_CATEGORIES: good}
-    expected = special.get(case.metric, good + bad if case.metric.kind is Kind.SUM else (good + bad) / 2)
-    for order in (case.good, case.bad), (case.bad, case.good):
-        runs = [a_run(case.run(raw), trace=Trace(label=str(raw))) for raw in order]
-        assert a_result(*runs, gate=case.gate).value(case.metric) == expected
 
 
 @by_metric("name")

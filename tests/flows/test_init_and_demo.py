@@ -146,4 +146,3 @@ def test_the_demo_runs_in_any_folder_and_writes_nothing_there(tmp_path: Path) ->
         ("1", "fails"),
     ]
     assert [Path(path).exists() for path in re.findall(r"^  (/\S+)", ended.stdout, re.MULTILINE)] == [True, True]
-    assert run_cli(["demo", "--help"], {}, folder).returncode == 0

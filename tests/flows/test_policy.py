@@ -85,7 +85,7 @@ def test_a_policy_that_blocks_after_its_merge_blocks_before_it(head: str, line: 
 @pytest.mark.parametrize(("base", "head", "inputs"), NO_ALARM, ids=range(len(NO_ALARM)))
 def test_a_sound_policy_blocks_nothing(base: str, head: str, inputs: dict[str, str], scene: Scene) -> None:
     """The last two trace files have more than 64 MiB together, but each policy names only one of them."""
-    large = json.dumps({**TRACE, "padding": "x" * 40 * 2**20}) if "large" in base else ""
+    large = json.dumps({**TRACE, "padding": "x" * 33 * 2**20}) if "large" in base else ""
     for name in ("large-1", "large-2") if large else ("a", "b"):
         (scene.workspace / f"{name}.json").write_text(large or json.dumps(TRACE))
     with_policy(scene, base)
