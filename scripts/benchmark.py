@@ -26,8 +26,8 @@ from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import Call
 from sepurux_action.evaluation.results import Result, read_results, write_results
 from sepurux_action.evaluation.runs import BaseScenario, Decision, Failure
+from sepurux_action.report.render import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
-from sepurux_action.report.summary import render_comment, render_summary
 from sepurux_action.sandbox import CORE_CAMPAIGN, SOUND_REFUND, Event, Run, Sandbox, Store, respond
 from sepurux_action.sandbox import Request as SandboxRequest
 from tests import backend

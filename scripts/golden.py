@@ -12,9 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from sepurux_action.report.data import json_text
-from sepurux_action.report.plain_text import annotation, log_lines, terminal_lines
+from sepurux_action.report.render import annotation, log_lines, render_comment, render_summary, terminal_lines
 from sepurux_action.report.report import Report, State
-from sepurux_action.report.summary import render_comment, render_summary
 from tests.builders import commented, reports
 
 GOLDEN = ROOT / "tests" / "golden"

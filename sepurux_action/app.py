@@ -24,7 +24,7 @@ from sepurux_action.github.subject import read_checkout, read_subject, with_base
 from sepurux_action.host.deadlines import Signals
 from sepurux_action.host.output import ActionsRunner, Level, Output, Terminal
 from sepurux_action.report.data import json_text, without_decision
-from sepurux_action.report.plain_text import annotation, log_lines, terminal_lines
+from sepurux_action.report.render import annotation, log_lines, terminal_lines
 from sepurux_action.report.report import Report
 
 CONNECTIONS = Connections()

@@ -29,8 +29,8 @@ from sepurux_action.github.statuses import Record
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import Level, read_file, write_files
 from sepurux_action.report.data import json_text, junit_xml, step_outputs, without_decision
+from sepurux_action.report.render import render_comment, render_summary
 from sepurux_action.report.report import Context, Report, build_report, shortened
-from sepurux_action.report.summary import render_comment, render_summary
 
 NOT_AFFECTED = "No changed file matches the gate's `paths`."
 UNDECIDED = "A review evaluates nothing, and no run has decided on this commit yet."

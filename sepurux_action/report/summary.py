@@ -1,20 +1,15 @@
-"""A report as Markdown: the comment, which is its head, and the job summary, which goes on with all the rest."""
+"""What a job summary has after the head, for its template: what failed, scenarios, the chart, the run, remarks."""
 
 import json
 import math
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
-from pathlib import Path
-
-import jinja2
 
 from sepurux_action.common import grouped, wording
-from sepurux_action.common.wording import capitalized, joined, pluralize
+from sepurux_action.common.wording import joined, pluralize
 from sepurux_action.config.command_line import PROGRAM
 from sepurux_action.config.options import flag
-from sepurux_action.config.settings import Change
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.gate_numbers import DROP
 from sepurux_action.evaluation.metrics import NOT_KNOWN, PASS_RATE
@@ -25,7 +20,6 @@ from sepurux_action.report.head import (
     NOTHING,
     action_of,
     base_of,
-    head_of,
     hint_of,
     item_of,
     remarks,
@@ -34,8 +28,6 @@ from sepurux_action.report.head import (
 from sepurux_action.report.markdown import NBSP, Markdown, as_markdown, code, escaped, link, say
 from sepurux_action.report.report import SHORT_SHA, GateFacts, Report, State
 
-SUMMARY_BYTES = 1024 * 1024 - 1  # GitHub drops a step's summary of more than 1 MiB
-ROWS = (1_000, 100, 10)  # that a list has at most: the first number with which the summary fits
 MIN_CHART_POINTS = 3
 CHART_STEP = 5  # percentage points; the axis starts and ends at a multiple
 # Mermaid's default height fills a screen, and its colors cannot be read on both white and black.
@@ -49,59 +41,8 @@ NEED_ALL = {DROP, metrics.SCENARIOS.threshold}  # thresholds that need all scena
 MAX_SEVERITY = 24  # characters
 
 
-def render_comment(report: Report, marker: str) -> str:
-    """Return the comment: the marker, and the head."""
-    return f"{marker}\n{_rendered('head', head=head_of(report), level=Markdown('###'))}"
-
-
-def render_summary(report: Report, *, most_bytes: int = SUMMARY_BYTES) -> str:
-    """Return the head and the rest as Markdown of at most `most_bytes` bytes of UTF-8, or the head alone."""
-    head = head_of(report)
-    for most in ROWS:
-        text = _rendered("summary", head=head, level=Markdown("##"), report=report, most=most)
-        if len(text.encode()) <= most_bytes:
-            return text
-    return _rendered("head", head=head, level=Markdown("##"))
-
-
-def _rendered(name: str, **values: object) -> str:
-    """Return a template with these values. What is no Markdown of ours is escaped."""
-    return re.sub(r"\n{3,}", "\n\n", _environment().get_template(f"{name}.md.j2").render(values)).rstrip() + "\n"
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent / "templates"),
-        autoescape=False,  # noqa: S701 - `finalize` escapes for Markdown
-        finalize=as_markdown,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    parts = (
-        base_of,
-        change_text,
-        chart,
-        code,
-        failures,
-        gates,
-        left_out,
-        notes,
-        numbers,
-        repeat,
-        run,
-        say,
-        scenarios,
-        todo,
-        unread,
-    )
-    environment.globals |= {part.__name__: part for part in parts}
-    return environment
-
-
-def left_out(count: int, noun: str) -> str:
-    return f"{pluralize(count, noun)}, because the report would be too long." if count > 0 else ""
+def left_out(rows: Sequence[object], noun: str) -> str:
+    return f"{pluralize(len(rows), noun)}, because the report would be too long." if rows else ""
 
 
 def _table(alignment: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Markdown:
@@ -195,7 +136,7 @@ def scenarios(gate: GateFacts, most: int) -> Markdown:
             passed += each.read
     table = _table("<>>", ("Scenario", "Passed", base_of(gate.context)), rows[:most])
     others = f"{pluralize(passed, 'scenario')} passed." if rows and passed else ""
-    return Markdown(joined("\n\n", table, left_out(len(rows) - most, "more scenario"), others))
+    return Markdown(joined("\n\n", table, left_out(rows[most:], "more scenario"), others))
 
 
 def chart(gate: GateFacts) -> Markdown:
@@ -227,17 +168,17 @@ def chart(gate: GateFacts) -> Markdown:
 
 def run(gate: GateFacts) -> Markdown:
     """Return what was evaluated, how, and for how long, and why the gate failed."""
-    result, settings, parts = gate.result, gate.result.gate, list[Markdown]()
-    for word, name in (("campaign", settings.campaign), ("policy", gate.context.policy_path)):
-        parts += [say("{word} {name}", word=word, name=code(name))] if name else []
-    parts.append(code(f"enforcement: {settings.stage}"))
-    if count := result.value(metrics.SCENARIOS):
-        parts.append(Markdown(pluralize(count, "scenario")))
-        parts += [Markdown(pluralize(len(result.runs), "recording"))] if len(result.runs) > count else []
-    if result.worst.elapsed_s:
-        parts.append(say("took {time}", time=wording.duration(result.worst.elapsed_s)))
-    why = markdown.prose(result.reason) if gate.failed else ""
-    return Markdown(joined(" ", f"{capitalized(' · '.join(parts))}.", why))
+    result, settings, policy = gate.result, gate.result.gate, gate.context.policy_path
+    count, runs, elapsed_s = int(result.value(metrics.SCENARIOS) or 0), len(result.runs), result.worst.elapsed_s
+    parts = [
+        say("Campaign {name}", name=code(settings.campaign)),
+        say("policy {name}", name=code(policy)) if policy else "",
+        code(f"enforcement: {settings.stage}"),
+        pluralize(count, "scenario") if count else "",
+        pluralize(runs, "recording") if runs > count > 0 else "",
+        f"took {wording.duration(elapsed_s)}" if elapsed_s else "",
+    ]
+    return Markdown(joined(" ", f"{joined(' · ', *parts)}.", markdown.prose(result.reason) if gate.failed else ""))
 
 
 def repeat(gate: GateFacts) -> Markdown:
@@ -273,8 +214,11 @@ def notes(report: Report, remark: Markdown) -> list[Markdown]:
     return every
 
 
-def change_text(change: Change) -> Markdown:
-    """Return a value that a pull request changes in the policy, or a gate that it adds or removes."""
-    setting = Markdown(joined(" of " if change.setting else " ", code(change.setting) or "gate", code(change.gate)))
-    old, new = (markdown.prose(f"`{text or 'none'}`", longest=MAX_VALUE) for text in (change.old, change.new))
-    return say("{setting}: {old} → {new}", setting=setting, old=old, new=new)
+def changes(report: Report) -> list[Markdown]:
+    """Return the values that a pull request changes in the policy, and the gates that it adds or removes."""
+    lines = []
+    for change in report.context.policy_changes:
+        setting = joined(" of " if change.setting else " ", code(change.setting) or "gate", code(change.gate))
+        old, new = (markdown.prose(f"`{text or 'none'}`", longest=MAX_VALUE) for text in (change.old, change.new))
+        lines.append(Markdown(f"{setting}: {old} → {new}"))
+    return lines

@@ -21,7 +21,7 @@ IMPURE = {
     "github.client": ("github", "requests", "urllib3"),  # PyGithub lets exceptions of requests and urllib3 through
     "host.deadlines": (),
     "host.output": (),
-    "report.summary": ("jinja2",),
+    "report.render": ("jinja2",),
     "flow.execution": (),
 }
 OUTSIDE = {"os", "sys", "time", "threading", "pathlib", "socket", "subprocess", "signal", "random"}

@@ -19,8 +19,8 @@ from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, SCENARIO
 from sepurux_action.evaluation.results import format_description, parse_description
 from sepurux_action.evaluation.runs import Decision, Run, parse_run
 from sepurux_action.report.data import json_text, step_outputs
+from sepurux_action.report.render import render_summary
 from sepurux_action.report.report import Report, build_report
-from sepurux_action.report.summary import render_summary
 from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, campaign_id
 from tests.builders import a_context, a_gate, a_past_result, a_result, a_run, some_results
 

@@ -25,8 +25,8 @@ from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
 from sepurux_action.evaluation.gate_numbers import Base
 from sepurux_action.evaluation.runs import Decision, Failure
 from sepurux_action.report.markdown import ZERO_WIDTH_SPACE, code, commands, escaped, link, prose
+from sepurux_action.report.render import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
-from sepurux_action.report.summary import render_comment, render_summary
 from tests import gfm
 from tests.builders import (
     COMMIT,

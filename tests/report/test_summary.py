@@ -16,13 +16,12 @@ from sepurux_action.config.settings import Change, Gate, Trace
 from sepurux_action.evaluation.decision import GateDecision
 from sepurux_action.evaluation.gate_numbers import Base, Scenario
 from sepurux_action.evaluation.runs import Decision, OnBase, Rule
-from sepurux_action.report import summary as summary_module
+from sepurux_action.report import render
 from sepurux_action.report.data import json_text
 from sepurux_action.report.head import head_of
 from sepurux_action.report.markdown import Markdown, escaped, plain
-from sepurux_action.report.plain_text import annotation, log_lines, terminal_lines
+from sepurux_action.report.render import annotation, log_lines, render_comment, render_summary, terminal_lines
 from sepurux_action.report.report import build_report, shortened
-from sepurux_action.report.summary import render_comment, render_summary
 from tests import gfm
 from tests.builders import (
     FAILING,
@@ -286,6 +285,6 @@ def test_four_times_as_many_failures_of_a_scenario_take_at_most_four_times_as_ma
 
 
 def test_a_template_escapes_every_value_that_is_not_markdown_of_ours() -> None:
-    template = summary_module._environment().from_string("{{ value }}{% set x = value ~ '' %} {{ x }} {{ ours }}")  # noqa: SLF001
+    template = render._environment().from_string("{{ value }}{% set x = value ~ '' %} {{ x }} {{ ours }}")  # noqa: SLF001
     said = "<b>@octocat</b>"
     assert template.render(value=said, ours=Markdown("**x**")) == f"{escaped(said)} {escaped(said)} **x**"

@@ -1,18 +1,59 @@
-"""A report as plain lines for a log or a terminal."""
+"""A report as people read it: Markdown for a comment and a job summary, plain lines for a log and a terminal."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+import jinja2
 
 from sepurux_action.common import json_reader
 from sepurux_action.common.wording import joined, optional
 from sepurux_action.evaluation.runs import Rule
+from sepurux_action.report import markdown, summary
 from sepurux_action.report.head import Head, head_of, policy_remark
-from sepurux_action.report.markdown import plain
+from sepurux_action.report.markdown import Markdown, plain
 from sepurux_action.report.report import Report
-from sepurux_action.report.summary import all_remarks
 
+SUMMARY_BYTES = 1024 * 1024 - 1  # GitHub drops a step's summary of more than 1 MiB
+ROWS = (1_000, 100, 10)  # that a list has at most: the first number with which the summary fits
 MAX_LINE_LENGTH = 1_000  # characters of a line in a log
 MOST_ON_TERMINAL = 20  # items, where no summary follows
 MOST_STEPS = 3  # blocks of steps in a log
+
+
+def render_comment(report: Report, marker: str) -> str:
+    """Return the comment: the marker, and the head."""
+    return f"{marker}\n{_rendered('head', head=head_of(report), level=Markdown('###'))}"
+
+
+def render_summary(report: Report, *, most_bytes: int = SUMMARY_BYTES) -> str:
+    """Return the head and the rest as Markdown of at most `most_bytes` bytes of UTF-8, or the head alone."""
+    head = {"head": head_of(report), "level": Markdown("##")}
+    for most in ROWS:
+        text = _rendered("summary", **head, report=report, most=most)
+        if len(text.encode()) <= most_bytes:
+            return text
+    return _rendered("head", **head)
+
+
+def _rendered(name: str, **values: object) -> str:
+    """Return a template with these values. What is no Markdown of ours is escaped."""
+    return re.sub(r"\n{3,}", "\n\n", _environment().get_template(f"{name}.md.j2").render(values)).rstrip() + "\n"
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent / "templates"),
+        autoescape=False,  # noqa: S701 - `finalize` escapes for Markdown
+        finalize=markdown.as_markdown,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"markdown": markdown, "summary": summary}
+    return environment
 
 
 def annotation(report: Report) -> str:
@@ -43,7 +84,7 @@ def _text_of(report: Report, head: Head) -> Iterator[Iterable[str]]:
         rows = [(f"{row.state.mark} {row.label}", row.result, f"needs {row.needed}") for row in every]
     yield [*_columns("<<>" if gates[1:] else "<><", rows), optional("  {}", plain(head.hint))]
     if not report.problems:
-        yield [f"  {plain(each)}" for each in (policy_remark(report.context), *all_remarks(report)) if each]
+        yield [f"  {plain(each)}" for each in (policy_remark(report.context), *summary.all_remarks(report)) if each]
     failures = [each for gate in report.not_passed for each in gate.counted if each.steps]
     for failure in failures[:MOST_STEPS]:
         yield [joined(" of ", "  steps", failure.scenario) + ":", *(f"    {line}" for line in failure.steps)]
