@@ -16,7 +16,7 @@ from sepurux_action import __version__
 from sepurux_action.common import T, json_reader
 from sepurux_action.common.secret import Secret
 from sepurux_action.common.wording import joined, optional
-from sepurux_action.errors import DeadlineExceeded, Interrupted
+from sepurux_action.errors import DeadlineExceeded
 from sepurux_action.evaluation.api import TRANSPORT_ERRORS, failure_words, retry_after
 from sepurux_action.host.deadlines import Timeouts
 from sepurux_action.host.output import Level, Output
@@ -31,8 +31,7 @@ RETRY_PAUSE_S = 5.0  # between two attempts at a read that decides, after those 
 NOT_FOUND, UNAUTHORIZED = 404, 401
 MAX_MESSAGE_LENGTH = 200  # characters of a GitHub message that a warning repeats
 UNEXPECTED_SHAPE = "a response of an unknown shape, or a redirect"
-TIMED_OUT = "GitHub did not respond in the time that the gate waits for it"
-CANCELED = "the run was canceled before GitHub responded"
+TIMED_OUT = "GitHub did not respond in time, or before the run was canceled"
 # PyGithub raises these for a response of an unexpected shape, and RuntimeError for a redirect to another host.
 SHAPE_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
@@ -70,7 +69,6 @@ class Operation(Enum):
     FIND = "find the pull request of this run", "pull-requests: read"
     PULL = "read the pull request", "pull-requests: read"
     REVIEWS = "read the reviews", "pull-requests: read"
-    REQUESTERS = "read who made the commit", "pull-requests: read"
     PULLS = "read the results of the last pull requests", "pull-requests: read"
     COMMENT = "write the comment", "pull-requests: write"
     REQUEST_REVIEW = "request a review", "pull-requests: write"
@@ -263,9 +261,8 @@ class Calls:
             try:
                 self._timeouts.pause(wait)
                 return self._timeouts.run(max(0.0, self.left), partial(work, self._client))
-            except DeadlineExceeded as ended:
-                message = CANCELED if isinstance(ended, Interrupted) else TIMED_OUT
-                raise GitHubError(message, Kind.TIMED_OUT) from None
+            except DeadlineExceeded:
+                raise GitHubError(TIMED_OUT, Kind.TIMED_OUT) from None
             except GitHubError as error:
                 wait = max(pause, error.retry_after_s or 0.0)
                 may_retry = retry and not error.is_final and not self._after_signal

@@ -73,14 +73,15 @@ def _read_reviews(calls: Calls, event: Event) -> Reviews | None:
     """Return the reviews, or None if any part cannot be read: then no one can approve."""
     calls.set_timeout(READS_S)  # the deadline of the first reads passed during the evaluation
     number = event.pull_request
-    pull = calls.try_call(Operation.PULL, partial(read_pull_request, number))
-    listed = calls.try_call(Operation.REVIEWS, lambda client: [*client.pages(f"pulls/{number}/reviews")])
-    if pull is None or listed is None:
-        return None
-    head = pull.head if event.name == "merge_group" else event.commit
-    authors = calls.try_call(Operation.REQUESTERS, partial(read_requesters, pull, number, head))
-    given = [Review(*(json_reader.text(each, *path) for path in _REVIEW)) for each in listed]
-    return None if authors is None else Reviews(head=head, given=given, authors=authors)
+
+    def read(client: Client) -> Reviews:
+        pull = read_pull_request(number, client)
+        head = pull.head if event.name == "merge_group" else event.commit
+        listed = client.pages(f"pulls/{number}/reviews")
+        given = [Review(*(json_reader.text(each, *path) for path in _REVIEW)) for each in listed]
+        return Reviews(head=head, given=given, authors=read_requesters(pull, number, head, client))
+
+    return calls.try_call(Operation.REVIEWS, read)
 
 
 def approval_status(reviews: Reviews, reviewers: tuple[str, ...], permission: Callable[[str], str]) -> ApprovalStatus:
