@@ -69,9 +69,8 @@ def text(value: object, *names: str) -> str:
 
 
 def printable(raw: str) -> str:
-    """Return the visible text on one line, of at most `MAX_TEXT_LENGTH` characters, with a space for white space."""
-    words = shorten(raw, MAX_TEXT_LENGTH).split()
-    return " ".join(visible(" ".join(words)).split())
+    """Return the visible text on one line, with a space for white space. It is whole: only `shorten` cuts a text."""
+    return " ".join(visible(" ".join(raw.split())).split())
 
 
 def visible(raw: str) -> str:

@@ -64,8 +64,7 @@ class Redactor:
         Lists and objects are changed in place, because a copy of a large response would need as much memory again.
         """
         if isinstance(value, str):
-            text = value[: 2 * json_reader.MAX_TEXT_LENGTH]  # has the whole of a secret that the cut divides
-            shown = json_reader.visible(" ".join(text.split()))  # joins a secret that invisible characters split
+            shown = json_reader.printable(value)  # joins a secret that invisible characters split
             redacted = self(shown)
             return json_reader.shorten(value if redacted == shown else redacted, json_reader.MAX_TEXT_LENGTH)
         if isinstance(value, list):

@@ -280,7 +280,7 @@ def error_detail(body: bytes | bytearray, redact: Callable[[str], str]) -> str:
         location = ".".join(str(part) for part in json_reader.as_array(item.get("loc")) if isinstance(part, str | int))
         if message := json_reader.text(item.get("msg")):
             entries.append(joined(": ", json_reader.printable(location), message))
-    return json_reader.shorten("; ".join(map(redact, entries)).translate(NO_MARKS), MAX_DETAIL_LENGTH)
+    return json_reader.shorten(redact("; ".join(entries)).translate(NO_MARKS), MAX_DETAIL_LENGTH)
 
 
 def _refused_credentials(status: int, call: ApiRequest, sent: Credentials) -> tuple[str, str]:

@@ -29,12 +29,12 @@ PIECES = {
     for form in (SECRET, BASIC.removeprefix("eDpn").rstrip("="))
     for at in range(len(form) - MIN_REDACTED_LENGTH + 1)
 }
-LIMITS = [40, 80, 120, 140, 200, 500, 600, 4_000, 8_000, json_reader.MAX_TEXT_LENGTH]
+LIMITS = [40, 80, 120, 140, 200, 500, 600, 4_000, 8_000, json_reader.MAX_TEXT_LENGTH, 2 * json_reader.MAX_TEXT_LENGTH]
 offsets = st.integers(0, 1_000) | st.builds(
     lambda limit, back: max(0, limit - back), st.sampled_from(LIMITS), st.integers(0, 60)
 )
 CALL = ApiRequest(path="/v1/campaigns", purpose="the list of campaigns")
-fillers = st.sampled_from(["-", "- ", "-\n"])
+fillers = st.sampled_from(["-", "- ", "-\n", " ", "\u200b"])  # the last two are not shown, so they move a cut
 
 
 def of_the_backend(status: int, text: str) -> str:
@@ -85,10 +85,14 @@ def logged(text: str) -> str:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-@given(form=st.sampled_from(FORMS), offset=offsets, filler=fillers)
-@example(form=SECRET, offset=198, filler="-")
-def test_no_place_or_cut_shows_over_5_characters_of_a_secret(source: str, form: str, offset: int, filler: str) -> None:
-    before = (filler * (offset // len(filler) + 1))[:offset]
+@given(first=st.sampled_from(["", SECRET]), form=st.sampled_from(FORMS), offset=offsets, filler=fillers)
+@example(first="", form=SECRET, offset=198, filler="-")
+@example(first="", form=SECRET, offset=json_reader.MAX_TEXT_LENGTH - len(SECRET), filler=" ")
+@example(first=SECRET, form=SECRET, offset=2 * json_reader.MAX_TEXT_LENGTH - len(SECRET) - 20, filler="\u200b")
+def test_no_place_or_cut_shows_over_5_characters_of_a_secret(
+    source: str, first: str, form: str, offset: int, filler: str
+) -> None:
+    before = first + (filler * (offset // len(filler) + 1))[:offset]
     log = logged(SOURCES[source](f"{before}{form}{filler * 60}"))
     assert [piece for piece in PIECES if piece in log] == []
 
