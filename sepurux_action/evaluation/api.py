@@ -38,6 +38,7 @@ MAX_OBJECTS = 50_000  # objects and lists of a response: each takes much memory,
 MAX_DETAIL_LENGTH = 500  # characters of a backend's error text that a reason quotes
 FAILURES_PAGE = 200  # failures that a call requests; the page size of the vendor's own client
 MAX_NAMES_LISTED = 20  # campaigns that an error text lists
+MAX_NAMES_COMPARED = 200  # with the name that was not found: with all of a hostile list, it takes seconds
 CONNECT_S, READ_S = 5.0, 15.0
 MAX_RETRY_AFTER_S = 7 * 24 * 3600.0  # longer than any timeout; texts that quote it stay short
 CLIENT = f"gate-action/{__version__}"
@@ -308,7 +309,7 @@ def find_campaign(listed: object, campaign: str, project: str) -> str:
     if ids:
         reason = f"{len(ids)} campaigns are named {preview(campaign)}"
     elif names := sorted({json_reader.text(entry.get("name")) for entry in entries} - {""}):
-        meant = similar(campaign, names)
+        meant = similar(campaign, names[:MAX_NAMES_COMPARED])
         names.sort(key=lambda name: name != meant)
     listed_names = ", ".join(map(preview, names[:MAX_NAMES_LISTED]))
     hint = f"Set {{campaign}} to one of these, or {{project}} to another project: {listed_names}."

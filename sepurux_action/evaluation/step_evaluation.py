@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from urllib.parse import quote
 
 from sepurux_action.common import json_reader, wording
@@ -33,6 +33,7 @@ MAX_SCORES = 1_000  # of runs of a batch that are read for their mean
 SCENARIOS_S = 20.0  # the numbers and failures of each scenario, for all gates together
 MAX_RUNS = 100  # of a batch whose numbers are read
 MAX_NAMES = 20  # traces of a step whose names are read
+MAX_LISTED = 5_000  # failures of a step that are kept: also after a signal, they are compared and reported in a second
 NOT_FOUND = 404
 NOT_SHOWN = frozenset({401, 403})  # the backend shows it to another secret
 CANCELED = Run(decision=Decision.ERROR, rule=Rule.CANCELED, reason="The run was canceled.", hint="{Rerun}.")
@@ -71,11 +72,16 @@ class StepEvaluation:
         until = self.engine.now() + SCENARIOS_S
         chosen = [each for each in decided if self._with_passed or each.decision is not Decision.PASS]
         readers = {each.gate.name: self._readers(each, until) for each in chosen}
+        every, kept = [*chain(*readers.values())], 0
         try:
             with suppress(Interrupted):
-                self.engine.perform([partial(_read_failures, self.engine, [*chain(*readers.values())])])
+                self.engine.perform([partial(_read_failures, self.engine, every)])
         except DEFECTS as defect:
             self.output.log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
+        for reader in every:
+            kept += len(reader.run.failures)
+            if kept > MAX_LISTED:
+                reader.run = replace(reader.run, failures=(), unread=True)
         found = dict[str, GateDecision]()
         for each, (gate, base) in zip(decided, self.compared, strict=True):
             read = replace(each, scenarios=each.known_scenarios)
@@ -342,7 +348,7 @@ class _RunReader:
     def read_failures(self) -> None:
         """Read the first page of the classified failures. An empty one is complete only if the run reports none.
 
-        Without a trace of its own, their trace is the run's.
+        Without a trace of its own, their trace is the run's. What Sepurux sends beyond the page is not read.
         """
         run, reported = self.run, self.run.value(FAILURES)
         page = {"limit": str(api.FAILURES_PAGE), "offset": "0"}
@@ -354,7 +360,8 @@ class _RunReader:
             and each.get("run_id") in (None, run.run_id)
             for each in payload
         )
-        listed = runs.parse_failures(payload) if of_run else ()
+        first = [*islice(json_reader.as_array(payload), api.FAILURES_PAGE)]
+        listed = runs.parse_failures(first) if of_run else ()
         complete = 0 < len(listed) < api.FAILURES_PAGE if reported is None else len(listed) >= reported
         trace_id = run.trace_id or next((each.trace_id for each in listed if each.trace_id), "")
         flaky = bool(run.trace.flaky)

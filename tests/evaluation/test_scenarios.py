@@ -35,11 +35,17 @@ class Run:
 
 
 class Batch:
-    """A backend with this batch; `names` are those of traces."""
+    """A backend with this batch; `names` are those of traces. One that `sends_all` does not know pages."""
 
     def __init__(
-        self, *runs: Run, name: str = "now", fields: Mapping[str, object] = {}, names: Mapping[str, object] = {}
+        self,
+        *runs: Run,
+        name: str = "now",
+        fields: Mapping[str, object] = {},
+        names: Mapping[str, object] = {},
+        sends_all: bool = False,
     ) -> None:
+        self._sends_all = sends_all
         self._runs = {f"{name}-run-{number}": run for number, run in enumerate(runs, 1)}
         self._started = {"batch_id": name, "run_ids": [*self._runs]}
         self._shown = {**self._started, "status": "done", **_numbers(runs), **fields}
@@ -63,9 +69,8 @@ class Batch:
             return rejected(404)
         query = dict(call.query)
         about = {"campaign_id": CAMPAIGN, "run_id": query["run_id"]}
-        return Reply(
-            payload=[{**about, **each} for each in self._runs[query["run_id"]].failures[: int(query["limit"])]]
-        )
+        most = None if self._sends_all else int(query["limit"])
+        return Reply(payload=[{**about, **each} for each in self._runs[query["run_id"]].failures[:most]])
 
 
 def _numbers(runs: Sequence[Run]) -> dict[str, object]:
@@ -186,12 +191,22 @@ def test_unread_scenarios_of_recordings_are_counted(cancel_at: float | None, *, 
         (Run(), {"failures": None, "decision": "fail"}, (0, 1)),
     ],
 )
-def test_200_failures_of_a_run_are_read(run: Run, fields: Mapping[str, object], unread: tuple[int, int]) -> None:
-    calls = FakeEngine(Batch(replace(run, fields=fields), fields=fields))
+@pytest.mark.parametrize("sends_all", [True, False])
+def test_200_failures_of_a_run_are_read(
+    run: Run, fields: Mapping[str, object], unread: tuple[int, int], *, sends_all: bool
+) -> None:
+    calls = FakeEngine(Batch(replace(run, fields=fields), fields=fields, sends_all=sends_all))
     found = evaluate(calls)
     assert sum(each.count for each in found.failures) == min(200, len(run.failures))
     assert (found.failures_unread, found.scenarios_unread) == unread
     assert len(calls.paths("/failures")) == 1
+
+
+def test_5000_kinds_of_failures_of_a_step_are_kept() -> None:
+    failures = [{**FAILURE, "description": str(number)} for number in range(250)]
+    found = what_failed(Batch(*(Run(failures=failures) for _ in range(40)), sends_all=True))
+    assert sum(each.count for each in found.failures) == 5_000
+    assert (found.failures_unread, found.scenarios_unread) == (40 * 250 - 5_000, 40)
 
 
 def test_a_scenario_is_named_by_its_file_or_its_task_or_its_id() -> None:

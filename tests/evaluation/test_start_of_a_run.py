@@ -1,6 +1,7 @@
 """How a run is started that belongs to one gate only, when Sepurux is down, and requests for the score."""
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -69,6 +70,14 @@ def test_a_missing_campaign_names_the_others(names: object, campaign: str, reaso
     with pytest.raises(EvaluationError, match=re.escape(reason)) as error:
         find_campaign(names, campaign, "my-agent")
     assert hint in error.value.hint
+
+
+def test_a_name_that_is_missing_is_compared_with_a_few_of_many_campaigns() -> None:
+    names = [{"name": f"{number:05} {NOT_FOUND[:20]}{NOT_FOUND[:20:-1]}"} for number in range(30_000)]
+    started = time.process_time()
+    with pytest.raises(EvaluationError, match="was not found"):
+        find_campaign(names, NOT_FOUND, "")
+    assert time.process_time() - started < 2  # with all of them, more than 3
 
 
 def test_each_run_finds_its_campaign_within_its_own_timeout() -> None:
