@@ -189,7 +189,7 @@ def title_of(gate: GateFacts) -> Markdown:
     if decision is Decision.PENDING:
         return say("{name}: no decision after {waited}", name=name, waited=wording.duration(gate.result.gate.timeout_s))
     if decision is Decision.ERROR:
-        return say("{name} was not evaluated", name=name)
+        return say("{name} has no result" if gate.result.worst.evaluated else "{name} was not evaluated", name=name)
     if gate.counted:
         new = sum(each.is_new for each in gate.failures)
         news = Markdown(pluralize(new, "new failure") if new else pluralize(len(gate.counted), "failure"))
