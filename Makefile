@@ -25,7 +25,9 @@ setup: $(READY) ## create .venv and install what the lock files pin
 demo: $(DEMO)/ready ## run the gate against a sandbox; needs no account
 	@$(DEMO)/bin/python -m sepurux_action demo
 
-test: lint types $(if $(CI),coverage,pytest) ## lint, types, and all tests without containers
+test: $(READY) ## lint, types, and all tests without containers
+	@$(MAKE) --no-print-directory --jobs=2 lint types
+	@$(MAKE) --no-print-directory $(if $(CI),coverage,pytest)
 
 pytest: $(READY)
 	$(BIN)/python $(TESTS)

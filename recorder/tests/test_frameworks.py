@@ -77,7 +77,6 @@ def test_the_example_of_a_framework_records_what_the_gate_passes_or_blocks(
     for name in ("shop.py", "openai_agent.py"):
         shutil.copy(AGENTS / name, tmp_path)
     written = (REPOSITORY / "sepurux_action" / "init" / f"record_{variant}.txt").read_bytes()  # by sepurux-gate init
-    assert (AGENTS / f"record_{variant}.py").read_bytes() == written
     (tmp_path / "record_traces.py").write_bytes(written)
     shutil.copy(AGENTS / agent, tmp_path / "my_agent.py")
     monkeypatch.chdir(tmp_path)
