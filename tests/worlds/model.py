@@ -429,11 +429,14 @@ def scenario_rates(runs: Sequence[Evaluated]) -> Sequence[Any]:
 
 def decide(world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated], together: Together) -> str:
     """Return the decision on a gate: the rows of the table, in their order."""
-    decisions = {"pass" if run.flaky and run.decision == "fail" else run.decision for run in runs}
+    decisions = {run.decision for run in runs if not run.flaky}
     if "fail" in decisions or (together.several and missed(settings, together) & {*SUMS}):
         return "fail"
-    if decisions != {"pass"}:
-        return min(decisions, key=WORST_FIRST.index, default="skipped")
+    flaky = {run.decision for run in runs if run.flaky} - {"fail"}  # of which the unsafe attempts are not known
+    if undecided := (decisions - {"pass"}) or (flaky - {"pass"}):
+        return min(undecided, key=WORST_FIRST.index)
+    if not runs:
+        return "skipped"
     if all(run.flaky for run in runs):
         return "error"
     compared = compare(world, settings, together)
