@@ -13,7 +13,6 @@ from sepurux_action.common import json_reader
 REDACTED = "***"
 _UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 LIKE_A_SECRET = re.compile(rf"(?!{_UUID}\Z)(?=.*[0-9])(?=.*[A-Za-z])[\w.+=~-]{{20,}}\Z")
-_PERCENT = re.compile("%[0-9A-F]{2}")
 MIN_REDACTED_LENGTH = 6  # characters; redacting "a" or "pass" everywhere would destroy the responses
 
 
@@ -31,19 +30,23 @@ class Secret:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield a secret, percent-encoded, as a report escapes it, and the parts that the base64 of a text may have of it.
+    """Yield a secret, as an address and a report escape it, and the parts that the base64 of a text may have of it.
 
     base64 encodes three bytes as four characters. So there are three such parts, one for each number of bytes before
     the secret, divided by three. A character at an end may also encode bits of another byte, so the parts lack it.
     """
     raw = secret.encode(errors="surrogatepass")  # an environment variable may contain bytes that are not UTF-8
     yield from (secret, json.dumps(secret)[1:-1], html.escape(secret), html.escape(secret, quote=False))
-    for safe in ("", "/"):
-        yield (encoded := quote(raw, safe=safe))
-        yield _PERCENT.sub(lambda found: found[0].lower(), encoded)
+    yield quote(raw, safe="")
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         for before, mixed in ((0, 0), (1, 2), (2, 3)):
             yield encode(bytes(before) + raw).decode()[mixed : (before + len(raw)) * 8 // 6]
+
+
+def _pattern(form: str) -> str:
+    """Return the pattern of a text of which any character may be percent-encoded."""
+    encoded = ((each, each.encode(errors="surrogatepass").hex("%")) for each in form)
+    return "".join(f"(?:{re.escape(each)}|(?i:%{code}))" for each, code in encoded)
 
 
 class Redactor:
@@ -53,7 +56,8 @@ class Redactor:
         """Take the secrets. One with fewer than `MIN_REDACTED_LENGTH` characters is not redacted."""
         forms = dict.fromkeys(form for secret in secrets for form in _forms(secret) if len(form) >= MIN_REDACTED_LENGTH)
         self.forms = sorted(forms, key=len, reverse=True)  # of two that begin alike, the longer one
-        self._found = re.compile("|".join(map(re.escape, self.forms)))
+        first = "".join(re.escape(form[0]) for form in self.forms)  # a text has few of them, so it is found fast
+        self._found = re.compile(f"(?=[%{first}])(?:{'|'.join(map(_pattern, self.forms))})")
 
     def __call__(self, text: str) -> str:
         return self._found.sub(REDACTED, text) if self.forms else text

@@ -262,7 +262,7 @@ class Engine:
             seconds = min(CALL_S, max(LAST_CALL_S, self.left(timeout_s)))
             result = self.noted(self.send(call, self.now() + seconds))
             if of_object and not result.error and not isinstance(result.payload, dict):
-                result = Reply(error=NO_OBJECT, temporary=True)
+                result = replace(result, payload=None, error=NO_OBJECT, temporary=True)
             if not result.temporary:
                 self.heard_s = self.elapsed()
                 return result

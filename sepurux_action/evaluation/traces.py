@@ -23,6 +23,7 @@ from sepurux_action.errors import TraceFileError
 from sepurux_action.evaluation.runs import Failure, Step
 
 MAX_BYTES = 64 * 1024 * 1024  # of all trace files of a run together, because they stay in memory
+MAX_OBJECTS = 1_000_000  # objects and lists of a trace, also in its texts: each takes much memory
 WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
 CREATE_FIRST = "; check it out or create it in an earlier step of the job"
 WORKING_DIRECTORY = "the working directory"
@@ -165,6 +166,8 @@ def read_recording(text: str, label: str) -> Trace:
 
     `int` would reject thousands of digits, which are valid JSON.
     """
+    if text.count("{") + text.count("[") > MAX_OBJECTS:
+        raise TraceFileError(f'"{label}" must have at most {MAX_OBJECTS:,} objects and lists')
     try:
         found = json.loads(text, parse_int=float, parse_constant=json_reader.reject_constant)
     except (RecursionError, ValueError) as error:

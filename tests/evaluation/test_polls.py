@@ -38,6 +38,12 @@ from tests.fakes import CAMPAIGN, FakeEngine, FakeOutput, backend
 UNREACHABLE = Reply(temporary=True, error="the connection failed")
 UNDECIDED = Reply(payload={"status": "done", "decision": "pending"})
 LINKED = Reply(payload={"dashboard_url": "https://h.example/"})
+UNUSABLE = "Sepurux sent no usable response within 30 s (the poll of the run"
+ABOUT_OTHERS = [
+    (Reply(payload=["pass"], status=200), "a response that is not a JSON object"),
+    (Reply(payload={**NUMBERS, "batch_id": "of-another-gate"}, status=200), "a response about another run"),
+    (Reply(payload={**NUMBERS, "batch_id": 7}, status=200), "a response whose run_id or batch_id is not a text"),
+]
 UNSAFE = Reply(payload={**NUMBERS, "decision": "fail", "unsafe_attempts": 2})
 LOST = [Reply(temporary=True, error=reason) for reason in ("HTTP 500", "HTTP 500", "HTTP 503", "HTTP 503")]
 OTHER = replace(GATE, name="other")
@@ -66,8 +72,7 @@ RESULTS = [
         (after(5, http(429, 3_600)), 600, Decision.ERROR, "asked to wait 1 h", 10),
         (after(5, http(503)), 600, Decision.ERROR, "no usable response within 1 min", 70),
         (in_turn(http(429, 3_600)), 600, Decision.ERROR, "asked to wait 1 h", 10),
-        (in_turn(Reply(payload=["pass"])), 30, Decision.ERROR, "not a JSON object", 35),
-        (in_turn(Reply(payload={**NUMBERS, "batch_id": "of-another-gate"})), 30, Decision.ERROR, "another run", 35),
+        *((in_turn(each), 30, Decision.ERROR, f"{UNUSABLE}: {why})", 35) for each, why in ABOUT_OTHERS),
         (in_turn(UNDECIDED, http(503)), 30, Decision.ERROR, "no decision", 35),
         (in_turn(UNDECIDED), 600, Decision.ERROR, "no decision", 3),
         (in_turn(UNDECIDED, PASSED), 600, Decision.PASS, "", 3),
@@ -273,7 +278,7 @@ def test_the_log_says_once_what_happened(respond: Respond, gates: list[Gate], pa
     assert all(map(str.startswith, logged, sorted(lines)))
 
 
-def test_an_unknown_status_is_one_warning() -> None:
-    unknown = Reply(payload={"status": "resting", "decision": "pass"})
-    output = shown_by(backend(after(30, before=unknown)), GATE)
-    assert [(level, '"resting"' in text) for level, text in output.annotations] == [(Level.WARNING, True)]
+def test_unknown_words_are_one_warning() -> None:
+    unknown = [Reply(payload={"status": f"resting {n}", "decision": "pass"}) for n in range(30)]
+    output = shown_by(backend(in_turn(*unknown, PASSED)), GATE)
+    assert [(level, '"resting 0"' in text) for level, text in output.annotations] == [(Level.WARNING, True)]

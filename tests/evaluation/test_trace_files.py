@@ -194,6 +194,14 @@ def test_all_files_together_have_at_most_64_mib(base: Path) -> None:
             folder.find(name)
 
 
+def test_a_trace_has_at_most_a_million_objects(base: Path) -> None:
+    for more, why in ((0, ""), (1, '"t.json" must have at most 1,000,000 objects and lists')):
+        objects = "{}," * (1_000_000 - TRACE.count("{") - TRACE.count("[") - 1 + more)
+        write(base, "t.json", content=f'{{"n": [{objects}1], {TRACE[1:]}'.encode())
+        assert (rejection(base, "t.json") if more else "") == why
+        assert more or TraceFolder(base).find("t.json")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_json_in_any_of_its_encodings_is_uploaded_as_utf_8_without_a_mark(base: Path, encoding: str) -> None:
     write(base, "t.json", content=ACCENTED.encode(encoding))
