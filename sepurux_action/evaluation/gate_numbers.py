@@ -111,8 +111,6 @@ def scenarios_of(gate: Gate, runs: Runs, of_batch: Runs = ()) -> tuple[Scenario,
         # A trace with an id may have a task at Sepurux, whose name is read if it failed.
         shown = json_reader.printable((kind == "id" and every[0].name) or key)
         shown = json_reader.shorten(shown, json_reader.MAX_TEXT_LENGTH)
-        if every[0].trace.flaky:
-            shown += f" (flaky until {every[0].trace.flaky})"
         scenarios.append(Scenario(shown, tuple(every), needed, key))
     return tuple(scenarios)
 

@@ -334,7 +334,9 @@ def _suites(report: Report) -> Iterator[tuple[str, list[tuple[str, CaseState, st
             if gate_failed and scenario.failed:
                 state = "failure"
             failures = dict.fromkeys(each.description or each.type for each in scenario.failures)
-            cases.append((scenario.name, state, joined(". ", metrics.summary(scenario.numbers), "; ".join(failures))))
+            flaky = optional("Flaky until {}", scenario.flaky)
+            said = joined(". ", flaky, metrics.summary(scenario.numbers), "; ".join(failures))
+            cases.append((scenario.name, state, said))
         yield json_reader.printable(result.gate.name), cases
     if report.problems:
         named = ((each.where.replace("`", "") or each.file or "settings", each) for each in report.problems)

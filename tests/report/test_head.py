@@ -269,7 +269,7 @@ def test_of_a_drop_alone_the_scenarios_that_got_worse_are_the_items() -> None:
 def test_unsafe_attempts_of_a_flaky_scenario_count() -> None:
     traces = [Trace(label=f"{n}.json", content=b"{}", task=n) for n in ("sound", "flaky")]
     traces[1] = replace(traces[1], flaky=date(2030, 1, 1))
-    failure = replace(a_failure(scenario="flaky (flaky until 2030-01-01)"), flaky=True)
+    failure = replace(a_failure(scenario="flaky"), flaky=True)
     runs = [replace(PASSED, trace=traces[0]), a_run(FAILING, trace=traces[1], failures=(failure,))]
     for unsafe in (1.0, 0.0):
         runs[1] = replace(runs[1], numbers={**runs[1].numbers, "unsafe_attempts": Reading(unsafe)})
