@@ -126,7 +126,9 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     scenarios = gate_numbers.scenarios_of(gate, runs)
     compared = _compared(gate, runs, scenarios, base)
     counted = [run for run in runs if not run.trace.flaky]
-    undecided = tuple(run for run in runs if not run.decision.is_decided)
+    # An error of a flaky run does not count, unless its unsafe attempts are not known.
+    waits = (run for run in runs if not (run.trace.flaky and run.decision is Decision.ERROR))
+    undecided = tuple(run for run in waits if not run.decision.is_decided)
     passed, missed = bool(counted) and not undecided, compared.missed
     exceeded = gate.has_several_traces and any(check.threshold in SUMS for check in missed)
     why = "; ".join(check.text for check in missed)

@@ -432,8 +432,8 @@ def decide(world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated],
     decisions = {run.decision for run in runs if not run.flaky}
     if "fail" in decisions or (together.several and missed(settings, together) & {*SUMS}):
         return "fail"
-    flaky = {run.decision for run in runs if run.flaky} - {"fail"}  # of which the unsafe attempts are not known
-    if undecided := (decisions - {"pass"}) or (flaky - {"pass"}):
+    flaky = {run.decision for run in runs if run.flaky}  # one that is pending may still report unsafe attempts
+    if undecided := (decisions - {"pass"}) or (flaky & {"pending"}):
         return min(undecided, key=WORST_FIRST.index)
     if not runs:
         return "skipped"
