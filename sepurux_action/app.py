@@ -1,4 +1,4 @@
-"""The flow of a run, from settings to exit status. This is the only module that imports all packages."""
+"""The flow of a run, from settings to exit status."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ from sepurux_action.flow.execution import (
     log_start,
     with_settings,
 )
-from sepurux_action.flow.results import find_results, publish, publish_problems, read_earlier, read_record
+from sepurux_action.flow.results import find_results, open_record, publish, publish_problems, read_earlier
 from sepurux_action.github.subject import read_checkout, read_subject, with_base
 from sepurux_action.host.deadlines import Signals
 from sepurux_action.host.output import ActionsRunner, Level, Output, Terminal
@@ -86,7 +86,7 @@ def run_gates(
     execution = read_earlier(execution)
     log_start(execution)
     execution = replace(execution, subject=with_base(execution.calls, execution.subject, execution.settings.gates))
-    record = read_record(execution)
+    record = open_record(execution)
     results, pull = find_results(execution, record)
     show(publish(execution, record, pull, results))
     return signals.status(exit_status(results))

@@ -1,6 +1,6 @@
 """Reads values of JSON from outside: checks their types and limits their sizes and characters.
 
-No function raises an error for a value it does not expect, because every response of a backend must become a decision.
+No reader raises an error for a value it does not expect, because every response of a backend must become a decision.
 """
 
 import ipaddress

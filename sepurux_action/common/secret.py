@@ -18,7 +18,7 @@ MIN_REDACTED_LENGTH = 6  # characters; redacting "a" or "pass" everywhere would 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Secret:
-    """A credential. Its text is `***`; only the modules that send it call `reveal`."""
+    """A credential. Its text is `***`; only what sends it, or signs with it, calls `reveal`."""
 
     _text: str
 

@@ -176,8 +176,9 @@ class _Parser:
                     self._add(item, where, "must have one line of text in each entry of the list")
                     return ""
             return "\n".join(item.value.strip() for item in node.value)
-        if isinstance(node, yaml.MappingNode) and option.form is dict and node.value:
-            return "\n".join(f"{key.value.strip()}: {value.value}" for key, value in node.value)
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+        if option.form is dict and pairs and all(isinstance(each, yaml.ScalarNode) for pair in pairs for each in pair):
+            return "\n".join(f"{key.value.strip()}: {value.value}" for key, value in pairs)
         if isinstance(node, yaml.ScalarNode) and option.form is not dict:
             return str(node.value).strip()
         self._add(node, where, option.rejection(_described(node), ""))

@@ -72,7 +72,7 @@ class ApiRequest:
 class Reply:
     """What came of a call: the JSON of its response, or what failed, which quotes the backend.
 
-    `error` is '' after a success. `status` is that of the response of the backend, or of a proxy of it; 0 without one.
+    `error` is '' after a success, else `status` is that of the response of the backend, or of a proxy; 0 without one.
     A `temporary` failure may pass, after `retry_after_s` if Sepurux says so; of any other, `hint` says what to change.
     Without `sent`, the call was not sent: a wait was asked for, or no time was left.
     """

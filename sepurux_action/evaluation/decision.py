@@ -1,4 +1,4 @@
-"""Decides a gate from its runs, its numbers, its checks, and the base, and says what follows. Nothing else does.
+"""Decides a gate from its runs, its numbers, its checks, and the base, and says what follows.
 
 Source: docs/reference.md#decisions.
 """
@@ -17,12 +17,13 @@ from sepurux_action.evaluation import runs as ci_runs
 from sepurux_action.evaluation.gate_numbers import DROP, REQUIRED_CATEGORIES, Base, Check, CheckState, Scenario
 from sepurux_action.evaluation.metrics import Metric, Numbers
 from sepurux_action.evaluation.results import Result, Results, parse_description, published_numbers
-from sepurux_action.evaluation.runs import UNEXPLAINED_FAIL, Decision, Failures, Rule, Run, Runs, worst_of
+from sepurux_action.evaluation.runs import Decision, Failures, Rule, Run, Runs, worst_of
 
 EXIT_BLOCKED = 1  # a gate blocks because of a `fail`
 EXIT_UNDECIDED = 2  # a gate blocks for any other reason
 REPORTED = "Sepurux reported a pass"
 ALL_FLAKY = "Every scenario of the gate is flaky, so no rate counts."
+UNEXPLAINED_FAIL = "Sepurux decided `fail`, but no threshold that is set here explains why."
 NEEDS_API_KEY = "With several traces, {min_reliability_score} needs {api_key}: without it, Sepurux shows no score."
 SUMS = {metrics.UNSAFE_ATTEMPTS.threshold, metrics.FAILURES.threshold}
 OPTIONAL = {metrics.RELIABILITY_SCORE.threshold, metrics.MUTATION_CATEGORIES.threshold, REQUIRED_CATEGORIES}

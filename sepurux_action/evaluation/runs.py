@@ -28,13 +28,12 @@ FAILURE_TEXTS = ("type", "mutation", "severity", "description")
 MAX_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
 SEVERITIES = {word: rank for rank, word in enumerate(("critical", "high", "medium", "low", "info"))}  # 0 for the worst
 STILL_MISSING = "{{Rerun}}. If the {} is missing again, ask Sepurux about this `Sepurux run`."
-UNEXPLAINED_FAIL = "Sepurux decided `fail`, but no threshold that is set here explains why."
 
 
 class Rule(StrEnum):
     """Which row of docs/reference.md#decisions applies, or what else decided. Those that need a number are a gate's."""
 
-    NOT_POLLED = auto()
+    NOT_POLLED = auto()  # no response has said anything of the run
     DECIDED_FAIL = auto()
     EVALUATION_FAILED = auto()
     UNKNOWN_WORD = auto()
@@ -45,7 +44,7 @@ class Rule(StrEnum):
     PENDING = auto()
     CANCELED = auto()
     BASE_UNREAD = auto()
-    RECORDED = auto()  # an earlier run failed, of which only the commit status is left
+    RECORDED = auto()  # an earlier run decided, of which only the commit status is left
     RECORD_UNREAD = auto()  # the commit's statuses are not known, so an earlier run may have failed
     OUTAGE = auto()  # Sepurux gave no response, or only HTTP 5xx, to the first call
 
@@ -199,7 +198,7 @@ class Run:
     @property
     def evaluated(self) -> bool:
         """Return whether a response shows how the run ended, so that its numbers and failures can be read."""
-        return self.rule not in {Rule.NOT_POLLED, Rule.OUTAGE, Rule.CANCELED}
+        return self.rule not in {Rule.NOT_POLLED, Rule.OUTAGE, Rule.CANCELED, Rule.RECORDED, Rule.RECORD_UNREAD}
 
     @property
     def reported(self) -> float:
@@ -294,7 +293,7 @@ def decide(run: Run) -> Run:
         f"the {name} {json_reader.preview(each)}" for name, each, known in words if each not in known
     )
     if word == "fail":
-        decision, rule, reason = Decision.FAIL, Rule.DECIDED_FAIL, UNEXPLAINED_FAIL
+        decision, rule, reason = Decision.FAIL, Rule.DECIDED_FAIL, "Sepurux decided `fail`."
     elif status in FAILED_STATUSES:
         reason = f"The evaluation itself failed at Sepurux (status `{status}`)."
         decision, rule, hint = (

@@ -61,7 +61,7 @@ def read_earlier(execution: Execution) -> Execution:
     return replace(execution, earlier=results, earlier_note=note)
 
 
-def read_record(execution: Execution) -> Record:
+def open_record(execution: Execution) -> Record:
     """Return the record with the `fail` of each gate that an earlier run found at this commit; make others pending.
 
     A gate whose `fail` stays is not evaluated, whatever its other settings are. If the record cannot be read, each gate
@@ -77,7 +77,7 @@ def read_record(execution: Execution) -> Record:
         return replace(record, results={**undecided, **record.results})
     decided = record.results if record else {}
     fails = {name: each for name, each in decided.items() if each.decision is Decision.FAIL}
-    if not execution.event.by_review:
+    if not execution.event.by_review:  # this also shows whether the token may set statuses
         pending = [gate.name for gate in gates if gate.name not in fails]
         statuses.publish_pending(execution.calls, execution.subject, pending)
     if execution.calls.connected and Operation.STATUS in execution.calls.forbidden:

@@ -40,8 +40,8 @@ At = Callable[..., object]  # returns the value at a path in a payload
 class Event:
     """The commit to evaluate and the pull request that it belongs to; unknown fields are '' or None.
 
-    `api_url` is https, or http on loopback, because the token is sent there. `commit` gets the statuses: it is a pull
-    request's head, never its merge commit. `fork`: the head is not in this repository, or has been deleted.
+    `name` is '' on a command line. `api_url` is https, or http on loopback, because the token is sent there. `commit`
+    gets the statuses: it is a pull request's head, never its merge commit. `fork`: the head is not in this repository.
     `head_branch` and `tag` are those of GITHUB_REF. Of a pull request to find, `head` is as `octo/shop:branch`.
     `problem`: why the event cannot be evaluated, which is a bad setting.
     """

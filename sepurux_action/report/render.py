@@ -63,7 +63,7 @@ def annotation(report: Report) -> str:
 
 
 def log_lines(report: Report) -> list[str]:
-    """Return the last lines of a log, after the annotation: what its two lines do not say."""
+    """Return the last lines of a log, after the annotation: what its lines do not say."""
     return [] if report.problems else _paragraphs(_text_of(report, head_of(report)))
 
 

@@ -71,6 +71,10 @@ VALUE_PROBLEMS = [
     ("campaign: [a]", "1 `campaign`: must be a campaign's name or UUID, not a list of 1 entry"),
     ("trace_id: []", f"1 `trace_id`: {IDS} a list of 0 entries"),
     ("trace_id: [a, '']", "1 `trace_id`: must have one line of text in each entry of the list"),
+    (
+        "flaky: {a: [2027-01-31]}",
+        "1 `flaky`: must be scenarios with a last day, such as `refund: 2027-01-31`, not a group",
+    ),
     ('trace_id: ["a\\nb"]', "1 `trace_id`: must have one line of text in each entry of the list"),
     (f"trace_id: [{', '.join(map(str, range(101)))}]", f'1 `trace_id`: {IDS} "0 1 2 '),
     ("enforcement: [{stage: soft}]", "1 `enforcement`: must be `observe`, `soft` or `hard`, not a list of 1 entry"),

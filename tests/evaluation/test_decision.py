@@ -14,7 +14,7 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.settings import Gate, Trace
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.api import Reply
-from sepurux_action.evaluation.decision import GateDecision, decide_gate
+from sepurux_action.evaluation.decision import GateDecision, decide_gate, recorded_decision
 from sepurux_action.evaluation.gate_numbers import DROP, Base, CheckState, scenarios_of
 from sepurux_action.evaluation.metrics import (
     FAILURES,
@@ -130,6 +130,7 @@ TODAY = date(2027, 1, 31)
 GATE = of_tasks("refund", "cancel", min_pass_rate=0.9, max_unsafe=0)
 GATE = replace(GATE, traces=(GATE.traces[0], replace(GATE.traces[1], flaky=TODAY)), flaky=(("cancel", TODAY),))
 SOUND = a_run(0.95)
+BROKEN = replace(a_run(0.1), decision=Decision.ERROR, rule=Rule.EVALUATION_FAILED)  # whose unsafe attempts are known
 
 
 @pytest.mark.parametrize(
@@ -142,6 +143,7 @@ SOUND = a_run(0.95)
         *((a_run(0.1, 1), {"max_unsafe": 1}, Decision.PASS), (a_run(0.1), {"min_scenarios": 2}, Decision.PASS)),
         (a_run(1.0), {"min_scenarios": 3}, Decision.FAIL),
         (a_run(1.0), {"min_pass_rate": 0.96}, Decision.FAIL),
+        *((BROKEN, {}, Decision.PASS), (BROKEN, {"min_pass_rate": 0.96}, Decision.FAIL)),
         *((LATE, {}, Decision.PENDING), (a_run(categories=("auth",)), {"min_mutation_categories": 1}, Decision.ERROR)),
     ],
 )
@@ -169,6 +171,11 @@ def test_after_its_last_day_a_flaky_scenario_counts_and_a_remark_says_so() -> No
     gate = replace(GATE, flaky=(("cancel", TODAY), ("gone", TODAY)))
     assert len([*gate.remarks_on_flaky(TODAY)]) == 1  # on what it does not have
     assert len([*gate.remarks_on_flaky(TODAY + timedelta(days=1))]) == 2
+
+
+def test_the_runs_of_a_recorded_decision_are_not_evaluated_so_nothing_is_said_of_their_scenarios() -> None:
+    found = recorded_decision(GATE, "fail (hard): 72.0% passed, 0 unsafe, 5 failures, score -", "", "")
+    assert (found.decision, [run.evaluated for run in found.runs]) == (Decision.FAIL, [False])
 
 
 def test_the_run_of_a_flaky_scenario_is_started_for_its_unsafe_attempts_only() -> None:
