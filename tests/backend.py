@@ -282,20 +282,33 @@ def sound_backend(**overrides: Scripted | Sequence[Scripted]) -> ScriptedBackend
     failure = {"failure_id": "fa110000-0000-4000-8000-000000000001", "type": "wrong_arguments", "severity": "medium"}
     failure |= {"run_id": RUN_ID, "trace_id": TRACE_ID, "campaign_id": CAMPAIGN_ID, "mutation": "timeouts"}
     failure |= {"description": "payments.refund was called with an amount of 0"}
+    keys = list[str]()
+
+    def start(request: Request) -> Answer:
+        key = request.headers["idempotency-key"]
+        keys.extend([key] if key not in keys else [])
+        number = f"{keys.index(key) + 1:012}"
+        return json({"batch_id": BATCH_ID[:24] + number, "run_ids": [RUN_ID[:24] + number]})
+
     routes: dict[str, Scripted | Sequence[Scripted]] = {
         "GET /v1/campaigns": json([core, other]),
         "GET /v1/campaigns/*": json(core),
         "POST /v1/traces": json({"trace_id": TRACE_ID, "validation_status": "valid", "validation_errors": []}, 201),
         "GET /v1/traces/*": json({"trace_id": TRACE_ID}),
-        "POST /v1/ci/runs": json({"batch_id": BATCH_ID, "run_ids": [RUN_ID]}),
+        "POST /v1/ci/runs": start,
         "GET /v1/ci/batch/*": lambda request: json(
-            _passed(request, batch_id=BATCH_ID, run_id=MISSING, run_ids=[RUN_ID])
+            _passed(request, batch_id=request.path[13:], run_id=MISSING, run_ids=run_ids(request))
         ),
         "GET /v1/ci/runs/*": lambda request: json(_passed(request)),
         "GET /v1/campaigns/*/reliability": json({"reliability_score": 0.93}),
         "GET /v1/campaigns/*/failures": json([failure]),
     }
     return ScriptedBackend({**routes, **overrides})
+
+
+def run_ids(request: Request) -> list[str]:
+    """Return the ids of the runs of the batch that a poll asks for."""
+    return [RUN_ID[:24] + request.path[-12:]]
 
 
 def _passed(request: Request, **fields: object) -> dict[str, Any]:

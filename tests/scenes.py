@@ -76,7 +76,9 @@ class Scene:
         return self.on("push", event, inputs, env={"GITHUB_SHA": commit, "GITHUB_REF": ref})
 
     def answers(self, **fields: object) -> None:
-        self.sepurux.script("GET /v1/ci/batch/*", backend.json(decided(**{"run_ids": [backend.RUN_ID], **fields})))
+        self.sepurux.script(
+            "GET /v1/ci/batch/*", lambda poll: backend.json(decided(**{"run_ids": backend.run_ids(poll), **fields}))
+        )
 
     @property
     def ours(self) -> list[str]:

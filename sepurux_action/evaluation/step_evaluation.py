@@ -53,7 +53,7 @@ class StepEvaluation:
     ) -> None:
         self.compared, self.metadata, self.engine = compared, metadata, engine
         self.output, self._with_passed = output, with_passed
-        self.claimed = dict[str, object]()  # by the id of a trace, a run, or a batch, what it is
+        self.claimed = dict[str, object]()  # by the id of a trace, a run, or a batch, its owner
         self._longest_timeout_s = max(gate.timeout_s for gate, _ in compared)
         self._runs = [_Evaluation(self, gate, trace) for gate, _ in compared for trace in gate.traces]
         self._shown = f"{compared[0][0].name}: " if len(compared) == 1 else ""
@@ -181,7 +181,7 @@ class _Evaluation:
             if not trace_id:
                 told = f"Sepurux accepted {call.purpose}, but sent no usable trace_id"
                 raise EvaluationError(told, api.UNUSABLE_RESPONSE)
-            self._claim("trace", trace_id)
+            self._claim("trace", trace.content, trace_id)
             named = f"{trace.label} as trace {trace_id}" if len(gate.traces) == 1 else f"as {trace_id}"
             self._log(f"uploaded {named}")
         self.run = replace(self.run, trace_id=trace_id)
@@ -192,19 +192,14 @@ class _Evaluation:
         call = api.create_run(of_run, given, trace_id, self.step.metadata, str(uuid.uuid4()))
         response = self._engine.payload(call, self._engine.retried(call, gate.timeout_s))
         run_id, batch_id, run_ids = api.started(response, given)
-        self._claim("run", batch_id, run_id, *run_ids)
+        self._claim("run", self, batch_id, run_id, *run_ids)
         self.run = replace(self.run, run_id=run_id, batch_id=batch_id, run_ids=run_ids)
         self._log(f"started batch {batch_id}" if batch_id else f"started run {run_id}")
 
-    def _claim(self, noun: str, *ids: str) -> None:
-        """Raise EvaluationError if one of the ids is that of another gate's run, recording, or trace."""
-        gate, run = self.gate, self.run
-        what: object = run.trace.content
-        if noun == "run":
-            settings = gate.project, gate.mutation_pack, gate.limits, {*gate.required_mutation_categories}
-            what = run.campaign_id, run.trace_id, run.trace.label, run.trace.content, settings
+    def _claim(self, noun: str, owner: object, *ids: str) -> None:
+        """Raise EvaluationError if one of the ids has another owner: a run this evaluation, a trace its content."""
         for each in filter(None, ids):
-            if self.step.claimed.setdefault(f"{noun} {each}", what) != what:
+            if self.step.claimed.setdefault(f"{noun} {each}", owner) != owner:
                 raise EvaluationError(
                     f"Sepurux sent the same {noun} `{each}` for two gates or traces: one was not evaluated",
                     "{Rerun}. If it happens again, ask Sepurux about this `Sepurux run`.",
@@ -255,7 +250,7 @@ class _Evaluation:
             counted = {SCENARIOS.name: Reading(float(len(before.run_ids)))}
             run = replace(run, run_ids=before.run_ids, numbers={**counted, **run.numbers})
         elif run.run_ids != before.run_ids:  # a backend may name a batch's runs only now
-            self._claim("run", *run.run_ids)
+            self._claim("run", self, *run.run_ids)
         decided = decide(run)
         is_pending = decided.decision is Decision.PENDING
         if is_pending or run.sepurux_decision not in {"pass", "fail"}:  # they may still change
