@@ -120,7 +120,7 @@ class Failure:
     `tool` and `event`, the index of an event of the trace, are what its metadata says. `scenario` is the name of the
     scenario of a trace, '' if it is not known. `on_base` is None if the failure was not compared with the base, and
     `step` if it is not known. `steps` are lines that show what the agent did: a sign in front, a number, and a call.
-    Failures of a `flaky` scenario do not count.
+    Failures of a `flaky` scenario do not count. A report that shows one of several texts of a kind counts the `others`.
     """
 
     type: str = ""
@@ -131,6 +131,7 @@ class Failure:
     trace_id: str = ""
     event: float | None = None
     count: int = 1
+    others: int = 0
     scenario: str = ""
     on_base: OnBase | None = None
     step: Step | None = None

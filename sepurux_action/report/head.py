@@ -85,7 +85,7 @@ def head_of(report: Report, *, most: int = MOST) -> Head:
     if report.problems:
         return _head_of_problems(report)
     context, gates, worst = report.context, report.main_gates, report.main_gates[0]
-    things = _things_of(gates)
+    things = _things_of(gates, every_text=most > MOST)
     if report.gates[1:]:
         state, title, remark = _of_several(report)
     else:
@@ -198,13 +198,17 @@ def title_of(gate: GateFacts) -> Markdown:
     return say("{name}: {news}", name=name, news=news) if news else say("{name} failed", name=name)
 
 
-def _things_of(gates: Sequence[GateFacts]) -> Sequence[Thing]:
-    """Return failures of gates, new and severe ones first, and scenarios: too low ones, of a drop alone worse ones."""
+def _things_of(gates: Sequence[GateFacts], *, every_text: bool = False) -> Sequence[Thing]:
+    """Return failures of gates, new and severe ones first, and scenarios: too low ones, of a drop alone worse ones.
+
+    A failure stands for all of its kind, unless a place where no list follows needs `every_text`.
+    """
     failures, scenarios = list[tuple[GateFacts, Failure]](), list[Thing]()
     for gate in (each for each in gates if each.failed and not each.by_settings):
         worse = gate.worse if gate.missed == {DROP} else ()
         scenarios += [(gate, each) for each in worse or gate.result.known_scenarios if worse or each.low]
-        failures += [(gate, each) for each in gate.counted if not worse]
+        found = filter(gate.counts, gate.texts) if every_text else gate.counted
+        failures += [(gate, each) for each in found if not worse]
     failures.sort(key=lambda each: (not each[1].is_new, severity_rank(each[1].severity)))
     low_alone = all(gate.missed == {LOWEST_SCENARIO.threshold} for gate in gates)
     return [*scenarios, *failures] if low_alone else [*failures, *scenarios]
@@ -237,9 +241,11 @@ def _of_failure(gate: GateFacts, failure: Failure, longest: int, of_gate: Markdo
         tool, other = (code(name, longest=MAX_STEP) for name in (step.tool, step.other))
         clause = say(words, number=step.number, tool=tool, other=other, base=base_of(gate.context))
     where = Markdown(joined(", ", of_gate, place, clause if of_gate or place else capitalized(clause)))
-    times, on_base = f" (seen {failure.count} times)" if failure.count > 1 else "", failure.on_base
+    seen, on_base = f"seen {failure.count} times" if failure.count > 1 else "", failure.on_base
+    others, often = wording.optional("and {} like it", failure.others and pluralize(failure.others, "other")), ""
     if on_base and on_base.having and failure.is_new:
-        times = f" (more often: {on_base.here:.2g} here, {on_base.most:.2g} on {base_of(gate.context)})"
+        seen, often = "", f"more often: {on_base.here:.2g} here, {on_base.most:.2g} on {base_of(gate.context)}"
+    times = wording.optional(" ({})", joined(", ", seen, others, often))
     severity = severity if severity in {"critical", "high"} else ""
     room = longest - len(f"{severity} {plain(times)} {plain(where)}")
     said = failure.description or failure.type or "No description"

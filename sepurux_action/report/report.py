@@ -17,7 +17,7 @@ from sepurux_action.evaluation.decision import GateDecision, without_failures
 from sepurux_action.evaluation.gate_numbers import DROP, REQUIRED_CATEGORIES, CheckState, Scenario, lowest_allowed
 from sepurux_action.evaluation.metrics import PASS_RATE, UNSAFE_ATTEMPTS, Metric
 from sepurux_action.evaluation.results import Results, median
-from sepurux_action.evaluation.runs import Decision, FailureKind, Failures, Rule, numbers_key
+from sepurux_action.evaluation.runs import Decision, Failure, FailureKind, Failures, Rule, numbers_key
 
 SHORT_SHA = 7  # digits, as GitHub shows a commit
 DOCS = "https://github.com/sepurux/gate-action/blob/main/docs/"
@@ -145,17 +145,31 @@ class GateFacts:
         return self.context.base_results.get(self.name, ())
 
     @cached_property
+    def texts(self) -> Failures:
+        """Return one failure for each scenario, kind, and text, with their count: new ones first, flaky ones last."""
+        texts = list[Failure]()
+        for alike in grouped((_item_of(each), each) for each in self.result.failures).values():
+            total = sum(each.count for each in alike)
+            for same in grouped((each.description, each) for each in alike).values():
+                count = sum(each.count for each in same)
+                texts.append(replace(same[0], count=count, others=total - count))
+        return tuple(texts)
+
+    @cached_property
     def failures(self) -> Failures:
-        """Return one failure for each kind and scenario, with the count of all: new ones first, flaky ones last."""
-        alike = grouped(((each.scenario, each.kind, each.flaky), each) for each in self.result.failures)
-        return tuple(replace(each[0], count=sum(one.count for one in each)) for each in alike.values())
+        """Return the first of these for each scenario and kind, which are counted as one failure."""
+        return tuple(each[0] for each in grouped((_item_of(each), each) for each in self.texts).values())
 
     @cached_property
     def counted(self) -> Failures:
-        """Return the failures that count: of a flaky scenario only if its unsafe attempts are too many."""
-        is_unsafe = UNSAFE_ATTEMPTS.threshold in self.missed
-        unsafe = {name for name, each in self.scenarios.items() if is_unsafe and each.value(UNSAFE_ATTEMPTS)}
-        return tuple(each for each in self.failures if not each.flaky or each.scenario in unsafe)
+        """Return the failures that count."""
+        return tuple(filter(self.counts, self.failures))
+
+    def counts(self, failure: Failure) -> bool:
+        """Return whether a failure counts: of a flaky scenario only if its unsafe attempts are too many."""
+        scenario = self.scenarios.get(failure.scenario)
+        unsafe = scenario.value(UNSAFE_ATTEMPTS) if scenario and UNSAFE_ATTEMPTS.threshold in self.missed else 0
+        return not failure.flaky or bool(unsafe)
 
     @property
     def by_settings(self) -> bool:
@@ -189,13 +203,14 @@ class GateFacts:
 
     @cached_property
     def files(self) -> Mapping[tuple[str, FailureKind, str], str]:
-        """Return the files of the worst recordings by scenario, kind, and description, '' if all have the kind."""
+        """Return the files of the worst recordings by scenario, kind, and description, '' if all have it."""
         files = dict[tuple[str, FailureKind, str], str]()
         for scenario in self.result.scenarios:
             runs = sorted(scenario.recordings, key=lambda run: (numbers_key(run.value), run.trace.label), reverse=True)
-            having = Counter(kind for run in runs for kind in {each.kind for each in run.failures})
-            for run, each in ((shown, each) for shown in runs for each in shown.failures):
-                files[scenario.name, each.kind, each.description] = run.path if having[each.kind] < len(runs) else ""
+            found = [(run.path, each) for run in runs for each in {(one.kind, one.description) for one in run.failures}]
+            having = Counter(each for _, each in found)
+            for path, each in found:
+                files[scenario.name, *each] = path if having[each] < len(runs) else ""
         return files
 
     def write(self, metric: Metric, value: float | None) -> str:
@@ -268,6 +283,11 @@ class Report:
     def main_gates(self) -> tuple[GateFacts, ...]:
         """Return the gates that the report is about first: those that block, or did not pass, or the first one."""
         return self.blocking or self.not_passed or self.gates[:1]
+
+
+def _item_of(failure: Failure) -> tuple[object, ...]:
+    """Return what the failures of one item have in common."""
+    return failure.scenario, failure.kind, failure.flaky
 
 
 def build_report(results: Sequence[GateDecision], context: Context) -> Report:

@@ -73,9 +73,9 @@ def todo(gate: GateFacts) -> Markdown:
 
 
 def failures(gate: GateFacts, most: int) -> dict[Markdown, Markdown]:
-    """Return lists of the first failures by where they come from."""
-    compared = any(each.on_base for each in gate.failures)
-    origins = grouped((_origin(gate, each, compared=compared), each) for each in gate.failures[:most])
+    """Return lists of the first failures, with every text, by where they come from."""
+    compared = any(each.on_base for each in gate.texts)
+    origins = grouped((_origin(gate, each, compared=compared), each) for each in gate.texts[:most])
     return {origin: _list_of(gate, every) for origin, every in origins.items()}
 
 
@@ -87,7 +87,7 @@ def unread(gate: GateFacts) -> str:
 def _origin(gate: GateFacts, failure: Failure, *, compared: bool) -> Markdown:
     """Return the heading of the failures that are as frequent on the base as this one, if any are `compared`."""
     base, on_base = base_of(gate.context), failure.on_base
-    if failure.flaky and failure not in gate.counted:
+    if not gate.counts(failure):
         return Markdown("Flaky, so not counted")
     if not on_base:
         return say("Not compared with {base}", base=base) if compared else Markdown("What failed")

@@ -17,6 +17,7 @@ from sepurux_action.evaluation.gate_numbers import Base, Scenario, scenarios_of
 from sepurux_action.evaluation.runs import Decision, Failure, OnBase, Rule, Run, Step
 from sepurux_action.report.head import Head, head_of
 from sepurux_action.report.markdown import plain
+from sepurux_action.report.render import render_summary
 from sepurux_action.report.report import build_report, shortened
 from tests.builders import (
     APPROVED,
@@ -165,31 +166,30 @@ def test_an_item_says_what_went_wrong(changes: dict[str, Any], text: str) -> Non
     assert items(head(a_result(failures=(failure,)), base_ref="main"))[0] == text
 
 
-def recordings(*having: bool) -> GateDecision:
-    """Return the result of two scenarios, of which the first has a recording for each value."""
+def recordings(*having: str) -> GateDecision:
+    """Return the result of two scenarios, the first with a recording for each text of a failure, '' for none."""
     traces = tuple(Trace(label=f"{n}.json", content=b"{}", task="refund twice") for n in range(len(having)))
     traces += (Trace(label="other.json", content=b"{}", task="other"),)
-    failure = a_failure(scenario="refund twice")
-    runs = [
-        a_run(run_with(FAILING, pass_rate=0.9 - n / 10), failures=(failure,) * each) for n, each in enumerate(having)
-    ]
+    failures = [(a_failure(scenario="refund twice", description=each),) if each else () for each in having]
+    runs = [a_run(run_with(FAILING, pass_rate=0.9 - n / 10), failures=each) for n, each in enumerate(failures)]
     gate = a_gate(traces=traces)
     made = [replace(run, trace=trace) for run, trace in zip([*runs, PASSED], traces, strict=True)]
     every = tuple(made[: len(having)])
     scenarios = Scenario("refund twice", every), Scenario("other", (made[-1],))
-    return a_result(*made, gate=gate, failures=(failure,), scenarios=scenarios)
+    return a_result(*made, gate=gate, failures=sum(failures, ()), scenarios=scenarios)
 
 
 @pytest.mark.parametrize(
     ("having", "where"),
     [
-        ([True], "refund twice"),
-        ([True, True], "refund twice"),
-        ([True, False], "refund twice (0.json)"),
-        ([True, False, True], "refund twice (2.json)"),  # the worst one
+        (["A."], "refund twice"),
+        (["A.", "A."], "refund twice"),
+        (["A.", ""], "refund twice (0.json)"),
+        (["A.", "", "A."], "refund twice (2.json)"),  # the worst one
+        (["A.", "B."], "refund twice (0.json)"),  # of the text that is shown
     ],
 )
-def test_a_failure_of_some_recordings_names_the_file_that_is_shown(having: list[bool], where: str) -> None:
+def test_a_failure_of_some_recordings_names_the_file_that_is_shown(having: list[str], where: str) -> None:
     [item] = head(recordings(*having)).items
     assert plain(f"{item.where} {item.file}").strip() == where
 
@@ -230,10 +230,32 @@ def test_new_failures_are_counted_and_come_first() -> None:
     assert (plain(of.title), items(of)[0][:6]) == ("refunds: 1 new failure", "high 2")
 
 
-def test_failures_of_one_kind_and_scenario_are_one_item() -> None:
-    alike = [a_failure(description=text, scenario=name) for text, name in (("A.", "x"), ("B.", "x"), ("A.", "y"))]
-    of = head(a_result(failures=tuple(alike)))
-    assert (plain(of.title), items(of)) == ("refunds: 2 failures", ["high A. (seen 2 times)", "high A."])
+@pytest.mark.parametrize(
+    ("on_base", "first", "second"),
+    [
+        (None, "(seen 2 times, and 1 other like it)", "(and 2 others like it)"),
+        (OnBase(1, 2, 3, 1), *["(and {} like it, more often: 3 here, 1 on main)"] * 2),
+    ],
+)
+def test_failures_of_one_kind_are_one_item_and_no_text_is_lost(on_base: OnBase | None, first: str, second: str) -> None:
+    found = ("A.", "x", "1"), ("B.", "x", "1"), ("A.", "x", "2"), ("A.", "y", "1"), ("A.", "y", "2")
+    alike = [
+        a_failure(description=text, scenario=name, trace_id=n, on_base=on_base, steps=(f"+ 1 {name}.{text}",))
+        for text, name, n in found
+    ]
+    result = a_result(failures=tuple(alike))
+    of = head(result, base_ref="main")
+    first, second = first.format("1 other"), second.format("2 others")
+    alone = "(more often: 3 here, 1 on main)" if on_base else "(seen 2 times)"
+    news = "2 new failures" if on_base else "2 failures"
+    assert (plain(of.title), items(of)) == (f"refunds: {news}", [f"high A. {first}", f"high A. {alone}"])
+    every = [f"A. {first}", f"B. {second}", f"A. {alone}"]
+    assert [plain(each.what) for each in head(result, base_ref="main", most=20).items] == every
+    shown = render_summary(build_report([result], a_context(base_ref="main"))).partition("\n### ")[2]
+    listed = re.findall(r"^\d\. \*\*high\*\* (.*\)) .*\n\n? *```diff\n *\+ 1 (.*)$", shown, re.MULTILINE)
+    assert listed == [
+        (each.replace(" main", " `main`"), f"{at}.{each[:2]}") for each, at in zip(every, "xxy", strict=True)
+    ]
 
 
 def test_a_scenario_below_its_minimum_is_an_item() -> None:
