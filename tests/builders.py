@@ -20,13 +20,7 @@ from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import REGISTERED, Change, Gate, Trace, read_settings
 from sepurux_action.errors import ConfigurationError, Problem
 from sepurux_action.evaluation import runs as ci_runs
-from sepurux_action.evaluation.decision import (
-    ApprovalStatus,
-    GateDecision,
-    decide_gate,
-    is_blocking,
-    recorded_decision,
-)
+from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision, decide_gate, is_blocking, recorded_decision
 from sepurux_action.evaluation.engine import CHECK_NETWORK
 from sepurux_action.evaluation.gate_numbers import Base, Check, CheckState, Scenario, scenarios_of
 from sepurux_action.evaluation.metrics import METRICS, MUTATION_CATEGORIES

@@ -41,10 +41,7 @@ def test_only_credentials_are_secret_and_not_accepted_in_the_file() -> None:
         (options.TRACE_ID, {"a, b\nc,,a": ("a", "b", "c")}),
         (options.REQUIRED_MUTATION_CATEGORIES, {"timeouts,\r\nauth ,": ("timeouts", "auth")}),
         (options.TRACE_FILE, {"traces/a,b.json\n\n  traces/*.json \n": ("traces/a,b.json", "traces/*.json")}),
-        (
-            options.REVIEWERS,
-            {"@octocat, octo-dog\noctocat\n octo_corp,": ("octocat", "octo-dog", "octo_corp")},
-        ),
+        (options.REVIEWERS, {"@octocat, octo-dog\noctocat\n octo_corp,": ("octocat", "octo-dog", "octo_corp")}),
         (options.REVIEWERS, {"\n".join(HUNDRED): HUNDRED}),
         (options.NAME, {"n" * 80: "n" * 80}),
         (options.CAMPAIGN, {"Rückgaben 日本": "Rückgaben 日本"}),

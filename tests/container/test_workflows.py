@@ -213,26 +213,6 @@ def test_the_gate_of_the_one_agent_whose_files_a_pull_request_changes_is_run(sce
     assert [state for state, _ in scene.statuses().values()] == ["success"] * 3
 
 
-def test_a_merge_group_gets_the_status_on_its_commit_by_the_policy_of_its_base(scene: Scene) -> None:
-    scene.policy(enforcement="hard")
-    ref = "refs/heads/gh-readonly-queue/main/pr-1-x"
-    head = scene.repository.commit(ref.removeprefix("refs/heads/"), {"merged.txt": "yes\n"})
-    base = {"base_sha": scene.pull.base_sha, "base_ref": "refs/heads/main"}
-    event = {**scene.event(), "action": "checks_requested", "merge_group": {"head_sha": head, "head_ref": ref, **base}}
-    del event["pull_request"]
-    scene.evaluate("quick-start.yml", SOUND, "merge_group", event, {"\n  push:": "\n  merge_group:\n  push:"})
-    assert scene.statuses(head)["Sepurux / core-reliability"][0] == "success"
-
-
-def test_a_nightly_run_evaluates_by_the_commits_policy_and_writes_no_comment(scene: Scene) -> None:
-    scene.policy(enforcement="hard")
-    event = {"repository": scene.event()["repository"]}
-    nightly = {"\n  push:": '\n  schedule:\n    - cron: "17 3 * * *"\n  push:'}
-    gate = scene.evaluate("quick-start.yml", SOUND, "schedule", event, nightly)
-    assert json.loads(gate.outputs["gates"])[0]["stage"] == "hard"
-    assert scene.pull.comments == []
-
-
 def test_a_pull_request_is_compared_with_the_results_of_a_push_whatever_its_code_does_to_its_job(scene: Scene) -> None:
     """The first push finds no cache. What is recorded looks like the folder of the results, and the job is attacked."""
     scene.evaluate("quick-start.yml", SOUND, "push", scene.push())

@@ -10,29 +10,8 @@ from sepurux_action.evaluation.engine import retry_wait
 from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.runs import Decision, Rule
 from sepurux_action.host.output import Level
-from tests.evaluation.step import (
-    FAILED,
-    GATE,
-    HANGS,
-    NUMBERS,
-    PASSED,
-    RUNNING,
-    Defective,
-    Maybe,
-    Poll,
-    Respond,
-    after,
-    at_first,
-    evaluate,
-    http,
-    in_turn,
-    instead,
-    polls,
-    runs_of,
-    sound,
-    traces,
-    until,
-)
+from tests.evaluation import step
+from tests.evaluation.step import GATE, NUMBERS, PASSED, after, at_first, evaluate, http, in_turn, instead, runs_of
 from tests.fakes import CAMPAIGN, FakeEngine, FakeOutput, backend
 
 UNREACHABLE = Reply(temporary=True, error="the connection failed")
@@ -48,17 +27,14 @@ UNSAFE = Reply(payload={**NUMBERS, "decision": "fail", "unsafe_attempts": 2})
 LOST = [Reply(temporary=True, error=reason) for reason in ("HTTP 500", "HTTP 500", "HTTP 503", "HTTP 503")]
 OTHER = replace(GATE, name="other")
 NOT_YET = "Sepurux has not decided yet (status `running`)"
-TWO = replace(GATE, traces=traces(2))
+TWO = replace(GATE, traces=step.traces(2))
 SHORT = [replace(each, timeout_s=60) for each in (GATE, OTHER)]
-FAILING = instead("POST", at_first(*LOST), backend(in_turn(*LOST, RUNNING, *LOST[:2], PASSED)))
+FAILING = instead("POST", at_first(*LOST), backend(in_turn(*LOST, step.RUNNING, *LOST[:2], PASSED)))
 RETRIED = [f"the CI run: {error}" for error in ("HTTP 500", "HTTP 503")]
 RETRIED += [f"poll failed: {error}" for error in ("HTTP 500", "HTTP 503", "HTTP 500")]
 BEATS = [f"core: 0 of 5 runs decided: {time}, at most 9 min" for time in ("30 s elapsed", "1 min elapsed")]
 LATE = [f"[{name}] pending after 1 min: No decision after 1 min." for name in ("core", "other")]
-RESULTS = [
-    "[0] fail after 0.4 s: 95.0% passed, 2 unsafe",
-    "[1] pass after 0.4 s: 95.0% passed, 0 unsafe",
-]
+RESULTS = ["[0] fail after 0.4 s: 95.0% passed, 2 unsafe", "[1] pass after 0.4 s: 95.0% passed, 0 unsafe"]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +42,7 @@ RESULTS = [
     [
         (after(60), 60, Decision.PASS, "", 61),  # the last poll begins at the deadline
         (after(10_000), 600, Decision.PENDING, "No decision after 10 min.", 600.2),
-        (after(10, HANGS), 60, Decision.PENDING, "No decision after 1 min.", 65.1),
+        (after(10, step.HANGS), 60, Decision.PENDING, "No decision after 1 min.", 65.1),
         (in_turn(http(503), http(408), http(429), PASSED), 600, Decision.PASS, "", 10),
         (in_turn(http(503)), 120, Decision.ERROR, "HTTP 503", 125),
         (after(5, http(429, 3_600)), 600, Decision.ERROR, "asked to wait 1 h", 10),
@@ -78,7 +54,7 @@ RESULTS = [
         (in_turn(UNDECIDED, PASSED), 600, Decision.PASS, "", 3),
     ],
 )
-def test_what_polls_lead_to(poll: Poll, timeout_s: float, decision: Decision, reason: str, ends_by: float) -> None:
+def test_what_polls_lead_to(poll: step.Poll, timeout_s: float, decision: Decision, reason: str, ends_by: float) -> None:
     calls = FakeEngine(backend(poll))
     [result] = runs_of(calls, replace(GATE, timeout_s=timeout_s))
     assert result.decision is decision
@@ -89,7 +65,7 @@ def test_what_polls_lead_to(poll: Poll, timeout_s: float, decision: Decision, re
 def test_a_run_of_ten_minutes_is_polled_181_times_and_its_decision_is_seen_within_5_s() -> None:
     calls = FakeEngine(backend(after(600)), takes_s=0.01)
     [result] = runs_of(calls, replace(GATE, campaign=CAMPAIGN.upper(), timeout_s=3_600))
-    times = [time for time, _ in polls(calls)]
+    times = [time for time, _ in step.polls(calls)]
     assert result.decision is Decision.PASS
     assert len(times) == 181
     assert times[0] < 0.03  # at once after the run was started
@@ -98,12 +74,12 @@ def test_a_run_of_ten_minutes_is_polled_181_times_and_its_decision_is_seen_withi
 
 def test_all_runs_together_make_at_most_forty_polls_a_second_and_none_is_left_out() -> None:
     calls = FakeEngine(backend(after(120)))
-    results = runs_of(calls, replace(GATE, traces=traces(100)))
+    results = runs_of(calls, replace(GATE, traces=step.traces(100)))
     assert {result.decision for result in results} == {Decision.PASS}
-    times = [time for time, _ in polls(calls)]
+    times = [time for time, _ in step.polls(calls)]
     assert all(later - earlier >= 1 - 1e-6 for earlier, later in zip(times, times[40:], strict=False))
     assert calls.time < 1_135
-    order = [path for _, path in polls(calls)]
+    order = [path for _, path in step.polls(calls)]
     assert order[100:200] == order[200:300] == order[300:400]  # the longest overdue first
 
 
@@ -113,7 +89,7 @@ def test_a_404_on_a_run_counts_only_15_s_after_its_creation() -> None:
     calls = FakeEngine(backend(in_turn(gone)))
     [result] = runs_of(calls)
     assert result.decision is Decision.ERROR
-    assert polls(calls)[-2][0] < 15.5 < polls(calls)[-1][0]
+    assert step.polls(calls)[-2][0] < 15.5 < step.polls(calls)[-1][0]
 
 
 @pytest.mark.parametrize("name", ["run_id", "batch_id"])
@@ -127,12 +103,12 @@ def test_a_poll_response_with_a_wrong_id_is_a_failed_poll(polled: str, name: str
 
 
 def test_the_wait_for_a_slot_is_part_of_the_time_of_a_call() -> None:
-    calls = FakeEngine(lambda _call, _time: HANGS)
-    results = runs_of(calls, replace(GATE, campaign=CAMPAIGN, traces=traces(40), timeout_s=5))
+    calls = FakeEngine(lambda _call, _time: step.HANGS)
+    results = runs_of(calls, replace(GATE, campaign=CAMPAIGN, traces=step.traces(40), timeout_s=5))
     assert {result.decision for result in results} == {Decision.ERROR}
     assert calls.time <= 1_012
-    calls = FakeEngine(instead("/batch-1", in_turn(http(503)), backend(in_turn(HANGS))))
-    results = runs_of(calls, replace(GATE, campaign=CAMPAIGN, traces=traces(60), timeout_s=30))
+    calls = FakeEngine(instead("/batch-1", in_turn(http(503)), backend(in_turn(step.HANGS))))
+    results = runs_of(calls, replace(GATE, campaign=CAMPAIGN, traces=step.traces(60), timeout_s=30))
     assert calls.time <= 1_037.1
     assert {result.reason[-10:] for result in results if result.batch_id == "batch-1"} == {"HTTP 503)."}
 
@@ -146,7 +122,7 @@ def test_after_a_signal_the_open_runs_are_an_error_and_nothing_more_is_sent(at: 
     assert (result.decision, result.rule, result.hint) == (Decision.ERROR, Rule.CANCELED, "{Rerun}.")
     assert calls.time <= max(at, 1_000.2) + 0.1
     assert all(time <= at for time, _ in calls.calls)
-    assert runs_of(FakeEngine(sound(reliability=HANGS), cancel_at=1_001.5))[0].decision is Decision.PASS
+    assert runs_of(FakeEngine(step.sound(reliability=step.HANGS), cancel_at=1_001.5))[0].decision is Decision.PASS
 
 
 def test_an_unexpected_exception_in_one_run_ends_the_step() -> None:
@@ -159,15 +135,17 @@ def test_an_unexpected_exception_in_one_run_ends_the_step() -> None:
 
 def test_a_defect_while_one_run_is_polled_ends_that_run_only_and_one_after_the_decision_leaves_it() -> None:
     output = FakeOutput()
-    calls = FakeEngine(backend(in_turn(Reply(payload=Defective(NUMBERS)), PASSED)))
-    results = runs_of(calls, replace(GATE, traces=traces(3)), output=output)
+    calls = FakeEngine(backend(in_turn(Reply(payload=step.Defective(NUMBERS)), PASSED)))
+    results = runs_of(calls, replace(GATE, traces=step.traces(3)), output=output)
     assert [result.decision for result in results] == [Decision.ERROR, Decision.PASS, Decision.PASS]
     assert results[0].reason.startswith("Internal error (KeyError at step.py:")
-    [result] = evaluate(FakeEngine(sound(failures=Reply(payload=[Defective()]))), output=output, with_passed=True)
+    [result] = evaluate(
+        FakeEngine(step.sound(failures=Reply(payload=[step.Defective()]))), output=output, with_passed=True
+    )
     assert (result.decision, result.scenarios_unread) == (Decision.PASS, 1)
     assert sum("internal error (KeyError" in line for line in output.lines) == 2
     assert not any("a secret" in line for line in output.lines)
-    [result] = evaluate(FakeEngine(backend(after(0, FAILED), reliability=Reply(payload=Defective()))))
+    [result] = evaluate(FakeEngine(backend(after(0, step.FAILED), reliability=Reply(payload=step.Defective()))))
     assert result.decision is Decision.FAIL
 
 
@@ -182,12 +160,14 @@ def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own(
 @pytest.mark.parametrize(
     ("timeout_s", "fault", "decision", "times"),
     [
-        (10, until(8.5, UNREACHABLE), Decision.PASS, [0, 1, 3, 7, 9]),
-        (10, until(60, UNREACHABLE), Decision.ERROR, [0, 1, 3, 7, 9]),
-        (600, lambda _: HANGS, Decision.ERROR, [0, 31]),
+        (10, step.until(8.5, UNREACHABLE), Decision.PASS, [0, 1, 3, 7, 9]),
+        (10, step.until(60, UNREACHABLE), Decision.ERROR, [0, 1, 3, 7, 9]),
+        (600, lambda _: step.HANGS, Decision.ERROR, [0, 31]),
     ],
 )
-def test_a_last_attempt_is_made_in_time(timeout_s: float, fault: Maybe, decision: Decision, times: list[int]) -> None:
+def test_a_last_attempt_is_made_in_time(
+    timeout_s: float, fault: step.Maybe, decision: Decision, times: list[int]
+) -> None:
     calls = FakeEngine(instead("the list of campaigns", fault))
     [result] = runs_of(calls, replace(GATE, timeout_s=timeout_s))
     listed = [round(at - 1_000) for at, call in calls.calls if call.purpose == "the list of campaigns"]
@@ -202,10 +182,10 @@ def of_project(project: str, count: int, **changes: object) -> list[Gate]:
 
 @pytest.mark.parametrize("purpose", ["the CI run", "the poll of the run", "the failures of the run"])
 def test_projects_that_do_not_respond_delay_no_other_one(purpose: str) -> None:
-    others = sound()
+    others = step.sound()
 
     def respond(call: ApiRequest, time: float) -> Reply:
-        return HANGS if call.project != "healthy" and call.purpose == purpose else others(call, time)
+        return step.HANGS if call.project != "healthy" and call.purpose == purpose else others(call, time)
 
     hanging = [gate for n in range(6) for gate in of_project(f"broken {n}", 10)]
     *_, result = runs_of(FakeEngine(respond), *hanging, *of_project("healthy", 1, timeout_s=5), with_passed=True)
@@ -215,7 +195,7 @@ def test_projects_that_do_not_respond_delay_no_other_one(purpose: str) -> None:
 
 @pytest.mark.parametrize("projects", ["a", "ab", "abcdefghij"])
 def test_each_project_has_eight_calls_at_a_time(projects: str) -> None:
-    calls = FakeEngine(sound())
+    calls = FakeEngine(step.sound())
     results = runs_of(calls, *(gate for project in projects for gate in of_project(project, 8)))
     assert {result.decision for result in results} == {Decision.PASS}
     assert calls.max_at_once == 8 * len(projects)
@@ -247,7 +227,7 @@ def test_the_backoff_doubles_up_to_a_limit_with_full_jitter_and_retry_after_repl
     assert [retry_wait(9, http(503, retry_after_s=after), 1) for after in (0, 0.5, 7)] == [1, 1, 7]
 
 
-def shown_by(respond: Respond, *gates: Gate) -> FakeOutput:
+def shown_by(respond: step.Respond, *gates: Gate) -> FakeOutput:
     output = FakeOutput()
     runs_of(FakeEngine(respond), *gates, output=output)
     return output
@@ -255,7 +235,7 @@ def shown_by(respond: Respond, *gates: Gate) -> FakeOutput:
 
 def test_what_a_run_waits_for_and_when_it_gives_up_is_shown_with_each_change() -> None:
     assert shown_by(backend(after(1)), GATE, OTHER).waits[0][0] == "0 of 2 runs decided"
-    waits = shown_by(backend(in_turn(RUNNING, http(502), RUNNING, PASSED)), GATE).waits
+    waits = shown_by(backend(in_turn(step.RUNNING, http(502), step.RUNNING, PASSED)), GATE).waits
     start, running, done = (f"core: {each}" for each in ("starting", "running", "done"))
     assert list(dict(waits)) == [start, running, f"HTTP 502; {running}", done, "reading what failed"]
     assert all(540 < left_s <= 600 for what, left_s in waits if "running" in what)
@@ -264,15 +244,20 @@ def test_what_a_run_waits_for_and_when_it_gives_up_is_shown_with_each_change() -
 @pytest.mark.parametrize(
     ("respond", "gates", "part", "lines"),
     [
-        (backend(in_turn(RUNNING, LINKED, LINKED, PASSED)), [TWO], "//", [f"[{n}] https://h.example/" for n in (0, 1)]),
+        (
+            backend(in_turn(step.RUNNING, LINKED, LINKED, PASSED)),
+            [TWO],
+            "//",
+            [f"[{n}] https://h.example/" for n in (0, 1)],
+        ),
         (backend(after(25)), [TWO, OTHER], "not decided", [f"core: {NOT_YET}", f"other: {NOT_YET}"]),
         (FAILING, [GATE], "HTTP", RETRIED),
-        (backend(after(70)), [replace(GATE, traces=traces(5))], " elapsed", BEATS),
+        (backend(after(70)), [replace(GATE, traces=step.traces(5))], " elapsed", BEATS),
         (backend(after(5_000)), SHORT, "pending", LATE),
         (instead("GET /v1/ci/batch", in_turn(UNSAFE, PASSED)), [TWO], " after ", RESULTS),
     ],
 )
-def test_the_log_says_once_what_happened(respond: Respond, gates: list[Gate], part: str, lines: list[str]) -> None:
+def test_the_log_says_once_what_happened(respond: step.Respond, gates: list[Gate], part: str, lines: list[str]) -> None:
     logged = sorted(line for line in shown_by(respond, *gates).lines if part in line)
     assert len(logged) == len(lines)
     assert all(map(str.startswith, logged, sorted(lines)))

@@ -187,40 +187,23 @@ def test_a_score_is_asked_for_again_only_after_a_lost_response(responses: list[R
 
 
 @pytest.mark.parametrize(
-    ("responses", "shown"),
+    ("gate", "poll", "response", "decision", "requests"),
     [
-        ([score(90), score(2), score(95)], Reading(62.33333333)),
-        ([score(90), score(None), score(95)], Reading(92.5, reported_by="2 of 3 runs")),
-        ([score(90), score(2), rejected(400)], Reading(broken="could not be read: x")),
+        (SCORED, {"status": "done", "decision": "fail"}, http(503), Decision.FAIL, 1),
+        (SCORED, {"status": "done", "decision": "fail"}, score(99), Decision.FAIL, 1),
+        (SCORED, {"status": "failed"}, http(503), Decision.ERROR, 0),  # no number of it is shown
+        (SCORED, {**step.NUMBERS, "reliability_score": 90}, http(503), Decision.PASS, 0),
+        (SCORED, {**step.NUMBERS, "run_ids": [f"run-{n}" for n in range(1_000)]}, http(503), Decision.ERROR, 0),
+        *(
+            (KNOWN, {**step.NUMBERS, "run_ids": ids}, http(503), Decision.PASS, n)
+            for n, ids in ((1, ["a"]), (0, ["a", "b"]))
+        ),
     ],
 )
-def test_the_score_of_each_run_of_a_batch_is_asked_for(responses: list[Reply], shown: Reading) -> None:
-    batch = Reply(payload={**step.NUMBERS, "run_ids": ["run-1", "run-2", "run-3"]})
-    [result] = evaluate(FakeEngine(scored(*responses, poll=batch)), SCORED)
-    assert RELIABILITY_SCORE.reading(result.numbers) == shown
-
-
-@pytest.mark.parametrize(
-    ("gate", "runs", "decision", "requests"),
-    [(KNOWN, 1, Decision.PASS, 1), (KNOWN, 3, Decision.PASS, 0), (SCORED, 1_000, Decision.ERROR, 0)],
-)
-def test_a_score_that_is_not_needed_is_not_retried(gate: Gate, runs: int, decision: Decision, requests: int) -> None:
-    batch = Reply(payload={**step.NUMBERS, "run_ids": [f"run-{number}" for number in range(runs)]})
-    calls = FakeEngine(scored(http(503), poll=batch))
+def test_a_score_that_is_useless_or_not_needed_is_requested_at_most_once(
+    gate: Gate, poll: Mapping[str, object], response: Reply, decision: Decision, requests: int
+) -> None:
+    calls = FakeEngine(scored(response, poll=Reply(payload=poll)))
     [result] = evaluate(calls, gate)
-    assert (result.decision, len(calls.paths("reliability"))) == (decision, requests)
-
-
-@pytest.mark.parametrize(
-    ("poll", "response", "decision", "requests"),
-    [
-        (step.FAILED, http(503), Decision.FAIL, 1),
-        (step.FAILED, score(99), Decision.FAIL, 1),
-        (Reply(payload={"status": "failed"}), http(503), Decision.ERROR, 0),  # no number of it is shown
-        (Reply(payload={**step.NUMBERS, "reliability_score": 90}), http(503), Decision.PASS, 0),
-    ],
-)
-def test_a_useless_score_is_requested_once(poll: Reply, response: Reply, decision: Decision, requests: int) -> None:
-    calls = FakeEngine(scored(response, poll=poll))
-    assert runs_of(calls, SCORED)[0].decision is decision
+    assert result.decision is decision
     assert len(calls.paths("reliability")) == requests

@@ -154,10 +154,7 @@ def test_a_problem_names_flags_and_variables_and_no_inputs(tmp_path: Path, gate:
     same = 'not "core-reliability"; --campaign-name is the same setting, and differs'
     unfound = '"refnd.json" was not found as a file in the working directory'
     for flags, problems in (
-        (
-            ["absent.yml", "--campaign-name", "b"],
-            ["absent.yml:1: there is no such policy file", same],
-        ),
+        (["absent.yml", "--campaign-name", "b"], ["absent.yml:1: there is no such policy file", same]),
         (["../x.yml"], ["../x.yml:1: the policy could not be read: it leads outside the working directory."]),
         (["policy.yml"], [f"policy.yml:3: gate 1, `trace_file`: {unfound}"]),
         (["several.yml"], ["--campaign: must not be the name of 2 gates; select one with --name"]),

@@ -11,14 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sepurux_action.common.secret import Redactor
-from sepurux_action.host.output import (
-    MAX_ANNOTATION_LENGTH,
-    MAX_EVENT_BYTES,
-    MAX_LOG_LINE_LENGTH,
-    ActionsRunner,
-    Level,
-    plain,
-)
+from sepurux_action.host import output
+from sepurux_action.host.output import ActionsRunner, Level, plain
 from tests.runner import COMMANDS, Command, StepLog, file_pairs, output_lines, parse_command
 
 SECRET = "s/ecret+of~no-one"
@@ -102,7 +96,7 @@ def test_a_bad_event_has_no_payload(content: bytes | None, tmp_path: Path) -> No
     if content is not None:
         path.write_bytes(content)
     if content == b"{":
-        os.truncate(path, MAX_EVENT_BYTES * 1_000)
+        os.truncate(path, output.MAX_EVENT_BYTES * 1_000)
     assert runner(GITHUB_EVENT_PATH=path).read_event() is None
     assert runner().read_event() is None
 
@@ -159,8 +153,8 @@ def test_a_line_of_log_says_what_was_said_up_to_its_length() -> None:
     said = ["gate refunds: pass", "a\nb", "::error::x", "see ##[error]x", "50% of [x]", ""]
     shown = ["gate refunds: pass", "a b", ": :error::x", "see ## [error]x", "50% of [x]", ""]
     assert list(map(plain, said)) == shown
-    assert len(plain("x" * 100_000)) == MAX_LOG_LINE_LENGTH
+    assert len(plain("x" * 100_000)) == output.MAX_LOG_LINE_LENGTH
     assert plain("\x07".join(SECRET), Redactor([SECRET])) == "***"
     command = parse_command(written(lambda step: step.annotate(Level.ERROR, "%\n" * 10_000)))
     assert command is not None
-    assert len(command.data) == MAX_ANNOTATION_LENGTH
+    assert len(command.data) == output.MAX_ANNOTATION_LENGTH

@@ -26,24 +26,7 @@ from sepurux_action.evaluation.runs import Decision, Run
 from sepurux_action.report.data import OUTPUTS, json_text, junit_xml, step_outputs, without_decision
 from sepurux_action.report.report import Report, build_report, shortened
 from tests import builders
-from tests.builders import (
-    FAILING,
-    HOSTILE,
-    PASSING,
-    a_context,
-    a_failure,
-    a_gate,
-    a_poll,
-    a_result,
-    a_run,
-    a_scenario,
-    hostile_context,
-    hostile_result,
-    reports,
-    run_with,
-    states,
-    undecided,
-)
+from tests.builders import FAILING, HOSTILE, PASSING, a_context, a_gate, a_result, a_run, a_scenario, reports
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SCHEMA = json.loads((DOCS / "report.schema.json").read_text(encoding="utf-8"))
@@ -76,7 +59,7 @@ def test_it_is_a_schema_that_describes_every_field_and_refers_to_no_other_file()
 @pytest.mark.parametrize("state", reports())
 def test_the_report_of_every_state_fits_the_schema_and_a_short_one_lacks_what_failed(state: str) -> None:
     assert written(reports()[state])["short"] is (state == "canceled")
-    if state in states():
+    if state in builders.states():
         short = written(shortened(reports()[state]))
         assert short["short"] is True
         for gate in short["gates"]:
@@ -87,9 +70,9 @@ def test_the_report_of_every_state_fits_the_schema_and_a_short_one_lacks_what_fa
 @example(HOSTILE)
 @example("\ud800\0\u202e")
 def test_a_report_of_any_text_fits_the_schema_and_shows_no_invisible_character(said: str) -> None:
-    run = build_report([hostile_result(said)], hostile_context(said, f"{said}0"))
+    run = build_report([builders.hostile_result(said)], builders.hostile_context(said, f"{said}0"))
     problem = Problem(where=said, message=f"{said}.", file=said, line=3)
-    for report in (run, builders.a_settings_report(problem, context=hostile_context(said))):
+    for report in (run, builders.a_settings_report(problem, context=builders.hostile_context(said))):
         assert texts(written(report)).isprintable()
 
 
@@ -155,11 +138,11 @@ def test_each_gate_has_a_suite_that_agrees_with_its_decision(state: str) -> None
 
 def a_batch(*scenarios: Scenario, run: Run = FAILING) -> Report:
     """Return the report on a batch with these scenarios and one that passed."""
-    every = (*scenarios, a_scenario("sound", a_poll(sepurux_decision="pass")))
-    return build_report([a_result(a_run(run_with(run, scenarios=len(every))), scenarios=every)], a_context())
+    every = (*scenarios, a_scenario("sound", builders.a_poll(sepurux_decision="pass")))
+    return build_report([a_result(a_run(builders.run_with(run, scenarios=len(every))), scenarios=every)], a_context())
 
 
-LOOPS, UNDECIDED = a_scenario("loops", failures=(a_failure(),)), a_scenario("undecided", a_poll())
+LOOPS, UNDECIDED = a_scenario("loops", failures=(builders.a_failure(),)), a_scenario("undecided", builders.a_poll())
 FLAKY = a_scenario("cancel", FAILING, trace=Trace(label="", flaky=date(2027, 1, 31)))
 BROKEN, FAILED = replace(FAILING, status="error", sepurux_decision=""), a_scenario("refund twice", FAILING)
 LOW = replace(a_scenario("low", PASSING), needed=0.99)
@@ -194,7 +177,7 @@ def test_what_the_scenarios_of_a_gate_did_is_a_case_each(report: Report, cases: 
 
 
 def test_the_case_of_a_gate_says_why_and_what_to_do_in_the_place_where_it_runs() -> None:
-    late = undecided(Decision.PENDING, "No decision.", "Raise {timeout}, or {rerun}.")
+    late = builders.undecided(Decision.PENDING, "No decision.", "Raise {timeout}, or {rerun}.")
     here, there = (build_report([a_result(late)], a_context(on_command_line=each)) for each in (False, True))
     assert shown(here)["gate"] == "error: No decision. Raise `timeout`, or re-run the job."
     assert shown(there)["gate"] == "error: No decision. Raise --timeout, or run the command again."
@@ -215,8 +198,8 @@ def test_each_problem_in_the_settings_is_an_error_at_its_place() -> None:
 @example("]]>\ud800\0\ufffe<a b='\"&")
 @example("😀&" * 2_000)
 def test_any_text_makes_a_file_that_can_be_read(said: str) -> None:
-    results = [hostile_result(each) for each in (f"{said} 1", f"\x1b{said} 2", f"{said} 3")]
-    report = build_report(results, hostile_context(said, f"{said}0"))
+    results = [builders.hostile_result(each) for each in (f"{said} 1", f"\x1b{said} 2", f"{said} 3")]
+    report = build_report(results, builders.hostile_context(said, f"{said}0"))
     assert len(suites(report)) == 3
     for each in (report, builders.a_settings_report(*[Problem(where=said, message=said, file=said)] * 3)):
         assert suites(each)
@@ -258,9 +241,9 @@ def test_without_a_decision_every_output_is_there_and_the_step_failed() -> None:
     assert {name: text for name, text in values.items() if text} == known
 
 
-@pytest.mark.parametrize("state", states())
+@pytest.mark.parametrize("state", builders.states())
 def test_every_output_is_there_and_gates_are_those_of_report_json_in_their_order_without_scenarios(state: str) -> None:
-    results, context = states()[state]
+    results, context = builders.states()[state]
     report = build_report(results, context)
     values = step_outputs(results, report)
     assert list(values) == list(OUTPUTS)
@@ -270,9 +253,11 @@ def test_every_output_is_there_and_gates_are_those_of_report_json_in_their_order
 
 
 def test_what_is_not_known_or_makes_no_sense_is_empty_and_zero_is_zero() -> None:
-    values = outputs_of(a_result(undecided(Decision.ERROR, "Nothing was heard.")))
+    values = outputs_of(a_result(builders.undecided(Decision.ERROR, "Nothing was heard.")))
     assert {values[name] for name in ("run_id", "trace_id", "pass_rate", "failures", "dashboard_url")} == {""}
-    run = run_with(FAILING, pass_rate=Reading(broken='no number: "none"'), failures=0, unsafe_attempts=Reading())
+    run = builders.run_with(
+        FAILING, pass_rate=Reading(broken='no number: "none"'), failures=0, unsafe_attempts=Reading()
+    )
     values = outputs_of(a_result(a_run(run)))
     assert (values["pass_rate"], values["failures"], values["unsafe_attempts"]) == ("", "0", "")
 
@@ -280,7 +265,7 @@ def test_what_is_not_known_or_makes_no_sense_is_empty_and_zero_is_zero() -> None
 def test_a_gate_that_blocks_is_the_worst_then_the_decision_counts_then_the_order() -> None:
     failed, error, late, again = (
         a_result(a_run(run_id="r-0"), gate=a_gate(name="a", stage=Stage.OBSERVE)),
-        a_result(undecided(Decision.ERROR, "Nothing was heard."), gate=a_gate(name="b", stage=Stage.OBSERVE)),
+        a_result(builders.undecided(Decision.ERROR, "Nothing was heard."), gate=a_gate(name="b", stage=Stage.OBSERVE)),
         *(a_result(a_run(run_id=run), gate=a_gate(name=run)) for run in ("r-1", "r-2")),
     )
     blocks = replace(error, blocks=True)

@@ -27,25 +27,8 @@ from sepurux_action.evaluation.runs import Decision, Failure
 from sepurux_action.report.markdown import ZERO_WIDTH_SPACE, code, commands, escaped, link, prose
 from sepurux_action.report.render import render_comment, render_summary
 from sepurux_action.report.report import Report, build_report
-from tests import gfm
-from tests.builders import (
-    COMMIT,
-    FAILING,
-    HOSTILE,
-    PASSING,
-    a_context,
-    a_gate,
-    a_past_result,
-    a_result,
-    a_run,
-    a_scenario,
-    a_settings_report,
-    foreign_texts,
-    hostile_context,
-    hostile_result,
-    some_results,
-    undecided,
-)
+from tests import builders, gfm
+from tests.builders import HOSTILE, a_context, a_gate, a_result, a_run, foreign_texts, hostile_context, hostile_result
 
 OWN_TAGS = frozenset(
     {"h2", "h3", "h4", "p", "strong", "code", "a", "ol", "ul", "li", "table", "thead", "tbody", "tr", "th", "td"}
@@ -86,7 +69,7 @@ def _varying(page: gfm.Page) -> Counter[str]:
 
 def run_page(render: Render, word: str) -> gfm.Page:
     """Return the report on a run in which every text contains the word."""
-    passed = a_result(a_run(PASSING), gate=a_gate(name=f"{word} passed"))
+    passed = a_result(a_run(builders.PASSING), gate=a_gate(name=f"{word} passed"))
     soft = a_gate(name=f"{word} approved", stage=Stage.SOFT)
     approved = a_result(gate=soft, approval=ApprovalStatus(approved_by=(word + "1",)), notes=(f"{word} is near",))
     results = hostile_result(word), hostile_result(f"{word} too", traces=1), approved, passed
@@ -112,7 +95,7 @@ def test_no_text_of_a_run_breaks_the_structure_of_a_report(render: Render, said:
 def test_no_text_of_a_problem_in_the_settings_breaks_the_structure_of_a_report(render: Render, said: str) -> None:
     def page(word: str) -> gfm.Page:
         problems = [Problem(where=f"{word}{n}", message=f"{word}{n}") for n in range(2)]
-        return gfm.read(render(a_settings_report(*problems)))
+        return gfm.read(render(builders.a_settings_report(*problems)))
 
     assert_only_own_markup(page(said), page("calm"))
 
@@ -192,10 +175,10 @@ def errors(name: str) -> Iterator[GateDecision]:
     for wanted in ("another", name):
         with pytest.raises(EvaluationError) as caught:
             find_campaign(listed, wanted, name)
-        yield a_result(undecided(Decision.ERROR, caught.value.reason, caught.value.hint))
+        yield a_result(builders.undecided(Decision.ERROR, caught.value.reason, caught.value.hint))
     gate = a_gate(campaign=name, project=name)
-    for base in (None, some_results(*[a_past_result()] * 3)):
-        run = a_run(replace(PASSING, numbers={**PASSING.numbers, "pass_rate": Reading(0.5)}))
+    for base in (None, builders.some_results(*[builders.a_past_result()] * 3)):
+        run = a_run(replace(builders.PASSING, numbers={**builders.PASSING.numbers, "pass_rate": Reading(0.5)}))
         dropping = replace(gate, limits={"max_pass_rate_drop": 0.01})
         yield a_result(run, gate=dropping, base=Base(results=base, name=f"`{name.replace(' ', '-')}`"))
     for call, status in (
@@ -208,17 +191,17 @@ def errors(name: str) -> Iterator[GateDecision]:
         response.status_code = status
         refused = api.parse_response(call, response, b"", api.Credentials(), Redactor())
         assert not refused.temporary
-        yield a_result(undecided(Decision.ERROR, refused.error, refused.hint))
+        yield a_result(builders.undecided(Decision.ERROR, refused.error, refused.hint))
 
 
 def test_no_text_from_outside_becomes_a_link_to_a_page_that_our_sentences_name() -> None:
     page = "`Settings > Secrets and variables > Actions`"
     detail = api.error_detail(b'{"detail": "%s"}' % page.encode(), Redactor())
     named = [each for name in (page, f'a" {page} "') for each in errors(name)]
-    for result in (a_result(undecided(Decision.ERROR, f"Sepurux refused it (HTTP 422: {detail}).")), *named):
+    for result in (a_result(builders.undecided(Decision.ERROR, f"Sepurux refused it (HTTP 422: {detail}).")), *named):
         report = build_report([result], a_context())
         assert "/settings/secrets" not in render_summary(report) + as_comment(report)
-    ours = build_report([a_result(undecided(Decision.ERROR, f"Look at {page}."))], a_context())
+    ours = build_report([a_result(builders.undecided(Decision.ERROR, f"Look at {page}."))], a_context())
     assert "/settings/secrets" in as_comment(ours)
 
 
@@ -228,20 +211,23 @@ def test_no_text_from_outside_becomes_a_link_to_a_page_that_our_sentences_name()
 @example("deadbeef GH-1 a:b")
 def test_no_report_on_ordinary_names_contains_an_invisible_character(name: str) -> None:
     failure = Failure(type=name, severity="high", description="It failed.", mutation=name)
-    run = replace(FAILING, failing_tools={name: 1}, categories=(name,))
+    run = replace(builders.FAILING, failing_tools={name: 1}, categories=(name,))
     traces = [Trace(label=f"{name} {n}") for n in range(2)]
-    scenarios = tuple(a_scenario(name, run, trace=trace, failures=(failure,)) for trace in traces)
+    scenarios = tuple(builders.a_scenario(name, run, trace=trace, failures=(failure,)) for trace in traces)
     found: dict[str, Any] = {"failures": (failure,), "scenarios": scenarios}
     gate = a_gate(name=name, campaign=name, project=name, mutation_pack=name, required_mutation_categories=("x-1",))
-    soft = ApprovalStatus(commit=COMMIT, can_approve=(name,), ignored=(name,))
+    soft = ApprovalStatus(commit=builders.COMMIT, can_approve=(name,), ignored=(name,))
     change = Change("campaign", name, f"{name} 2", name)
-    context = a_context(base_ref=name, base_results={name: some_results()}, policy_changes=(change,))
+    context = a_context(base_ref=name, base_results={name: builders.some_results()}, policy_changes=(change,))
     of_traces = [a_run(run, trace=trace, trace_id=name) for trace in traces]
     results = [[a_result(a_run(run), **found, gate=gate, approval=soft)], [a_result(*of_traces, gate=gate, **found)]]
     results += [[replace(each, gate=gate)] for each in errors(name)]
     results.append([replace(each[0], gate=replace(gate, name=f"{name} {n}")) for n, each in enumerate(results)])
     reports = [build_report(each, context) for each in results]
-    for report in [*reports, a_settings_report(Problem(where="input `campaign`", message=f'"{name}" is not accepted'))]:
+    for report in [
+        *reports,
+        builders.a_settings_report(Problem(where="input `campaign`", message=f'"{name}" is not accepted')),
+    ]:
         for rendered in (render_summary(report), as_comment(report)):
             assert f"`{name}`" in rendered or f"`{name} 1`" in rendered
             assert not re.search("[\u200b-\u200f\u2060\ufeff]", rendered)
