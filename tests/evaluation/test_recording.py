@@ -94,6 +94,7 @@ def test_the_time_of_the_newest_event_is_known(content: str, recorded: float | N
 def test_the_name_of_the_task_is_known_without_white_space_and_invisible_characters(fields: str, task: str) -> None:
     trace = read_recording(f"{{{fields.replace('CALL', json.dumps(CALL))}}}", "a.json")
     assert (trace.task, trace.scenario) == (task, ("task", task) if task else ("path", "a.json"))
+    assert trace.scenario != Trace(label="a.json", trace_id="a.json").scenario  # an ID may be the name of a file
 
 
 def a_call(tool: object, *arguments: str, **more: object) -> dict[str, object]:

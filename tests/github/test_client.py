@@ -82,6 +82,11 @@ def test_whatever_is_sent_to_github_is_redacted(scene: Scene) -> None:
     sha = scene.pull.head_sha
     context, description, url = f"Sepurux / {secret}", f"fail {secret}", f"https://x.example/{secret}"
     set_status(sha, Status(context=context, state="failure", description=description, url=url), client)
+    set_status(sha, Status(context="c", state="success", description="", url=""), client)
+    assert json.loads(scene.github.requests[-1].body) == {
+        "context": "c",
+        "state": "success",
+    }  # GitHub rejects an empty URL
     scene.client = client
     scene.repository.collaborator(secret, "write")
     subject = scene.load()
@@ -92,7 +97,7 @@ def test_whatever_is_sent_to_github_is_redacted(scene: Scene) -> None:
     assert [body.get("body") for body in bodies[:2]] == ["created ***\nsecond line", "edited ***\nsecond line"]
     assert (bodies[2]["description"], bodies[2]["context"]) == ("fail ***", "Sepurux / ***")
     assert bodies[2]["target_url"] == "https://x.example/***"
-    assert bodies[3] == {"reviewers": ["***"]}
+    assert bodies[4] == {"reviewers": ["***"]}
 
 
 def bounded(scene: Scene) -> Calls:
