@@ -308,7 +308,7 @@ def find_campaign(listed: object, campaign: str, project: str) -> str:
     reason, names = f"campaign {preview(campaign)} was not found", ids
     if ids:
         reason = f"{len(ids)} campaigns are named {preview(campaign)}"
-    elif names := sorted({json_reader.text(entry.get("name")) for entry in entries} - {""}):
+    elif names := sorted({json_reader.text(entry.get("name")).translate(NO_MARKS) for entry in entries} - {""}):
         meant = similar(campaign, names[:MAX_NAMES_COMPARED])
         names.sort(key=lambda name: name != meant)
     listed_names = ", ".join(map(preview, names[:MAX_NAMES_LISTED]))

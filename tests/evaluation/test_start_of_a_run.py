@@ -19,6 +19,7 @@ from tests.fakes import CAMPAIGN, FakeEngine, backend
 
 OTHER = "8c5f4f5e-0000-4000-8000-000000000002"
 OTHERS = 'Set {campaign} to one of these, or {project} to another project: "core".'
+BRACES = OTHERS.replace("core", "(token)")  # a name in braces would become that of an input
 NOT_FOUND = 'campaign "Cores" was not found in project "my-agent"'
 TWINS = [{"campaign_id": "a", "name": "core"}, {"campaign_id": "b", "name": "core"}]
 FIRST = replace(GATE, campaign=CAMPAIGN)
@@ -56,6 +57,7 @@ def test_a_start_of_a_run_of_another_campaign_is_an_error() -> None:
     ("names", "campaign", "reason", "hint"),
     [
         (TWINS[:1], "refunds", 'campaign "refunds" was not found in project "my-agent"', OTHERS),
+        ([{"name": "{token}"}], "refunds", 'campaign "refunds" was not found in project "my-agent"', BRACES),
         ([{"name": "a"}, *TWINS], "Cores", NOT_FOUND, 'to another project: "core", "a".'),
         (TWINS, "core", '2 campaigns are named "core" in project "my-agent"', 'to another project: "a", "b".'),
         ([], "Cores", NOT_FOUND, "Check {project} and the secret, which"),
