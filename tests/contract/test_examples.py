@@ -339,7 +339,7 @@ def test_each_other_ci_system_blocks(script: str, variable: str, value: str, san
     shutil.copytree(TRACES, checkout / "traces")
     policy = checkout / ".github" / "sepurux-gate.yml"  # what a merge request could add
     policy.parent.mkdir()
-    policy.write_text("enforcement: observe\n", encoding="utf-8")
+    policy.write_text("enforcement: observe\nmutation_pack: lenient\n", encoding="utf-8")
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), variable: value}
     environment |= {"SEPURUX_API_BASE_URL": sandbox.url, "SEPURUX_API_KEY": SECRET}
     environment |= dict.fromkeys(["CI_BUILDS_DIR", "WORKSPACE_TMP"], str(tmp_path))
@@ -350,6 +350,7 @@ def test_each_other_ci_system_blocks(script: str, variable: str, value: str, san
     started = [json.loads(each.body) for each in sandbox.requests if each.path == "/v1/ci/runs"]
     assert done.returncode == 1, done.stderr
     assert {(body["repo"], body["pull_request_number"]) for body in started} == {("my-org/my-agent", 42)}
+    assert not any("mutation_pack_id" in body for body in started), "a policy file of the merge request applied"
     assert json.loads(text_of(checkout / REPORT_DIR / "report.json"))["decision"] == "fail"
     assert (checkout / KEPT / "baseline.json").exists() == (value in {"--write-baseline", "main"})
 
