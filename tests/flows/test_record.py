@@ -76,7 +76,7 @@ def two_gates(scene: Scene, first: dict[str, object]) -> None:
     scene.pull = scene.repository.pull("mona", head="two-gates")
     scene.sepurux.script(START, *(backend.json({"batch_id": name}) for name in ("b-1", "b-2")))
     for name, fields in (("b-1", first), ("b-2", RUNNING)):
-        answer = backend.json(backend.decided(**fields, batch_id=name))
+        answer = backend.json(backend.decided(**fields, batch_id=name, run_ids=[f"run-of-{name}"]))
         scene.sepurux.script(f"GET /v1/ci/batch/{name}", answer)
 
 
