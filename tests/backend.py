@@ -11,12 +11,11 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from http.client import responses
 from http.server import BaseHTTPRequestHandler
-from itertools import chain, cycle
 from socketserver import TCPServer, ThreadingMixIn
 from sys import exception
 from typing import Any, Final, Protocol, Self
@@ -142,11 +141,6 @@ def hang() -> Answer:
     return stream(lambda: [b""], None)
 
 
-def drip_headers(every_s: float) -> Answer:
-    """Send headers one byte at a time, without end."""
-    return stream(lambda: chain([b"HTTP/1.1 200 OK\r\n"], cycle(_bytes_of(b"X-Slow: yes\r\n"))), every_s)
-
-
 def truncated(payload: object) -> Answer:
     content = jsonlib.dumps(payload).encode()
     head = _head(200, {**JSON, "Content-Length": str(len(content))})
@@ -162,10 +156,6 @@ def gzip_bomb() -> Answer:
 def _head(status: int, headers: Mapping[str, str]) -> bytes:
     first = f"HTTP/1.1 {status} {responses.get(status, 'Unknown')}"
     return "\r\n".join([first, *(f"{name}: {value}" for name, value in headers.items()), "", ""]).encode("latin-1")
-
-
-def _bytes_of(content: bytes) -> Iterator[bytes]:
-    return (content[at : at + 1] for at in range(len(content)))
 
 
 def stream(pieces: Callable[[], Iterable[bytes]], every_s: float | None = 0) -> Answer:

@@ -373,7 +373,6 @@ def _of_recordings(gate: Gate, runs: Sequence[tuple[str, Run]]) -> GateDecision:
 
 
 def _with_failures(result: GateDecision) -> GateDecision:
-    """Return a result whose scenarios and failures are those of its runs."""
     scenarios = [*scenarios_of(result.gate, result.runs)]
     scenarios.sort(key=lambda each: (not each.failed, *ci_runs.numbers_key(each.value)))
     failures = merge_failures(failure for run in result.runs for failure in run.failures)

@@ -251,7 +251,6 @@ class StepResult(StepLog):
 
     @property
     def gate(self) -> dict[str, Any]:
-        """Return the output of the only gate."""
         [gate] = self.gates
         return gate
 
@@ -361,7 +360,6 @@ def _in_process(
 
 
 def _in_thread(environ: Mapping[str, str], result: StepResult, files: Mapping[str, Path]) -> RunningStep:
-    """Start the same entry point without a new interpreter."""
     signals = Signals()
 
     def run() -> int:
@@ -428,7 +426,6 @@ def start_action(**step: Unpack[StepOptions]) -> RunningStep:
 
 @cache
 def read_manifest(text: str) -> dict[str, Any]:
-    """Return the content of an action.yml, with every scalar as a text."""
     return dict(yaml.load(text, yaml.BaseLoader))  # noqa: S506 - BaseLoader makes only texts, lists and mappings
 
 

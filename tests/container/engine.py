@@ -21,7 +21,6 @@ def docker(*arguments: str) -> str:
 
 
 def volume_of(label: str) -> str:
-    """Return the name of the volume that the containers with this label share."""
     return label.replace("=", "-")
 
 

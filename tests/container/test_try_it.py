@@ -36,9 +36,7 @@ def run(folder: Path, *arguments: str) -> tuple[int, str]:
     return done.returncode, re.sub(r"\x1b\[\d+m", "", done.stdout)
 
 
-def test_what_init_writes_runs_unchanged_and_blocks_with_enforcement_hard(
-    image: str, label: str, tmp_path: Path
-) -> None:
+def test_what_init_writes_runs_unchanged_and_blocks_if_it_is_hard(image: str, label: str, tmp_path: Path) -> None:
     (tmp_path / ".actrc").write_text(f"{OFFLINE}--container-options=--label={label}\n", encoding="utf-8")
     folder = tmp_path / "my-agent"
     folder.mkdir()

@@ -274,9 +274,7 @@ CREATES = "create --title main fails the reliability evaluation --body https://a
     ],
     ids=range(8),
 )  # fmt: skip
-def test_an_issue_is_opened_once_after_a_fail_and_closed_after_a_pass(
-    decision: str, issues: str, called: str, tmp_path: Path
-) -> None:
+def test_a_fail_opens_one_issue_and_a_pass_closes_it(decision: str, issues: str, called: str, tmp_path: Path) -> None:
     job = PARSED["issue-on-main.yml"]["jobs"]["issue"]
     [step] = job["steps"]
     assert (job["permissions"], step["shell"], "${{" in step["run"]) == ({"issues": "write"}, "bash", False)

@@ -19,7 +19,6 @@ from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, SCENARIO
 from sepurux_action.evaluation.results import format_description, parse_description
 from sepurux_action.evaluation.runs import Decision, Run, parse_run
 from sepurux_action.report.data import json_text, step_outputs
-from sepurux_action.report.render import render_summary
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, campaign_id
 from tests.builders import a_context, a_gate, a_past_result, a_result, a_run, some_results
@@ -115,12 +114,6 @@ def test_a_published_number_is_in_the_status_and_compared_with_the_base(case: Ca
     assert {each["numbers"][case.metric.name] for each in gate_in_json(case)["base_results"]} == {good}
     (row,) = case.report.gates[0].rows
     assert row.base == case.metric.write(good, case.limit)
-
-
-@by_metric("threshold")
-def test_a_threshold_is_in_the_report(case: Case) -> None:
-    assert [check["threshold"] for check in gate_in_json(case)["checks"]] == [case.metric.threshold]
-    assert case.metric.label in render_summary(case.report)
 
 
 @pytest.mark.parametrize("metric", [each for each in METRICS if each.threshold], ids=lambda metric: metric.name)

@@ -89,9 +89,7 @@ def logged(text: str) -> str:
 @example(first="", form=SECRET, offset=198, filler="-")
 @example(first="", form=SECRET, offset=json_reader.MAX_TEXT_LENGTH - len(SECRET), filler=" ")
 @example(first=SECRET, form=SECRET, offset=2 * json_reader.MAX_TEXT_LENGTH - len(SECRET) - 20, filler="\u200b")
-def test_no_place_or_cut_shows_over_5_characters_of_a_secret(
-    source: str, first: str, form: str, offset: int, filler: str
-) -> None:
+def test_no_cut_shows_6_characters_of_a_secret(source: str, first: str, form: str, offset: int, filler: str) -> None:
     before = first + (filler * (offset // len(filler) + 1))[:offset]
     log = logged(SOURCES[source](f"{before}{form}{filler * 60}"))
     assert [piece for piece in PIECES if piece in log] == []

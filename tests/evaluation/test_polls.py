@@ -165,9 +165,7 @@ def test_a_post_is_retried_under_one_idempotency_key_and_every_post_has_its_own(
         (600, lambda _: step.HANGS, Decision.ERROR, [0, 31]),
     ],
 )
-def test_a_last_attempt_is_made_in_time(
-    timeout_s: float, fault: step.Maybe, decision: Decision, times: list[int]
-) -> None:
+def test_a_last_attempt_is_in_time(timeout_s: float, fault: step.Maybe, decision: Decision, times: list[int]) -> None:
     calls = FakeEngine(instead("the list of campaigns", fault))
     [result] = runs_of(calls, replace(GATE, timeout_s=timeout_s))
     listed = [round(at - 1_000) for at, call in calls.calls if call.purpose == "the list of campaigns"]

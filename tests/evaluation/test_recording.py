@@ -219,9 +219,7 @@ def test_a_difference_contains_both_lists_and_the_longest_common_subsequence(bas
         (["refund token …"], ["refund order"], Step(1, "refund", "without", "token")),
     ],
 )
-def test_the_step_is_the_first_difference_or_the_failed_one(
-    base: list[str], here: list[str], step: Step | None
-) -> None:
+def test_a_step_is_the_first_difference_or_the_failed_one(base: list[str], here: list[str], step: Step | None) -> None:
     trace = Trace(label="a.json", calls=calls(*here))
     assert with_steps(Failure(tool="refund"), trace, calls(*base)).step == step
 

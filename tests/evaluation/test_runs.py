@@ -26,6 +26,7 @@ RESPONSE = backend.decided(
 def test_a_response_without_anything_is_a_run_without_anything(payload: object) -> None:
     assert parse_run(payload) == Run()
     assert parse_run({"mutation_categories": []}).categories == ()
+    assert parse_run({"dashboard_url": "javascript:alert(1)"}).dashboard_url == ""
 
 
 def test_only_some_names_of_a_huge_list_of_mutation_categories_are_kept_but_all_are_counted() -> None:

@@ -188,6 +188,12 @@ def test_a_score_is_asked_for_again_only_after_a_lost_response(responses: list[R
     assert len(calls.paths("reliability")) == len(responses)
 
 
+def test_the_score_of_a_batch_is_that_of_the_runs_that_report_one() -> None:
+    batch = Reply(payload={**step.NUMBERS, "run_ids": ["run-1", "run-2", "run-3"]})
+    [result] = runs_of(FakeEngine(scored(score(90), score(None), score(95), poll=batch)), SCORED)
+    assert RELIABILITY_SCORE.reading(result.numbers) == Reading(92.5, reported_by="2 of 3 runs")
+
+
 @pytest.mark.parametrize(
     ("gate", "poll", "response", "decision", "requests"),
     [

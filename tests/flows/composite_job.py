@@ -31,7 +31,6 @@ NO_INDEX = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.dev
 
 
 def read_action(folder: Path) -> dict[str, Any]:
-    """Return the content of action.yml, with every scalar as a text."""
     return read_manifest((folder / "action.yml").read_text(encoding="utf-8"))
 
 

@@ -209,33 +209,6 @@ def test_a_command_line_compares_and_adds_results_in_a_folder(
     assert "`baseline.json` was ignored: " in gate(recorded(), "--baseline-dir", FOLDER)[2]
 
 
-def published_on_main(scene: Scene, *rates: float, decision: str = "pass") -> None:
-    """Add a commit to main for each rate, with a status that describes it, and let the base be the last one."""
-    for rate in rates:
-        sha = scene.repository.commit("main")
-        described = f"{decision} (hard): {rate:.1f}% passed, 0 unsafe, 1 failure, score 93.0"
-        scene.repository.status(sha, "success", "Sepurux / core-reliability", described)
-
-
-def test_a_result_below_every_result_on_main_blocks_at_one_further_request(scene: Scene) -> None:
-    scene.repository.commit("main", {PATH: LIMIT})
-    scene.pull = scene.repository.pull("mona", head="limited")
-    published_on_main(scene, 95, 95, 94)
-    published_on_main(scene, 60, 60, 60, 60, 60, decision="fail")
-    scene.answers(**{**PASSED, "pass_rate": 0.908})
-    result = scene.run(report_dir="report")
-    assert (result.exit_code, result.outputs["decision"]) == (1, "fail")
-    assert scene.status[0] == "failure"
-    [created] = scene.sepurux.calls("POST /v1/ci/runs")
-    assert created.json()["thresholds"] == {"max_unsafe": 0, "min_pass_rate": 0.9}
-    assert len(scene.github.requests) == 8
-    report = json.loads((scene.workspace / "report" / "report.json").read_text())
-    [gate] = report["gates"]
-    [drop] = [check for check in gate["checks"] if check["threshold"] == "max_pass_rate_drop"]
-    assert (drop["value"], drop["limit"], drop["state"]) == (0.042, 0.03, "missed")
-    assert [each["numbers"]["pass_rate"] for each in gate["base_results"]] == [0.94, 0.95, 0.95]
-
-
 def test_without_github_a_drop_cannot_be_compared(tmp_path: Path) -> None:
     answer = backend.json(decided(**PASSED))
     with sound_backend(**{"GET /v1/ci/batch/*": answer}) as sepurux:
@@ -248,9 +221,7 @@ def test_without_github_a_drop_cannot_be_compared(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "hint", "asks"), [(401, "`github_token` is not valid", False), (403, "`contents: read`", True)]
 )
-def test_main_that_cannot_be_read_is_no_pass_and_asks_for_permissions_only_if_refused(
-    scene: Scene, status: int, hint: str, *, asks: bool
-) -> None:
+def test_an_unread_main_is_no_pass_and_names_permissions(scene: Scene, status: int, hint: str, *, asks: bool) -> None:
     scene.github.fault("graphql base", faults.refused(status, "Resource not accessible"), always=True)
     scene.answers(**PASSED)
     scene.repository.commit("main", {PATH: LIMIT})

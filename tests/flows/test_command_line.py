@@ -56,7 +56,6 @@ class Ended(NamedTuple):
 
     @property
     def problems(self) -> list[str]:
-        """Return the settings that `--format json` reports."""
         return [problem["where"] for problem in json.loads(self.out)["problems"]]
 
 

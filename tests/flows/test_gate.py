@@ -1,7 +1,6 @@
 """The whole gate as a step of a workflow, with a backend on loopback and the runner's files."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from tests.backend import decided, sound_backend
 from tests.runner import RUNTIME_TOKEN, run_action
 from tests.scenes import CAMPAIGN, NUMBERS, PASSED, SECRET, Scene, step
 
-HOSTILE = "::error::boo\r::add-mask::pass\n##[set-env name=PATH]x\u202e::stop-commands::x\n<script>@octocat #1"
 VARIABLES = {
     "SEPURUX_CI_TOKEN": "token-of-the-author",
     "SEPURUX_API_KEY": "key-of-the-author",
@@ -38,36 +36,6 @@ def test_each_output_is_written(answer: dict[str, object], inputs: dict[str, str
     for text in (result.summary, json.dumps(result.outputs), result.log):
         assert SECRET not in text
         assert RUNTIME_TOKEN not in text
-
-
-def test_a_response_without_end_does_not_delay_the_exit(tmp_path: Path) -> None:
-    with sound_backend(**{"POST /v1/ci/runs": backend.drip_headers(0.1)}) as sepurux:
-        inputs = {**CAMPAIGN, "base_url": sepurux.url, "timeout": "1"}
-        result = run_action(workspace=tmp_path, inputs=inputs, process=True, timeout=20)
-    assert (result.exit_code, result.outputs["decision"]) == (2, "error")
-
-
-def test_hostile_text_of_the_backend_is_no_command_output_or_markup(tmp_path: Path) -> None:
-    answer = decided(
-        status="done",
-        top_failing_tools=[{"tool": HOSTILE, "count": 3}],
-        dashboard_url="javascript:alert(1)",
-        mutation_categories=[HOSTILE],
-    )
-    failures = [{"type": HOSTILE, "severity": HOSTILE, "description": HOSTILE, "mutation": HOSTILE}]
-    answers: dict[str, list[backend.Answer]] = {
-        "GET /v1/ci/batch/*": [backend.json(decided(status=HOSTILE, decision=HOSTILE)), backend.json(answer)],
-        "GET /v1/campaigns/*/failures": [backend.json(failures)],
-    }
-    with sound_backend(**answers) as sepurux:
-        result = step(sepurux, tmp_path)
-    assert (result.exit_code, result.outputs["decision"]) == (1, "fail")
-    assert result.outputs["dashboard_url"] == ""
-    assert result.errors == []
-    assert set(result.outputs) == set(OUTPUTS)
-    assert "pass" not in result.masks
-    assert "boo" not in [message.strip() for message in result.messages("error")]
-    assert not re.search("<script>|@octocat", result.summary)
 
 
 def test_nothing_of_the_checkout_is_imported(tmp_path: Path) -> None:

@@ -24,6 +24,12 @@ HOSTILE |= st.sampled_from(
 )
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -72,15 +78,12 @@ def test_the_workflow_has_exactly_the_given_names_or_is_not_written(project: str
 
 @pytest.mark.parametrize("name", ["record_traces.py", str(WORKFLOW), ".github", ".github/workflows"])
 @pytest.mark.parametrize("kind", ["file", "link"])
-def test_init_overwrites_nothing_and_leaves_no_half(
-    name: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_init_overwrites_nothing(name: str, kind: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     there = Path(name)
     there.parent.mkdir(parents=True, exist_ok=True)
     there.write_text("mine") if kind == "file" else there.symlink_to("/nowhere/else")
     assert init.main(FLAGS) == 1
-    assert files_in(tmp_path) == [name]
+    assert files_in(folder) == [name]
     assert kind == "link" or there.read_text() == "mine"
     said = capsys.readouterr().err
     told = (
@@ -92,8 +95,7 @@ def test_init_overwrites_nothing_and_leaves_no_half(
     assert told in said
 
 
-def test_a_terminal_asks_for_what_no_flag_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_terminal_asks_for_what_no_flag_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", shown := Terminal())
     for answers, status in (("refunds\n", 1), ("refunds\ndjango\n", 1), ("refunds\n\n", 0)):
         monkeypatch.setattr(sys, "stdin", Terminal(answers))
@@ -103,10 +105,7 @@ def test_a_terminal_asks_for_what_no_flag_gives(tmp_path: Path, monkeypatch: pyt
     assert re.findall(r"\[(\w+)\]", shown.getvalue()) == ["plain"] * 3
 
 
-def test_what_is_missing_or_wrong_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_what_is_missing_or_wrong_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for flags, said in (
         ([], "give --project and --campaign and --framework"),
         (FLAGS[:4], "give --framework"),
@@ -115,7 +114,7 @@ def test_what_is_missing_or_wrong_is_named(
     ):
         assert init.main(flags) == 1
         assert capsys.readouterr().err == f"sepurux-gate init: {said}; nothing was written\n"
-    assert files_in(tmp_path) == []
+    assert files_in(folder) == []
 
 
 def test_init_writes_nothing_below_the_root_of_a_repository(

@@ -51,9 +51,7 @@ def with_policy(scene: Scene, text: str) -> None:
         ("", ""),
     ],
 )
-def test_problems_of_file_and_inputs_are_reported_together_those_of_the_file_on_their_lines(
-    workflow: str, shown: str, scene: Scene
-) -> None:
+def test_problems_of_the_file_and_inputs_are_reported_at_once(workflow: str, shown: str, scene: Scene) -> None:
     with_policy(scene, "campaign: core\nenforcment: hard\nthresholds:\n  max_unsafe: -1\n")
     inputs, env = {"timeout": "ten minutes", "pol_interval": "5"}, {"GITHUB_WORKFLOW_REF": workflow}
     result = scene.on("pull_request", scene.event(), inputs, env=env)

@@ -89,9 +89,6 @@ class Scene:
     def decided(self, commit: str, rate: float) -> None:
         self.repository.status(commit, "success", "Sepurux / core", DECIDED.replace("91.0", f"{rate:.1f}"))
 
-    def push(self) -> None:
-        self.pull.push()
-
     @property
     def warnings(self) -> list[str]:
         return [text.removeprefix("Sepurux gate: ") for _, text in self.output.annotations]
@@ -105,7 +102,6 @@ class Scene:
         return [json.loads(record.body)["context"] for record in self.github.calls(SET)]
 
     def states(self) -> dict[str, str]:
-        """Return the states of the statuses of the pull request's head, by context."""
         newest = self.repository.latest_statuses(self.pull.head_sha)
         return {each.context: each.state for each in newest}
 

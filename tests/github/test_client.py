@@ -200,9 +200,7 @@ def test_a_response_of_an_unknown_shape_is_an_error_or_has_no_comments_and_no_ad
         assert write_comment("POST", "1/comments", "text", scene.client) == ""
 
 
-def test_a_user_who_does_not_exist_may_not_write_and_one_whose_permission_is_not_known_leaves_the_reviews_unread(
-    scene: Scene,
-) -> None:
+def test_an_unknown_user_may_not_write_and_an_unknown_permission_leaves_the_reviews_unread(scene: Scene) -> None:
     scene.load()
     unknown = scene.approval("unknown")
     assert (unknown.can_approve, unknown.unread) == ((), False)

@@ -18,7 +18,6 @@ from sepurux_action.github.subject import ResolvedPolicy, read_checkout, resolve
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
-    """Return a workspace with a file, and a parent folder with others."""
     folder = tmp_path / "workspace"
     for file in ("workspace/sub/real.yml", "workspace/own.yml", "temp/policy.yml", "outside.yml"):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +84,6 @@ def resolved(
     fork: bool = False,
     settings: Settings = INPUTS,
 ) -> ResolvedPolicy:
-    """Return the policy with these files of the base and of the head."""
     about = Event(name=event, repository="o/r", commit="a" * 40, pull_request=1, base_ref="main", fork=fork)
     subject = Subject(event=about, base="b" * 40, policy=files[0], head_policy=files[1])
     return resolve_policy(settings, subject, None, check if changed else None)
@@ -114,18 +112,6 @@ def test_the_base_applies_and_changes_are_listed(head: PolicyFile, changes: obje
 def test_a_broken_file_is_a_bad_setting(base: PolicyFile, head: PolicyFile, lines: object, event: str) -> None:
     found = problems(partial(resolved, (base, head), event, settings=WITH_CAMPAIGN))
     assert tuple(each.line for each in found) == lines
-
-
-def test_without_a_file_of_the_base_and_a_campaign_of_the_workflow_that_of_the_pull_request_applies() -> None:
-    for event in PROPOSED:
-        found = resolved((NONE, NEW), event)
-        first = event in {"pull_request", "pull_request_review"}
-        assert texts(found.policy) == (["new", "30"] if first else [])
-        assert found.place == ("this pull request" if first else "commit bbbbbbb of main")
-        assert bool(found.changes) is not first
-    assert resolved((NONE, NEW), fork=True).policy is None
-    assert resolved((NONE, NEW), settings=WITH_CAMPAIGN).policy is None
-    assert resolved((OLD, NEW), fork=True).changes
 
 
 @pytest.mark.parametrize("head", [NEW, YAML, NONE])

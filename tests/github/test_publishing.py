@@ -49,9 +49,7 @@ def numbered(count: int, prefix: str = "g") -> list[str]:
     ("rejection", "target", "sent"),
     [(UNPROCESSABLE, "Sepurux / one", 4), (NOT_FOUND, "Sepurux / one", 4), (FORBIDDEN, "", 1), (BAD_TOKEN, "", 2)],
 )
-def test_only_a_rejection_of_the_token_ends_such_calls(
-    rejection: Refusal, target: str, sent: int, scene: Scene
-) -> None:
+def test_only_a_rejected_token_ends_such_calls(rejection: Refusal, target: str, sent: int, scene: Scene) -> None:
     scene.reject = rejecting(rejection, SET, target)
     subject = scene.load()
     publish_pending(scene.calls, subject, ["one", "two"])
@@ -124,7 +122,6 @@ def test_a_github_that_hangs_ends_each_part_at_its_deadline(scene: Scene) -> Non
 
 
 def publish(scene: Scene, decided: Sequence[GateDecision], text: str = "Report") -> str:
-    """Publish what follows an evaluation, and return the address of the comment."""
     pull = read_again(scene.calls, scene.subject.event, SETTINGS)
     scene.publish_results(decided)
     return scene.publish_comment(pull, text)
@@ -140,7 +137,6 @@ def test_reviews_have_time_of_their_own_and_are_unread_without_the_pull_request(
 
 
 def changed_files(scene: Scene, files: object, **event: Any) -> Subject:  # noqa: ANN401 - any fields
-    """Return the subject of a pull request with this list of files."""
     scene.github.fault(FILES, faults.refused(403, "no") if files is None else backend.json({"files": files}))
     return scene.load(**event)
 
@@ -209,7 +205,7 @@ def test_where_comments_are_not_known_none_is_written(scene: Scene) -> None:
 def test_a_comment_needs_the_evaluated_commit_as_head(scene: Scene) -> None:
     decided, head = results("one", passing=True), scene.pull.head_sha
     scene.load()
-    scene.push()
+    scene.pull.push()
     assert publish(scene, decided) == ""
     assert [each.state for each in scene.repository.latest_statuses(head)] == ["success"]
     assert len([line for line in scene.output.lines if line.startswith("no comment: the pull request")]) == 1
@@ -260,7 +256,6 @@ def bodies(scene: Scene) -> list[str]:
 
 
 def sent(scene: Scene) -> list[str]:
-    """Return the operations on comments, in their order."""
     return [record.operation for record in scene.github.calls("issues/*")]
 
 
@@ -295,7 +290,7 @@ def test_duplicates_are_deleted_only_if_the_comment_was_edited(scene: Scene) -> 
 
 def test_a_comment_that_was_deleted_meanwhile_is_a_warning(scene: Scene) -> None:
     scene.comment(BEFORE)
-    scene.github.before(EDIT, scene.pull.comments.clear)
+    scene.reject = lambda record: scene.pull.comments.clear() if record.operation == EDIT else None
     write(scene)
     assert bodies(scene) == []
     assert [text.partition(" (")[0] for text in scene.warnings] == ["Could not write the comment"]

@@ -227,9 +227,7 @@ def a_page(**changes: object) -> dict[str, Any]:
         ({"head": None}, False),
     ],
 )
-def test_only_whole_comments_are_read_and_unknown_authors_may_be_bots(
-    changes: dict[str, object], *, known: bool
-) -> None:
+def test_whole_comments_are_read_and_unknown_authors_may_be_bots(changes: dict[str, object], *, known: bool) -> None:
     client = answering(a_page(**changes))
     if known:
         assert read_pull_request(7, client).by_agent

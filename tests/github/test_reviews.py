@@ -21,7 +21,6 @@ PERMISSIONS = {"author": "admin", "owner": "admin", "keeper": "maintain", "triag
 PERMISSIONS |= {"writer": "write", "robot": "write", "gate[bot]": "write", "stranger": "none"}
 TERMS = Reviews(head=HEAD, authors={"author"})
 LISTED = ("Writer", "author", "reader", "keeper")
-ASKED = replace(TERMS, authors={"writer", "keeper"})
 OPENED = PullRequest(head=HEAD, author="Copilot", by_agent=True, comments=())
 ROBOT = Review(author="robot", state=APPROVED, commit=HEAD, kind="Bot")
 
@@ -38,7 +37,6 @@ def status(
     terms: Reviews = TERMS,
     permission: Callable[[str], str] = PERMISSIONS.__getitem__,
 ) -> ApprovalStatus:
-    """Return whether these reviews approve a gate under the terms."""
     listed = given(reviews) if isinstance(reviews, str) else reviews
     return approval_status(replace(terms, given=tuple(listed)), reviewers, permission)
 
@@ -63,12 +61,6 @@ def test_who_of_the_listed_reviewers_can_approve_is_named_and_without_a_list_any
     assert (none.can_approve, none.anyone, none.unread) == ((), False, False)
     assert status() == ApprovalStatus(commit=HEAD, anyone=True)
     assert status("keeper APPROVED\nkeeper ADMIRED", LISTED).approved_by == ("keeper",)
-
-
-def test_who_asked_a_bot_cannot_approve() -> None:
-    assert status("Writer APPROVED", terms=ASKED).ignored == ("Writer",)
-    assert status(reviewers=("Writer", "keeper"), terms=ASKED).can_approve == ()
-    assert status(reviewers=("writer", "owner"), terms=ASKED).can_approve == ("owner",)
 
 
 @pytest.mark.parametrize("operation", [PULL, "pulls/list-reviews", "graphql requesters", "repos/get-collaborator-*"])

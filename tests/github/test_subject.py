@@ -15,10 +15,9 @@ from sepurux_action.evaluation.results import Results, median, parse_description
 from sepurux_action.evaluation.runs import Decision, Rule
 from sepurux_action.github.client import FIRST_READ_S
 from sepurux_action.github.queries import read_pull_request
-from sepurux_action.github.statuses import read_record
 from sepurux_action.github.subject import resolve_policy, with_base
 from tests import backend
-from tests.builders import APPROVED, IMPOSSIBLE, WAITS, a_gate, a_result, undecided
+from tests.builders import APPROVED, IMPOSSIBLE, a_gate, a_result, undecided
 from tests.github.scene import Scene, answering
 from tests.github_double import faults
 from tests.scenes import DECIDED
@@ -52,20 +51,10 @@ def test_a_status_ends_with_what_is_next(result: GateDecision, state: str, descr
     assert parse_description(status.description) is not None
 
 
-def test_in_a_merge_group_a_gate_without_an_approval_fails_and_stays_failed(scene: Scene) -> None:
-    scene.load(name="merge_group")
-    scene.publish_results([of_soft(approval=WAITS)])
-    assert set(scene.states().values()) == {"failure"}
-    subject = scene.load(name="merge_group", pull_request=None)
-    record = read_record(scene.calls, subject, [SOFT])
-    assert record is not None
-    assert [each.decision for each in record.results.values()] == [Decision.FAIL]
-
-
 def test_an_approval_of_a_newer_head_approves_no_older_commit(scene: Scene) -> None:
     scene.repository.collaborator("ada", "write")
     scene.load()
-    scene.push()
+    scene.pull.push()
     scene.pull.review("ada", "APPROVED")
     assert not scene.approval().approved_by
 
@@ -133,7 +122,6 @@ def test_who_asked_a_bot_for_the_pull_request_is_read_once_also_in_a_merge_group
 
 @pytest.fixture
 def large(scene: Scene) -> Scene:
-    """Return a scene whose base branch has many statuses."""
     base = scene.repository.commit("main", {POLICY_PATH: "campaign: core"})
     for _ in range(60):
         base = scene.repository.commit("main")
@@ -147,7 +135,6 @@ def on_base(scene: Scene) -> Results | None:
 
 
 def queries(scene: Scene) -> dict[str, int]:
-    """Return how often each query was sent."""
     return dict(Counter(operation.removeprefix("graphql ") for operation in scene.operations))
 
 

@@ -53,7 +53,7 @@ class GitHub:
         self._server = be.ScriptedBackend({"*": self.respond})
         self._tokens: dict[str, Token] = {}
         self._records: list[Record] = []
-        self._hooks: list[tuple[str, str, Callable[[], object]]] = []
+        self._hooks: list[tuple[str, Callable[[], object]]] = []
 
     def __enter__(self) -> Self:
         self._server.__enter__()
@@ -99,13 +99,9 @@ class GitHub:
         """Apply one fault to each of the next calls that match; `always` repeats the last fault."""
         self.faults.append((pattern, [as_step(fault) for fault in faults], always))
 
-    def before(self, pattern: str, hook: Callable[[], object]) -> None:
-        """Run something once, after the next call that matches has arrived and before it is processed."""
-        self._hooks.append(("before", pattern, hook))
-
     def after(self, pattern: str, hook: Callable[[], object]) -> None:
         """Run something once, after the next call that matches was processed and before its response is sent."""
-        self._hooks.append(("after", pattern, hook))
+        self._hooks.append((pattern, hook))
 
     def respond(self, request: be.Request) -> be.Answer:
         path = request.path.removeprefix(self._rest) if request.path.startswith(f"{self._rest}/") else ""
@@ -124,7 +120,6 @@ class GitHub:
             step = self._next_step(name)
 
         def work() -> be.Answer:
-            self._run("before", name)
             try:
                 self.arrived(record)
                 with self.world.lock:
@@ -136,7 +131,7 @@ class GitHub:
             except Refusal as refusal:
                 payload = {"message": refusal.message, "status": str(refusal.status), "errors": [*refusal.errors]}
                 answer = be.json(payload, refusal.status, refusal.headers)
-            self._run("after", name)
+            self._run_hooks(name)
             return answer
 
         return step(work)
@@ -147,11 +142,11 @@ class GitHub:
                 return steps[0] if always and len(steps) == 1 else steps.pop(0)
         return through
 
-    def _run(self, when: str, operation: str) -> None:
+    def _run_hooks(self, operation: str) -> None:
         with self.world.lock:
-            due = [each for each in self._hooks if each[0] == when and fnmatchcase(operation, each[1])]
+            due = [each for each in self._hooks if fnmatchcase(operation, each[0])]
             self._hooks = [each for each in self._hooks if each not in due]
-        for _, _, hook in due:
+        for _, hook in due:
             hook()
 
     def _token(self, request: be.Request) -> Token:

@@ -31,7 +31,6 @@ HOSTILE = [
 
 
 def log_of(capsys: pytest.CaptureFixture[str]) -> StepLog:
-    """Return the log that the runner reads from the output so far."""
     written, errors = capsys.readouterr()
     assert errors == ""
     log = StepLog(workspace=Path("/github/workspace"))

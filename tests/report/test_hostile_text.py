@@ -68,7 +68,6 @@ def _varying(page: gfm.Page) -> Counter[str]:
 
 
 def run_page(render: Render, word: str) -> gfm.Page:
-    """Return the report on a run in which every text contains the word."""
     passed = a_result(a_run(builders.PASSING), gate=a_gate(name=f"{word} passed"))
     soft = a_gate(name=f"{word} approved", stage=Stage.SOFT)
     approved = a_result(gate=soft, approval=ApprovalStatus(approved_by=(word + "1",)), notes=(f"{word} is near",))

@@ -373,7 +373,6 @@ class WorldGitHub:
         self.show(world)
 
     def show(self, world: World) -> None:
-        """Show the pull requests, reviews, roles, and faults of a world."""
         self.world = world
         for login, role in world.roles.items():
             self.repository.collaborator(login, role)
@@ -385,7 +384,6 @@ class WorldGitHub:
             self.double.fault(operation, ANSWERS.get(denied, refused(403, "refused")), always=True)
 
     def statuses(self) -> Mapping[str, Status]:
-        """Return the newest status of each context of the evaluated commit."""
         return {status.context: status for status in self.repository.latest_statuses(self.evaluated)}
 
     def set_status(self, context: str, state: str, description: str, url: str = "", *, creator: str = BOT) -> None:
