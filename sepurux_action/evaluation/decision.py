@@ -25,7 +25,7 @@ REPORTED = "Sepurux reported a pass"
 ALL_FLAKY = "Every scenario of the gate is flaky, so no rate counts."
 UNEXPLAINED_FAIL = "Sepurux decided `fail`, but no threshold that is set here explains why."
 NEEDS_API_KEY = "With several traces, {min_reliability_score} needs {api_key}: without it, Sepurux shows no score."
-SUMS = {metrics.UNSAFE_ATTEMPTS.threshold, metrics.FAILURES.threshold}
+SUMS = {metric.threshold for metric in metrics.METRICS if metric.kind is metrics.Kind.SUM}
 OPTIONAL = {metrics.RELIABILITY_SCORE.threshold, metrics.MUTATION_CATEGORIES.threshold, REQUIRED_CATEGORIES}
 
 
@@ -45,6 +45,10 @@ class ApprovalStatus:
     outdated: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     unread: bool = False
+
+    @property
+    def approved(self) -> bool:
+        return bool(self.approved_by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +117,7 @@ class GateDecision:
 
     @property
     def needs_approval(self) -> bool:
-        return self.approval is not None and not self.approval.approved_by
+        return self.approval is not None and not self.approval.approved
 
     def value(self, metric: Metric) -> float | None:
         return metric.reading(self.numbers).value

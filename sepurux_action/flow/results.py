@@ -150,9 +150,9 @@ def _evaluate(execution: Execution, gates: Sequence[Gate]) -> Mapping[str, GateD
 
 
 def _enforced(execution: Execution, found: GateDecision, advised: Sequence[str] = ()) -> GateDecision:
-    gate, interrupted, approved = found.gate, execution.signals.received, None
+    gate, interrupted, status = found.gate, execution.signals.received, None
     if found.decision is Decision.FAIL and gate.stage is Stage.SOFT and not interrupted:
-        approved = approval(execution.calls, execution.event, gate.reviewers)
+        status = approval(execution.calls, execution.event, gate.reviewers)
     notes = [*advised]
     if gate.names_traces and execution.earlier_note:
         notes.append(execution.earlier_note)
@@ -160,8 +160,8 @@ def _enforced(execution: Execution, found: GateDecision, advised: Sequence[str] 
         notes += gate.remarks_on_flaky(execution.started.date())
     # Anyone who may cancel a run must not get past a gate with it, so nothing is allowed after a signal.
     allowed = found.is_allowed_outage and not interrupted
-    by_decision = is_blocking(found.decision, gate.stage, approved=bool(approved and approved.approved_by))
-    return replace(found, blocks=by_decision and not allowed, approval=approved, notes=tuple(notes))
+    by_decision = is_blocking(found.decision, gate.stage, approved=bool(status and status.approved))
+    return replace(found, blocks=by_decision and not allowed, approval=status, notes=tuple(notes))
 
 
 def _origin(execution: Execution, gate: Gate) -> tuple[str, ...]:
@@ -217,7 +217,7 @@ def publish(execution: Execution, record: Record, pull: PullRequest | None, resu
     changed, done = results, dict[str, Status]()
     if event.by_review:
         fails = [each for each in results if each.decision is Decision.FAIL]
-        approved = {each.gate.name for each in fails if each.approval and each.approval.approved_by}
+        approved = {each.gate.name for each in fails if each.approval and each.approval.approved}
         changed = [each for each in fails if (each.gate.name in approved) is not (each.gate.name in record.approved)]
     if not signals.received:
         statuses.publish_results(calls, execution.subject, changed, done)

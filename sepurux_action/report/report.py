@@ -113,7 +113,7 @@ class GateFacts:
     @cached_property
     def state(self) -> State:
         approval = self.result.approval
-        if approval and not (approval.unread or approval.approved_by) and (approval.anyone or approval.can_approve):
+        if approval and not (approval.unread or approval.approved) and (approval.anyone or approval.can_approve):
             return State.NEEDS_APPROVAL
         if self.failed and not self.result.blocks:
             return State.NOT_BLOCKING
