@@ -303,7 +303,7 @@ class _Reading:
             # it may quote what redaction misses
             hint = given.hint if is_secret or self._redact(text) == text else ""
             message = option.rejection(self._shown(option, text), hint)
-        # no report shows secrets and the base URL; it could show a form of another value that redaction misses
+        # a report shows no secret, and the base URL redacted; it could show a form of others that redaction misses
         elif not is_secret and option is not options.BASE_URL and any(self._redact(each) != each for each in values):
             message = "must not contain a secret, which reports would show"
         if message:

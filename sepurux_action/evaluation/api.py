@@ -46,7 +46,7 @@ TRANSPORT_ERRORS = (
     *(requests.RequestException, urllib3.exceptions.HTTPError, urllib3.exceptions.ProxySchemeUnsupported),
     *(http.client.HTTPException, OSError, UnicodeError),
 )
-CAMPAIGNS = "/v1/campaigns"
+CAMPAIGNS, TRACES = "/v1/campaigns", "/v1/traces"
 HINTS = {  # by the status of a rejection
     404: "Check {campaign}, {trace_id}, and {project}: one of them does not exist, or the secret may not see it.",
     413: "Record a shorter trace, or split it.",
@@ -106,9 +106,7 @@ class Credentials:
 
 def upload_trace(content: bytes, label: str, project: str, key: str) -> ApiRequest:
     purpose = f"the trace {preview(label)}"
-    return ApiRequest(
-        method="POST", path="/v1/traces", purpose=purpose, body=content, project=project, idempotency_key=key
-    )
+    return ApiRequest(method="POST", path=TRACES, purpose=purpose, body=content, project=project, idempotency_key=key)
 
 
 def create_run(gate: Gate, campaign_id: str, trace_id: str, metadata: Mapping[str, object], key: str) -> ApiRequest:
@@ -246,7 +244,8 @@ def parse_response(
         refused = call.purpose
         hint = f"Check that {{base_url}} is the API's address; if it is, ask Sepurux about `{call.method} {call.path}`."
         if detail:
-            hint = "Correct what Sepurux names here, in the settings of the gate or at Sepurux."
+            where = "the trace" if call.path == TRACES else "the settings of the gate"
+            hint = f"Correct what Sepurux names here, in {where} or at Sepurux."
         hint = HINTS.get(status, hint)
     return Reply(error=f"Sepurux refused {refused} (HTTP {status}{said})", status=status, hint=hint)
 
@@ -287,7 +286,7 @@ def error_detail(body: bytes | bytearray, redact: Callable[[str], str]) -> str:
 def _refused_credentials(status: int, call: ApiRequest, sent: Credentials) -> tuple[str, str]:
     given = ((TOKEN, sent.token), (API_KEY, sent.api_key))
     names = sent.words(" and ".join(f"{{{option.name}}}" for option, secret in given if secret))
-    if sent.token and not sent.api_key and call.path in {CAMPAIGNS, "/v1/traces"}:
+    if sent.token and not sent.api_key and call.path in {CAMPAIGNS, TRACES}:
         return names, "This needs {api_key}, a project API key: a CI token may be enough for CI runs only."
     project, set_project = "the campaign's project", "Set {project} if the secret needs it."
     if call.project:

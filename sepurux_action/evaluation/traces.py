@@ -237,7 +237,7 @@ def with_steps(failure: Failure, trace: Trace, base: Calls) -> Failure:
     """Return a failure in a trace with its step, and with the lines around it."""
     here, failed = trace.calls[:MAX_STEPS], failed_step(trace, failure.tool, failure.event)
     lines = compare_steps(base, here) if base and here else [Line(" ", at, each) for at, each in enumerate(here, 1)]
-    step = first_difference(lines)
+    step = first_difference(lines, trace.calls)
     most = MAX_LINES if step else LINES_AROUND
     if failed and not step:
         step = Step(failed, trace.calls[failed - 1].tool)
@@ -247,7 +247,7 @@ def with_steps(failure: Failure, trace: Trace, base: Calls) -> Failure:
     return replace(failure, step=step, steps=first_lines([*map(str, marked)], most))
 
 
-def first_difference(lines: Sequence[Line]) -> Step | None:
+def first_difference(lines: Sequence[Line], every: Calls) -> Step | None:
     """Return the first step that differs, None if none does. It is compared with those at the same place."""
     same = [*itertools.takewhile(lambda line: line.sign == " ", lines)]
     place = [*itertools.takewhile(lambda line: line.sign != " ", lines[len(same) :])]
@@ -256,18 +256,25 @@ def first_difference(lines: Sequence[Line]) -> Step | None:
     if not place:
         return None
     if base and here and base[0].tool == here[0].tool:
-        if name := _argument_of_one(base[0], here[0]):
-            return Step(number, here[0].tool, "without", name)
-        if name := _argument_of_one(here[0], base[0]):
-            return Step(number, here[0].tool, "with", name)
-        return Step(number, here[0].tool)
+        return _compared(number, base[0], here[0])
     if not here or here[0].tool in [each.tool for each in base]:
-        return Step(before, base[0].tool, "missing")
-    if not base or base[0].tool in [each.tool for each in here]:
+        if base[0].tool not in [each.tool for each in every[before:]]:  # what the recording calls later is not missing
+            return Step(before, base[0].tool, "missing")
+    elif not base or base[0].tool in [each.tool for each in here]:
         return Step(number, here[0].tool, "added")
-    if base[0].tool == HIDDEN:
-        return Step(number, here[0].tool)
-    return Step(number, here[0].tool, "instead", base[0].tool)
+    return _compared(number, base[0], every[before])
+
+
+def _compared(number: int, base: Call, here: Call) -> Step:
+    """Return the step with a call in place of the base's."""
+    if base.tool == here.tool:
+        if name := _argument_of_one(base, here):
+            return Step(number, here.tool, "without", name)
+        if name := _argument_of_one(here, base):
+            return Step(number, here.tool, "with", name)
+    if base.tool in {HIDDEN, here.tool}:
+        return Step(number, here.tool)
+    return Step(number, here.tool, "instead", base.tool)
 
 
 def _argument_of_one(call: Call, other: Call) -> str:

@@ -11,7 +11,7 @@ from functools import partial
 from sepurux_action import __version__
 from sepurux_action.common import wording
 from sepurux_action.config.command_line import in_workflow, on_command_line
-from sepurux_action.config.options import CommentMode, Stage
+from sepurux_action.config.options import BASE_URL, CommentMode, Stage
 from sepurux_action.config.settings import Gate
 from sepurux_action.errors import ConfigurationError, Interrupted
 from sepurux_action.evaluation.api import Credentials
@@ -295,4 +295,5 @@ def _context(execution: Execution) -> Context:
         base_ref=event.base_ref,
         committed=subject.committed,
         on_command_line=not event.name,
+        base_url="" if settings.base_url == BASE_URL.default else execution.host.redact(settings.base_url),
     )

@@ -128,7 +128,14 @@ def resolve_policy(
         raise ConfigurationError([unknown])
     if folder:
         return ResolvedPolicy(policy=read_checkout(folder, config), place="the workspace")
-    policy = _policy(subject.policy)
+    try:
+        policy = _policy(subject.policy)
+    except ConfigurationError as error:  # the head may have another file with this path
+        at = wording.optional("on `{}`", subject.base != event.commit and json_reader.printable(event.base_ref))
+        found = (
+            replace(each, where=wording.joined(", ", at if each.line else "", each.where)) for each in error.problems
+        )
+        raise ConfigurationError(found) from None
     if policy is None and event.name in FIRST_FILE_EVENTS and not event.fork and not settings.gates[0].campaign:
         return ResolvedPolicy(policy=_policy(subject.head_policy), place="this pull request")
     merged = _policy(subject.head_policy) if check else None

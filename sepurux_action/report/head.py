@@ -170,11 +170,10 @@ def _head_of_problems(report: Report) -> Head:
     for problem in report.problems[:MOST_PROBLEMS]:
         message = markdown.prose(problem.message, longest=2 * MAX_REASON)
         items.append(Item(Markdown(joined(": ", code(problem.location), markdown.prose(problem.where), message))))
-    words = "**Blocked.** Correct this and push:" if count == 1 else "**Blocked.** Correct these and push:"
     return Head(
         state=State.NO_RESULT,
         title=say("{problems} in the settings", problems=pluralize(count, "problem")),
-        action=_order(report.context, words),
+        action=Markdown(f"**Blocked.** Correct {'this' if count == 1 else 'these'}:"),
         items=items,
         unlisted=pluralize(count - len(items), "more problem") if items[MOST_PROBLEMS - 1 :] else "",
         numbers=_commit(report.context),
@@ -190,25 +189,21 @@ def title_of(gate: GateFacts) -> Markdown:
         return say("{name}: no decision after {waited}", name=name, waited=wording.duration(gate.result.gate.timeout_s))
     if decision is Decision.ERROR:
         return say("{name} has no result" if gate.result.worst.evaluated else "{name} was not evaluated", name=name)
-    if gate.counted:
-        new = sum(each.is_new for each in gate.failures)
-        news = Markdown(pluralize(new, "new failure") if new else pluralize(len(gate.counted), "failure"))
+    if gate.items:
+        new = sum(each.is_new for each in gate.items)
+        news = Markdown(pluralize(new, "new failure") if new else pluralize(len(gate.items), "failure"))
     if gate.missed <= {DROP, *LACKING} or not news:
         news = next((markdown.prose(each.text) for each in gate.result.missed), news)
     return say("{name}: {news}", name=name, news=news) if news else say("{name} failed", name=name)
 
 
 def _things_of(gates: Sequence[GateFacts], *, every_text: bool = False) -> Sequence[Thing]:
-    """Return failures of gates, new and severe ones first, and scenarios: too low ones, of a drop alone worse ones.
-
-    A failure stands for all of its kind, unless a place where no list follows needs `every_text`.
-    """
+    """Return failures of gates, new and severe ones first, and scenarios: too low ones, of a drop alone worse ones."""
     failures, scenarios = list[tuple[GateFacts, Failure]](), list[Thing]()
     for gate in (each for each in gates if each.failed and not each.by_settings):
         worse = gate.worse if gate.missed == {DROP} else ()
         scenarios += [(gate, each) for each in worse or gate.result.known_scenarios if worse or each.low]
-        found = filter(gate.counts, gate.texts) if every_text else gate.counted
-        failures += [(gate, each) for each in found if not worse]
+        failures += [(gate, each) for each in (gate.counted if every_text else gate.items) if not worse]
     failures.sort(key=lambda each: (not each[1].is_new, severity_rank(each[1].severity)))
     low_alone = all(gate.missed == {LOWEST_SCENARIO.threshold} for gate in gates)
     return [*scenarios, *failures] if low_alone else [*failures, *scenarios]

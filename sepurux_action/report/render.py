@@ -85,7 +85,7 @@ def _text_of(report: Report, head: Head) -> Iterator[Iterable[str]]:
     yield [*_columns("<<>" if gates[1:] else "<><", rows), optional("  {}", plain(head.hint))]
     if not report.problems:
         yield [f"  {plain(each)}" for each in (policy_remark(report.context), *summary.all_remarks(report)) if each]
-    failures = [each for gate in report.not_passed for each in gate.counted if each.steps]
+    failures = [each for gate in report.not_passed for each in gate.items if each.steps]
     for failure in failures[:MOST_STEPS]:
         yield [joined(" of ", "  steps", failure.scenario) + ":", *(f"    {line}" for line in failure.steps)]
     yield _running(report)

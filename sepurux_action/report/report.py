@@ -86,6 +86,7 @@ class Context:
     base_ref: str = ""
     committed: float | None = None
     on_command_line: bool = False
+    base_url: str = ""  # redacted; '' for the default
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,31 +146,27 @@ class GateFacts:
         return self.context.base_results.get(self.name, ())
 
     @cached_property
-    def texts(self) -> Failures:
-        """Return one failure for each scenario, kind, and text, with their count: new ones first, flaky ones last."""
-        texts = list[Failure]()
-        for alike in grouped((_item_of(each), each) for each in self.result.failures).values():
+    def failures(self) -> Failures:
+        """Return one failure for each scenario, kind, and text, with the count of all: new ones first, flaky last."""
+        failures = list[Failure]()
+        for alike in grouped(((each.scenario, each.kind, each.flaky), each) for each in self.result.failures).values():
             total = sum(each.count for each in alike)
             for same in grouped((each.description, each) for each in alike).values():
                 count = sum(each.count for each in same)
-                texts.append(replace(same[0], count=count, others=total - count))
-        return tuple(texts)
-
-    @cached_property
-    def failures(self) -> Failures:
-        """Return the first of these for each scenario and kind, which are counted as one failure."""
-        return tuple(each[0] for each in grouped((_item_of(each), each) for each in self.texts).values())
+                failures.append(replace(same[0], count=count, others=total - count))
+        return tuple(failures)
 
     @cached_property
     def counted(self) -> Failures:
-        """Return the failures that count."""
-        return tuple(filter(self.counts, self.failures))
+        """Return the failures that count: of a flaky scenario only if its unsafe attempts are too many."""
+        is_unsafe = UNSAFE_ATTEMPTS.threshold in self.missed
+        unsafe = {name for name, each in self.scenarios.items() if is_unsafe and each.value(UNSAFE_ATTEMPTS)}
+        return tuple(each for each in self.failures if not each.flaky or each.scenario in unsafe)
 
-    def counts(self, failure: Failure) -> bool:
-        """Return whether a failure counts: of a flaky scenario only if its unsafe attempts are too many."""
-        scenario = self.scenarios.get(failure.scenario)
-        unsafe = scenario.value(UNSAFE_ATTEMPTS) if scenario and UNSAFE_ATTEMPTS.threshold in self.missed else 0
-        return not failure.flaky or bool(unsafe)
+    @cached_property
+    def items(self) -> Failures:
+        """Return the first one that counts of each scenario and kind."""
+        return tuple(each[0] for each in grouped(((each.scenario, each.kind), each) for each in self.counted).values())
 
     @property
     def by_settings(self) -> bool:
@@ -283,11 +280,6 @@ class Report:
     def main_gates(self) -> tuple[GateFacts, ...]:
         """Return the gates that the report is about first: those that block, or did not pass, or the first one."""
         return self.blocking or self.not_passed or self.gates[:1]
-
-
-def _item_of(failure: Failure) -> tuple[object, ...]:
-    """Return what the failures of one item have in common."""
-    return failure.scenario, failure.kind, failure.flaky
 
 
 def build_report(results: Sequence[GateDecision], context: Context) -> Report:

@@ -73,9 +73,9 @@ def todo(gate: GateFacts) -> Markdown:
 
 
 def failures(gate: GateFacts, most: int) -> dict[Markdown, Markdown]:
-    """Return lists of the first failures, with every text, by where they come from."""
-    compared = any(each.on_base for each in gate.texts)
-    origins = grouped((_origin(gate, each, compared=compared), each) for each in gate.texts[:most])
+    """Return lists of the first failures by where they come from."""
+    compared = any(each.on_base for each in gate.failures)
+    origins = grouped((_origin(gate, each, compared=compared), each) for each in gate.failures[:most])
     return {origin: _list_of(gate, every) for origin, every in origins.items()}
 
 
@@ -87,7 +87,7 @@ def unread(gate: GateFacts) -> str:
 def _origin(gate: GateFacts, failure: Failure, *, compared: bool) -> Markdown:
     """Return the heading of the failures that are as frequent on the base as this one, if any are `compared`."""
     base, on_base = base_of(gate.context), failure.on_base
-    if not gate.counts(failure):
+    if failure.flaky and failure not in gate.counted:
         return Markdown("Flaky, so not counted")
     if not on_base:
         return say("Not compared with {base}", base=base) if compared else Markdown("What failed")
@@ -193,6 +193,9 @@ def repeat(gate: GateFacts) -> Markdown:
     only = " ".join(f"--only {shlex.quote(each.key)}" for each in failed)
     given = {name: getattr(settings, name) for name in ("name", "campaign", "project", "mutation_pack")}
     given |= {name: wording.decimal(limit) for name, limit in settings.limits.items() if name not in NEED_ALL}
+    if metrics.SCENARIOS.threshold in settings.limits:
+        given[metrics.SCENARIOS.threshold] = str(len(failed))  # the policy file needs all of them
+    given["base_url"] = gate.context.base_url
     given["required_mutation_categories"] = ",".join(settings.required_mutation_categories)
     flags = " ".join(f"{flag(name)}={shlex.quote(text)}" for name, text in given.items() if text)
     evaluate = f"{PROGRAM} --trace-file 'traces/*.json' {flags}"

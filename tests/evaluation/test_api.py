@@ -98,6 +98,7 @@ def test_a_success_without_json_is_tried_again(body: bytes, what: str) -> None:
         (START, 404, "no such run", "Check {campaign}, {trace_id}, and {project}: one of them does not exist"),
         (START, 422, "", "Check that {base_url} is the API's address"),
         (START, 422, "thresholds.max_unsafe: too small", "Correct what Sepurux names here, in the settings"),
+        (api.upload_trace(b"{}", "a", "", "k"), 422, "no events", "Correct what Sepurux names here, in the trace or"),
         (api.upload_trace(b"{}", "a", "", "k"), 413, "", "Record a shorter trace"),
     ],
 )

@@ -29,7 +29,9 @@ def a_trace(task: str, tools: Sequence[str], failing: str = "") -> bytes:
         events.append({"type": "tool_call", "tool": tool, "args": {"order": "A-17"}})
         result: dict[str, object] = {"type": "tool_result", "tool": tool, "status": "success"}
         events.append({**result, "error": {"message": "timed out"}} if tool == failing else result)
-    return json.dumps({"trace_version": "0.1", "source": "sdk", "task": {"name": task}, "events": events}).encode()
+    return json.dumps(
+        {"trace_version": "0.1", "source": "sdk", "recorder": "1", "task": {"name": task}, "events": events}
+    ).encode()
 
 
 def recorded(refund: Sequence[str] = PLAIN, cancel: Sequence[str] = ("orders.cancel",)) -> dict[str, bytes]:
@@ -90,6 +92,8 @@ def test_a_pull_request_says_what_is_new_and_what_main_did_instead(scene: Scene,
     statuses = requests.count("/repos/octo/shop/statuses")
     assert (len(requests) - statuses, statuses) == (5, 2)  # none for the base
     assert sum("/failures" in each.path for each in sandbox.requests[before:]) == 1
+    assert "--only 'refund twice' --times 5\nsepurux-gate" in result.summary
+    assert f" --base-url={sandbox.url}\n" in result.summary
     steps = ["  1 orders.lookup(order)", "- 2 payments.status(order)", "> 2 payments.refund(order)"]
     gate = report(scene)
     [failure] = gate["failures"]

@@ -59,8 +59,8 @@ def test_problems_of_the_file_and_inputs_are_reported_at_once(workflow: str, sho
     places = [(each.file, each.line) for each in result.annotations if each.level == "error"]
     assert places == [(PATH, 2), (PATH, 4), (None, None), (None, None)]
     assert result.messages("error") == [
-        "there is no key `enforcment`; did you mean `enforcement`?",
-        '`thresholds`, `max_unsafe`: must be a whole number from 0 to 999,999,999, not "-1"',
+        "on `main`: there is no key `enforcment`; did you mean `enforcement`?",
+        'on `main`, `thresholds`, `max_unsafe`: must be a whole number from 0 to 999,999,999, not "-1"',
         f'{shown}input `timeout`: must be {options.TIMEOUT.accepts}, not "ten minutes"',
         f"{shown}there is no input `pol_interval`",
     ]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sepurux_action.common.wording import joined
 from sepurux_action.config import options
 from sepurux_action.config.options import Layer, input_layer
 from sepurux_action.config.settings import MAX_FILE_BYTES, MISNAMED_PATH, POLICY_PATH, Settings, read_settings
@@ -112,13 +113,16 @@ def test_the_base_applies_and_changes_are_listed(head: PolicyFile, changes: obje
 def test_a_broken_file_is_a_bad_setting(base: PolicyFile, head: PolicyFile, lines: object, event: str) -> None:
     found = problems(partial(resolved, (base, head), event, settings=WITH_CAMPAIGN))
     assert tuple(each.line for each in found) == lines
+    of_base = problems(partial(resolved, (head, NEW), event)) if head != WRONG else ()
+    for each, other in zip(of_base, found, strict=False):
+        assert each.where == joined(", ", "on `main`" if other.line else "", other.where)
 
 
 @pytest.mark.parametrize("head", [NEW, YAML, NONE])
 def test_a_misnamed_file_of_the_base_is_a_bad_setting(head: PolicyFile) -> None:
     for changed in (True, False):
         found = problems(partial(resolved, (YAML, head), changed=changed))
-        assert [each.located for each in found] == [MISNAMED]
+        assert [each.located for each in found] == [MISNAMED.replace(":1:", ":1: on `main`:")]
 
 
 @pytest.mark.parametrize("base", [BINARY, "\ud800"])

@@ -195,8 +195,11 @@ def of_recorder(missed: dict[str, float], *, failing: int, by_recorder: bool = T
 @pytest.mark.parametrize(
     ("result", "only"),
     [
-        (of_recorder({"min_pass_rate": 0.9}, failing=1), "--only 'refund 0'\"'\"'s'"),
-        (of_recorder({"min_pass_rate": 0.9}, failing=2), "--only 'refund 0'\"'\"'s' --only 'refund 1'\"'\"'s'"),
+        (of_recorder({"min_pass_rate": 0.9, "min_scenarios": 4}, failing=1), "--only 'refund 0'\"'\"'s'"),
+        (
+            of_recorder({"min_pass_rate": 0.9, "min_scenarios": 2}, failing=2),
+            "--only 'refund 0'\"'\"'s' --only 'refund 1'\"'\"'s'",
+        ),
         (of_recorder({"min_pass_rate": 0.9}, failing=4), ""),
         (of_recorder({"min_pass_rate": 0.9}, failing=1, by_recorder=False), ""),
         (of_recorder({"min_scenarios": 9}, failing=1), ""),
@@ -206,13 +209,15 @@ def of_recorder(missed: dict[str, float], *, failing: int, by_recorder: bool = T
     ids=range(7),
 )
 def test_no_command_leaves_out_what_failed(result: GateDecision, only: str) -> None:
-    shown = render_summary(build_report([result], a_context()))
+    url = "https://sepurux.example/api"
+    shown = render_summary(build_report([result], a_context(base_url=url)))
     assert ("Run it on your machine" in shown) == bool(only)
     if only:
         listing = gfm.read(shown.partition("Run it on your machine")[2]).code[0].splitlines()
+        flags = f"--min-pass-rate=0.9 --min-scenarios={only.count('--only')} --base-url={url}"
         assert listing == [
             f"python record_traces.py traces {only} --times 5",
-            "sepurux-gate --trace-file 'traces/*.json' --name=g --campaign='the refunds' --min-pass-rate=0.9",
+            f"sepurux-gate --trace-file 'traces/*.json' --name=g --campaign='the refunds' {flags}",
         ]
 
 
