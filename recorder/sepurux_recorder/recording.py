@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import json
+import math
 import re
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from enum import Enum
+from numbers import Number
+from pathlib import Path, PurePath
 from threading import RLock
 from typing import Any
+from uuid import UUID
 
+Arguments = dict[str, Any]
 VERSION = "0.1.0"
 RECORDER = "sepurux-recorder"
-LOST = (
-    "Called outside of a recording: {}. Let the agent wait for each call, start threads with asyncio.to_thread or "
-    "contextvars.copy_context().run, or record with --parallel 1."
-)
+LOST = "Called outside of a recording: {}. Wait for it, and start threads by asyncio.to_thread or copy_context().run."
+TEXTS = (Number, date, time, timedelta, UUID, PurePath, Enum)  # no JSON, but their texts say what they are
 
 
 class Stopped(BaseException):
@@ -51,9 +54,10 @@ class Recording:
         self._events.append({"type": kind, "timestamp": timestamp, **fields})
 
     def fail(self, message: str) -> None:
-        """Add a failure of the agent. Without a tool, it belongs to the open call, if there is one."""
+        """Add a failure of the agent, or of the call that runs."""
         self.failures.append(message)
-        self.add("failure", error={"message": message})
+        tool = {"tool": running_tool.get()} if running_tool.get() else {}
+        self.add("failure", **tool, error={"message": message})
 
     def object_of(self, stubs: type) -> Any:
         """Return this recording's own object of the class, which is made when it is needed first."""
@@ -70,7 +74,7 @@ class Recording:
                 self.fail(reason)
                 self.cancel()
 
-    def begin(self, tool: str, arguments: object) -> None:
+    def begin(self, tool: str, arguments: Arguments) -> None:
         """Add a call. Raises Stopped if it is one too many, or if the recording has ended."""
         with self._lock:
             if self.calls.total() == self._max_calls:
@@ -78,51 +82,62 @@ class Recording:
             if self.stopped:
                 raise Stopped(self.stopped)
             self.calls[tool] += 1
-            self.add("tool_call", tool=tool, args=as_json(arguments))
+            self.add("tool_call", tool=tool, args={name: as_json(value) for name, value in arguments.items()})
 
     @contextmanager
     def errors(self, tool: str, *, is_stub: bool) -> Iterator[None]:
         """Add the error of a call that has begun."""
+        before = running_tool.get()
+        running_tool.set(tool)
         try:
             yield
         except BaseException as error:
             self.errors_of_tools.append(error)
-            # A stub raises an OSError to see what the agent does then, and a tool with a timeout cancels its call.
-            is_injected = isinstance(error, OSError) or (isinstance(error, asyncio.CancelledError) and not self.stopped)
-            injected = {"injected": True} if is_stub and is_injected else {}
-            self.add("tool_result", tool=tool, status="error", error={"message": described(error)}, **injected)
+            # A stub raises these to see what the agent does then. A call that the agent cancels is the agent's.
+            injected = {"injected": True} if is_stub and isinstance(error, TimeoutError | ConnectionError) else {}
+            self.add("tool_result", tool=tool, status="error", error={"message": type(error).__name__}, **injected)
             raise
+        finally:
+            running_tool.set(before)
+
+    def end(self, tool: str, result: Any) -> Any:
+        """Add the result of a call, and return it."""
+        if inspect.isgenerator(result) or inspect.isasyncgen(result):
+            raise wrong("A generator is not recorded: {}. Return a list.", tool)
+        self.add("tool_result", tool=tool, result=as_json(result), status="success")
+        return result
 
     def trace(self) -> str:
         """Return the recording as docs/record.md#other-languages describes it."""
-        about = {"trace_version": "0.1", "source": "sdk", "recorder": f"{RECORDER} {VERSION}", "task": self._task}
+        about = {"trace_version": "0.1", "source": "sdk", "recorder": program(), "task": self._task}
         return json.dumps({**about, "events": [*self._events]}, indent=2) + "\n"
 
 
-@dataclass
-class Session:
-    """The recordings that run now, and what is wrong with the script: names of tools, by a text."""
-
-    parallel: int = 0
-    running: set[Recording] = field(default_factory=set)
-    problems: dict[str, set[str]] = field(default_factory=dict)
+def program() -> str:
+    """Return what has recorded a trace: this package, and the script with its folder."""
+    return f"{RECORDER} {VERSION}, {'/'.join(Path(sys.argv[0]).resolve().parts[-2:])}"
 
 
 current: ContextVar[Recording | None] = ContextVar("current", default=None)  # of this task or thread
-session = Session()
+running_tool: ContextVar[str] = ContextVar("running_tool", default="")
+running: set[Recording] = set()
+mistakes: dict[str, set[str]] = {}  # of the script: names of tools, by a text
 names: set[str] = set()  # under which calls are recorded
+
+
+def wrong(text: str, name: str) -> RuntimeError:
+    """Return the error of a script that must be corrected, and remember it: a framework may catch the error."""
+    mistakes.setdefault(text, set()).add(name)
+    return RuntimeError(text.format(name))
 
 
 def recording_of(name: str) -> Recording:
     """Return the recording that a call belongs to. Raises RuntimeError outside of a recording."""
     recording = current.get()
-    if recording is None and session.parallel == 1:
-        recording = next(iter(session.running), None)
     if recording is not None and recording.stopped:
         raise Stopped(recording.stopped)
-    if recording is None or recording not in session.running:
-        session.problems.setdefault(LOST, set()).add(name)  # a framework may catch the error
-        raise RuntimeError(LOST.format(name))
+    if recording is None or recording not in running:
+        raise wrong(LOST, name)
     return recording
 
 
@@ -135,41 +150,40 @@ def expect(outcome: str, met: object) -> bool:
     return bool(met)
 
 
-def call(tool: str, arguments: object, function: Callable[[Recording], Any], *, is_stub: bool = True) -> Any:
+def call(tool: str, arguments: Arguments, function: Callable[[Recording], Any], *, is_stub: bool = True) -> Any:
     """Call a function, and record it. If it returns an awaitable, so does this."""
     recording = recording_of(tool)
     recording.begin(tool, arguments)
     with recording.errors(tool, is_stub=is_stub):
         result = function(recording)
-    if inspect.isawaitable(result):
-        return _awaited(recording, tool, result, is_stub=is_stub)
-    recording.add("tool_result", tool=tool, result=as_json(result), status="success")
-    return result
+        if not inspect.isawaitable(result):
+            return recording.end(tool, result)
+    return _awaited(recording, tool, result, is_stub=is_stub)
 
 
-async def _awaited(recording: Recording, tool: str, running: Awaitable[Any], *, is_stub: bool) -> Any:
+async def _awaited(recording: Recording, tool: str, result: Awaitable[Any], *, is_stub: bool) -> Any:
     with recording.errors(tool, is_stub=is_stub):
-        result = await running
-    recording.add("tool_result", tool=tool, result=as_json(result), status="success")
-    return result
-
-
-def described(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return recording.end(tool, await result)
 
 
 def as_json(value: object) -> Any:
-    """Return a copy of the value as JSON, and as a text what JSON does not have."""
+    """Return a copy of the value as JSON, and as a text what JSON does not have: of an object only its type."""
     try:
-        return json.loads(json.dumps(value, default=_fields, allow_nan=False))
-    except (TypeError, ValueError, RecursionError):
-        return repr(value)
+        return _as_json(value)
+    except (RecursionError, TypeError, ValueError):
+        return type(value).__name__
 
 
-def _fields(value: Any) -> Any:
-    if hasattr(value, "model_dump"):  # Pydantic
-        return value.model_dump(mode="json")
-    return vars(value) if hasattr(value, "__dataclass_fields__") else str(value)
+def _as_json(value: Any) -> Any:
+    if value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(_as_json(key)): _as_json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_as_json(each) for each in value]
+    if hasattr(type(value), "model_dump"):  # Pydantic
+        return _as_json(value.model_dump(mode="json"))
+    return str(value) if isinstance(value, TEXTS) else type(value).__name__
 
 
 # What a framework passes to a tool beside the model's arguments: the type of the parameter, or of the value.
@@ -177,7 +191,6 @@ FRAMEWORKS = re.compile(r"RunnableConfig|ToolRuntime|RunContextWrapper|ToolConte
 CONTEXTS = {"RunContextWrapper", "ToolRuntime"}
 MARK = "__sepurux_recorder__"  # on code that records its calls: the class of the stubs, None for its own code
 Parameters = Mapping[str, inspect.Parameter]
-Arguments = dict[str, Any]
 
 
 def recorded(target: Any, name: str | None = None) -> Any:
@@ -231,9 +244,9 @@ class _Service:
         names.update(prefix + each for each in methods_of(stubs))
 
     def __getattr__(self, name: str) -> Any:
-        stubs, full_name = vars(self)[MARK], vars(self)["_prefix"] + name
-        if name.startswith("__"):  # Python asks, not the agent
+        if name.startswith("__"):  # Python asks, not the agent, and of a copy before it has its attributes
             raise AttributeError(name)
+        stubs, full_name = vars(self)[MARK], vars(self)["_prefix"] + name
         if name not in methods_of(stubs):
             return getattr(recording_of(full_name).object_of(stubs), name)
         parameters = parameters_of_method(stubs, name)

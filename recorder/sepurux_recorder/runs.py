@@ -22,13 +22,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, NoReturn
 
-from sepurux_recorder.recording import RECORDER, Recording, Stopped, as_json, current, described, names, session
+from sepurux_recorder.recording import RECORDER, Recording, Stopped, as_json, current, mistakes, names, program, running
 
-RETRY_WAITS_S: Sequence[float] = (5, 20)
 GRACE_S = 5.0  # for an agent to end after its limit
 BEAT_S = 0.5
-TRY_AGAIN = {408, 409, 425, 429, *range(500, 600)}
-REFUSED = {401, 403}
+OUTAGES = {401, 403, 408, 409, 425, 429, *range(500, 600)}  # the statuses of HTTP
 NO_KEY = re.compile(r"api[ _]?key", re.IGNORECASE)
 NO_CONNECTION = re.compile(r"(ConnectionError|ConnectError|APITimeoutError|ConnectTimeout|ReadTimeout)$")
 OWN_LIMITS = {"MaxTurnsExceeded", "GraphRecursionError"}
@@ -125,6 +123,10 @@ def _problems(run: object, scenarios: Any, only: Sequence[str]) -> Iterator[str]
         else:
             files.setdefault(file, []).append(each.name)
             yield from _problems_of_calls(each.name, each.calls)
+        try:
+            json.dumps(each.request, allow_nan=False)
+        except (RecursionError, TypeError, ValueError):
+            yield f"the request of {each.name!a:.80} is no JSON"
     for file, found in files.items():
         if len(found) > 1:
             yield f"scenarios with one name, or with one file: {', '.join(map(repr, found))} ({file}-1.json)"
@@ -151,25 +153,25 @@ def _similar(name: str, known: Collection[str]) -> str:
 
 
 def _remove_earlier(folder: Path, jobs: Sequence[Job], *, is_all: bool) -> None:
-    """Remove the traces of earlier runs, which must not take the place of a recording that fails."""
+    """Remove the traces of earlier runs. Nothing else may be in the folder, because it would count as a recording."""
     folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK):
         raise PermissionError("no permission to write")
-    scenarios, files = {job.scenario.name for job in jobs}, {job.file for job in jobs}
-    found = {file: _recorded_scenario(file) for file in folder.glob("*.json")}
-    old = [file for file, name in found.items() if name and (is_all or name in scenarios)]
-    for file in files & {*found} - {*old}:
-        raise FileExistsError(f"{file} is no trace of this scenario: move it, or take another folder")
-    for file in old:
-        file.unlink()
+    scenarios = {_file_name(job.scenario.name) for job in jobs}
+    found = {file: _recorded_scenario(file) for file in sorted(folder.iterdir())}
+    if others := [file.name for file, name in found.items() if not name]:
+        raise FileExistsError(f"{others[0]!a} is not of this script: remove it, or take another folder")
+    for file, name in found.items():
+        if is_all or _file_name(name) in scenarios:
+            file.unlink()
 
 
 def _recorded_scenario(file: Path) -> str:
-    """Return the scenario of a trace that this package has written, nothing for any other file."""
+    """Return the scenario of a trace that this script has recorded, nothing for any other file."""
     try:
-        found = json.loads(file.read_bytes())
-        return str(found["task"]["name"]) if found["recorder"].startswith(f"{RECORDER} ") else ""
-    except (AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError):
+        found = json.loads(file.read_bytes()) if file.is_file() else {}
+        return str(found["task"]["name"]) if found["recorder"] == program() else ""
+    except (LookupError, OSError, RecursionError, TypeError, ValueError):
         return ""
 
 
@@ -203,11 +205,10 @@ class _Runs:
     def record(self) -> int:
         """Return the exit status."""
         before = {*threading.enumerate()}
-        session.parallel = self._options.parallel
-        session.problems.clear()
+        mistakes.clear()
         try:
             status = asyncio.run(self._record_all())
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):  # the latter of a task that the agent has started
             say(f"Interrupted: {len(self._ended)} of {len(self._jobs)} recordings are written.")
             status = INTERRUPTED
         finally:
@@ -238,14 +239,10 @@ class _Runs:
 
     async def _record(self, job: Job, places: asyncio.Semaphore) -> None:
         async with places:
-            waits_s = [*RETRY_WAITS_S]
-            while True:
-                recording = Recording(job.scenario.name, job.scenario.request, self._options.max_calls)
-                started, error = monotonic(), await self._run_agent(recording, job.scenario.request)
-                outage, is_final = outage_of(None if recording.stopped else error, recording.errors_of_tools)
-                if not outage or is_final or not waits_s:
-                    break
-                await asyncio.sleep(waits_s.pop(0))
+            recording = Recording(job.scenario.name, job.scenario.request, self._options.max_calls)
+            started, error = monotonic(), await self._run_agent(recording, job.scenario.request)
+        # What has a failure is recorded. Nothing is repeated: an agent that did wrong could ask for it by its error.
+        outage = outage_of(None if recording.failures else error, recording.errors_of_tools)
         problem = f"not recorded: {outage}" if outage else _finish(recording, job, error)
         if problem:
             self._lost.append(str(job))
@@ -264,11 +261,11 @@ class _Runs:
         context.run(current.set, recording)
         task = loop.create_task(self._answer(recording, request), context=context)
         recording.cancel = lambda: loop.call_soon_threadsafe(task.cancel)
-        session.running.add(recording)
+        running.add(recording)
         if not (await asyncio.wait({task}, timeout=self._options.timeout))[0]:
             recording.stop(f"no answer within {self._options.timeout} s")
             await asyncio.wait({task}, timeout=GRACE_S)
-        session.running.discard(recording)
+        running.discard(recording)
         if not task.done():
             self._left.append(task)
             return None
@@ -280,10 +277,10 @@ class _Runs:
             answer = self._run(request) if is_async else await asyncio.to_thread(self._run, request)
             if inspect.isawaitable(answer):
                 answer = await answer
-        except SystemExit as error:  # would end the whole command
-            raise RuntimeError(f"the agent exits with {error.code}") from error
-        if not recording.stopped:
-            recording.add("agent_output", output=as_json(answer))
+            if not recording.stopped:
+                recording.add("agent_output", output=as_json(answer))
+        except (KeyboardInterrupt, SystemExit) as error:  # would end the whole command
+            recording.fail(f"the agent raises {type(error).__name__}")
 
     def _report(self, seconds: float) -> int:
         """Say what was recorded, and return the exit status."""
@@ -300,7 +297,7 @@ class _Runs:
             say(f"No tool was called in {', '.join(idle)}.")
         expected = {tool for job in self._jobs for tool in job.scenario.calls}
         problems = {
-            **session.problems,
+            **mistakes,
             "Without a trace: {}.": {*self._lost},
             "`calls` names tools that no stub has: {}.": expected - names,
         }
@@ -315,7 +312,7 @@ class _Runs:
 def _finish(recording: Recording, job: Job, error: BaseException | None) -> str:
     """Add what was not met, and write the trace. Returns why it cannot be written."""
     if error and not recording.stopped:
-        recording.fail(described(error))
+        recording.fail(type(error).__name__)  # its text could have a key
     for tool, expected in job.scenario.calls.items():
         count = recording.calls[tool]
         allowed = expected if isinstance(expected, range) else range(expected, expected + 1)
@@ -324,22 +321,25 @@ def _finish(recording: Recording, job: Job, error: BaseException | None) -> str:
             recording.fail(f"{tool} was called {_count(count, 'time')}, {wanted} expected")
     try:
         job.file.write_text(recording.trace(), encoding="utf-8")
-    except OSError as refusal:
+    except (OSError, RecursionError, ValueError) as refusal:
         return f"not written: {refusal}"
     return ""
 
 
-def outage_of(error: BaseException | None, errors_of_tools: Sequence[BaseException]) -> tuple[str, bool]:
-    """Return how the model could not be reached, and whether it makes no sense to try again. Empty: it was reached."""
+def described(error: BaseException) -> str:
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
+def outage_of(error: BaseException | None, errors_of_tools: Sequence[BaseException]) -> str:
+    """Return how the model could not be reached. Empty: it was."""
     while error and not any(error is raised for raised in errors_of_tools):
         status = getattr(error, "status_code", None) or getattr(getattr(error, "response", None), "status_code", 0)
-        is_refused = status in REFUSED or (not status and bool(NO_KEY.search(str(error))))
         is_unreachable = isinstance(error, ConnectionError) or NO_CONNECTION.search(type(error).__name__)
-        if is_refused or status in TRY_AGAIN or is_unreachable:
-            return described(error), is_refused
+        if status in OUTAGES or is_unreachable or (not status and NO_KEY.search(described(error))):
+            return described(error)
         first = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else None
         error = first or error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return "", False
+    return ""
 
 
 def _without_stopped(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

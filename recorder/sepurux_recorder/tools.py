@@ -173,8 +173,7 @@ def replace_server(server: Any, stubs: type, kept: Collection[str]) -> None:
         if tool.method not in rec.methods_of(stubs):
             if tool_name in kept:
                 return await tool.call(None, own_call, arguments or {}, {})
-            rec.session.problems.setdefault(WITHOUT_STUB, set()).add(tool_name)
-            raise RuntimeError(WITHOUT_STUB.format(tool_name))
+            raise rec.wrong(WITHOUT_STUB, tool_name)
         from mcp.types import CallToolResult, TextContent  # noqa: PLC0415 - only those have it who have a server
 
         result = await tool.call(stubs, own_call, arguments or {}, {})

@@ -1,20 +1,29 @@
 """What a script records without a framework: each call, each failure, and nothing that is not the agent's."""
 
 import asyncio
+import copy
 import json
+import math
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from textwrap import dedent
 from threading import Barrier, Lock, Thread
 from typing import Any
+from uuid import UUID
 
+import pydantic
 import pytest
-from sepurux_recorder import Scenario, expect, main, recorded, recording, replace_tools, runs
+from sepurux_recorder import Scenario, expect, main, recorded, recording, replace_tools
 
 REQUEST = "Please refund A-1."
+SECRET = "sk-proj-0123456789abcdef"
 Events = list[tuple[Any, ...]]
 
 
@@ -55,11 +64,10 @@ async def look_up(order: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def without_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def without_names() -> Iterator[None]:
     """Let each test begin as a script does."""
     known = {*recording.names}
     recording.names.clear()
-    monkeypatch.setattr(runs, "RETRY_WAITS_S", (0.01, 0.01))
     yield
     recording.names.update(known)
 
@@ -97,8 +105,8 @@ def test_a_service_records_its_calls_and_each_recording_has_its_own_object(tmp_p
     payments = recorded(Shop, "payments")
 
     async def run(_: object) -> list[str]:
-        payments.refund("A-1", approval_token="a")
-        await payments.look_up(order="A-2")
+        copy.copy(payments).refund("A-1", approval_token="a")
+        await copy.deepcopy({"in a context": payments})["in a context"].look_up(order="A-2")
         return list(payments.refunded)
 
     for _ in range(2):
@@ -122,15 +130,43 @@ def test_each_recording_gets_a_request_that_no_other_one_changed(tmp_path: Path)
     assert (ended.value.code, len(texts), sum("the request alone" in each for each in texts)) == (0, 2, 0)
 
 
-def test_a_request_that_cannot_be_copied_loses_no_other_recording(tmp_path: Path) -> None:
-    def run(_request: object) -> None:
-        expect("an answer", met=True)
+@dataclass
+class Context:
+    api_key: str = SECRET
 
-    with pytest.raises(SystemExit) as ended:
-        main(run, [Scenario("lock", Lock()), Scenario("text", "Refund it.")], [str(tmp_path)])
-    texts = {each.name: each.read_text() for each in tmp_path.glob("*.json")}
-    assert (ended.value.code, [*sorted(texts)]) == (0, ["lock-1.json", "text-1.json"])
-    assert "cannot pickle" in texts["lock-1.json"]
+    def __str__(self) -> str:
+        raise ValueError(SECRET)
+
+
+class Model(pydantic.BaseModel):
+    amount: float = math.nan
+
+
+NESTED: list[object] = []
+NESTED.append({"nested": [NESTED, NESTED]})
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ((1, {"a": 1.5}, None, True), [1, {"a": 1.5}, None, True]),
+        ([math.nan, -math.inf, Decimal("1.50")], ["nan", "-inf", "1.50"]),
+        ({("A", 1): 2, UUID(int=1): date(2026, 11, 25)}, {"['A', 1]": 2, str(UUID(int=1)): "2026-11-25"}),
+        ([Model(), Path("a/b"), b"a"], [{"amount": "nan"}, "a/b", "bytes"]),
+        ({"context": Context(), "lock": Lock()}, {"context": "Context", "lock": "lock"}),
+        (NESTED, "list"),
+    ],
+)
+def test_a_value_is_recorded_as_json_without_the_fields_of_an_object(value: Any, shown: Any, tmp_path: Path) -> None:
+    @recorded
+    def refund(order: str, more: object) -> object:
+        return (order, more)[1]
+
+    def run(_: object) -> object:
+        return refund("A-1", more=value)
+
+    call = ("tool_call", "refund", {"order": "A-1", "more": shown})
+    assert events_of(run, tmp_path) == [call, ok("refund", shown), ("agent_output", shown)]
 
 
 def test_functions_in_a_dict_are_replaced_once_and_keep_their_signatures(tmp_path: Path) -> None:
@@ -156,26 +192,26 @@ def test_functions_in_a_dict_are_replaced_once_and_keep_their_signatures(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("order", "error", "injected"),
+    ("error", "injected"),
     [
-        ("A-9", "TimeoutError: no answer", (True,)),
-        ("A-7", "ConnectionError: no connection", (True,)),  # and not of the model, so there is a trace
-        ("A-8", "LookupError: A-8", ()),
+        (TimeoutError, (True,)),
+        (ConnectionError, (True,)),  # and not of the model, so there is a trace
+        (FileNotFoundError, ()),
+        (LookupError, ()),
     ],
 )
-def test_an_error_of_a_stub_is_in_its_result_and_a_timeout_is_injected(
-    order: str, error: str, injected: tuple[bool, ...], tmp_path: Path
+def test_an_error_of_a_stub_is_in_its_result_without_its_text_and_a_timeout_is_injected(
+    error: type[Exception], injected: tuple[bool, ...], tmp_path: Path
 ) -> None:
-    pay = recorded(Shop).refund
-    result = ("tool_result", "refund", "error", {"message": error}, *injected)
-    assert events_of(lambda _: pay(order), tmp_path) == [
-        ("tool_call", "refund", {"order": order}),
-        result,
-        failed(error),
-    ]
+    @recorded
+    def pay() -> None:
+        raise error(f"Invalid header value: 'Bearer {SECRET}'")
+
+    result = ("tool_result", "pay", "error", {"message": error.__name__}, *injected)
+    assert events_of(lambda _: pay(), tmp_path) == [("tool_call", "pay", {}), result, failed(error.__name__)]
 
 
-def test_a_call_that_the_agent_cancels_is_injected(tmp_path: Path) -> None:
+def test_a_call_that_the_agent_cancels_is_an_error_of_the_agent(tmp_path: Path) -> None:
     @recorded
     async def wait() -> None:
         await asyncio.sleep(60)
@@ -186,7 +222,7 @@ def test_a_call_that_the_agent_cancels_is_injected(tmp_path: Path) -> None:
         except TimeoutError:
             return "later"
 
-    result = ("tool_result", "wait", "error", {"message": "CancelledError"}, True)
+    result = ("tool_result", "wait", "error", {"message": "CancelledError"})
     assert events_of(run, tmp_path) == [("tool_call", "wait", {}), result, ("agent_output", "later")]
 
 
@@ -214,6 +250,50 @@ def test_what_is_expected_and_not_met_is_a_failure(calls: Any, unmet: list[str],
     assert events[4:] == [failed("not met: an email"), ("agent_output", "(True, False)"), *map(failed, unmet)]
 
 
+def test_an_unmet_expectation_belongs_to_the_call_that_it_is_in(tmp_path: Path) -> None:
+    together = Barrier(2)
+
+    @recorded
+    def refund(order: str) -> None:
+        together.wait(10)
+        expect("the order of the request", order == "A-1")
+
+    @recorded
+    async def look_up() -> None:
+        await asyncio.to_thread(together.wait, 10)
+
+    async def run(_: object) -> None:
+        await asyncio.gather(asyncio.to_thread(refund, "A-2"), look_up())
+
+    failure = ("failure", "refund", {"message": "not met: the order of the request"})
+    assert failure in events_of(run, tmp_path)
+
+
+def test_a_tool_that_gives_a_generator_makes_the_script_fail(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Streams:
+        async def stream(self) -> AsyncIterator[str]:
+            yield "a"
+
+        async def lines(self) -> Iterator[str]:
+            return iter_lines()
+
+    def iter_lines() -> Iterator[str]:
+        yield "a"
+
+    streams = recorded(Streams)
+
+    async def run(_: object) -> str:
+        for tool in (streams.stream, streams.lines):
+            with pytest.raises(RuntimeError, match="Return a list"):
+                await tool()
+        return "done"
+
+    assert record(run, tmp_path)[0] == 1
+    assert "A generator is not recorded: lines, stream. Return a list." in capsys.readouterr().err
+
+
 async def loop_async(shop: Any) -> None:
     while True:
         await shop.look_up("A-1")
@@ -238,19 +318,20 @@ def test_an_agent_without_an_end_is_ended(tmp_path: Path, capfd: pytest.CaptureF
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 503, None])
-def test_a_model_that_cannot_be_reached_leaves_no_trace_and_is_tried_again_if_that_can_help(
+def test_a_model_that_cannot_be_reached_leaves_no_trace_unless_the_agent_has_failed_before(
     status: int | None, tmp_path: Path
 ) -> None:
-    tries = 0
+    tries: list[bool] = []  # what was expected
 
     def run(_: object) -> None:
-        nonlocal tries
-        tries += 1
+        expect("refunds once", tries[-1])
         cause = ProviderError(status) if status else ValueError("The api_key client option must be set")
         raise RuntimeError("no answer") from ExceptionGroup("of tasks", [cause])
 
+    tries.append(True)
     assert record(run, tmp_path) == (1, {})
-    assert tries == (3 if status in {429, 503} else 1)
+    tries.append(False)
+    assert events_of(run, tmp_path) == [failed("not met: refunds once"), failed("RuntimeError")]
 
 
 def test_recordings_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
@@ -272,25 +353,23 @@ def test_recordings_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
         assert events[-1]["output"] == [order] * 3
 
 
-def test_a_call_outside_of_a_recording_makes_the_script_fail_unless_recordings_run_one_by_one(
+def test_a_call_outside_of_a_recording_makes_the_script_fail(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shop = recorded(Shop)
 
     def call() -> None:
-        try:
+        with pytest.raises(RuntimeError):
             shop.refund("A-1")
-        except RuntimeError:
-            return
 
     def run(_: object) -> None:
         thread = Thread(target=call)
         thread.start()
         thread.join()
 
-    assert record(run, tmp_path)[0] == 1
-    assert "Called outside of a recording: refund. Let the agent wait" in capsys.readouterr().err
-    assert record(run, tmp_path, "--parallel", "1")[0] == 0
+    for parallel in ("4", "1"):
+        assert record(run, tmp_path, "--parallel", parallel)[0] == 1
+        assert "Called outside of a recording: refund. Wait for it" in capsys.readouterr().err
 
 
 def test_a_script_that_observes_nothing_fails_and_keeps_its_traces(tmp_path: Path) -> None:
@@ -299,26 +378,33 @@ def test_a_script_that_observes_nothing_fails_and_keeps_its_traces(tmp_path: Pat
     assert record(lambda _: None, tmp_path, refund=0)[0] == 1  # no stub has the name
 
 
-def test_only_earlier_traces_of_the_same_scenarios_are_removed(tmp_path: Path) -> None:
+def test_the_folder_has_only_traces_of_the_script(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     scenarios = [Scenario("one", REQUEST), Scenario("two", REQUEST)]
     for options in (["--times", "2"], ["--only", "two"]):
         with pytest.raises(SystemExit, match="0"):
             main(recorded(lambda _: expect("runs", met=True), "run"), scenarios, [str(tmp_path), *options])
     assert sorted(each.name for each in tmp_path.iterdir()) == ["one-1.json", "one-2.json", "two-1.json"]
-    (tmp_path / "two-1.json").write_text('{"events": []}', encoding="utf-8")
-    with pytest.raises(SystemExit, match="2"):
-        main(lambda _: None, scenarios, [str(tmp_path)])
-    assert len([*tmp_path.iterdir()]) == 3
     with pytest.raises(SystemExit, match="0"):
         main(recorded(lambda _: expect("runs", met=True), "run"), scenarios[:1], [str(tmp_path)])
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["one-1.json", "two-1.json"]
+    assert [each.name for each in tmp_path.iterdir()] == ["one-1.json"]
+    other, refused = tmp_path / "other", "is not of this script: remove it, or take another folder"
+    for make in (lambda: other.write_text('{"events": []}'), other.mkdir, lambda: os.mkfifo(other)):
+        make()
+        with pytest.raises(SystemExit, match="2"):
+            main(pytest.fail, scenarios, [str(tmp_path)])
+        assert f"'other' {refused}" in capsys.readouterr().err
+        other.rmdir() if other.is_dir() else other.unlink()
+    monkeypatch.setattr(sys, "argv", ["another/record_traces.py"])
+    with pytest.raises(SystemExit, match="2"):
+        main(pytest.fail, scenarios, [str(tmp_path)])
+    assert f"'one-1.json' {refused}" in capsys.readouterr().err
+    assert [each.name for each in tmp_path.iterdir()] == ["one-1.json"]
 
 
 def test_a_folder_that_breaks_half_way_loses_no_other_trace(tmp_path: Path) -> None:
     shop = recorded(Shop)
-    (tmp_path / "refund-approved-1.json").mkdir()  # cannot be replaced
-    with pytest.raises(SystemExit, match="2"):
-        main(shop.refund, [Scenario("refund approved", "A-1")], [str(tmp_path)])
 
     def run(request: str) -> None:
         shop.refund(request)
@@ -344,6 +430,7 @@ LONG = "x" * 101
         ([Scenario("a\u202eb", 1)], "not 'a\\u202eb'"),
         ([Scenario(LONG, 1)], "at most 100 characters"),
         ([Scenario("\N{CJK UNIFIED IDEOGRAPH-4E00}" * 40, 1)], "at most 100 characters"),
+        ([Scenario("a", Context()), Scenario("b", NESTED)], "the request of 'a' is no JSON"),
         ([Scenario("a", 1, calls={"refnd": 1})], "no stub has the name 'refnd'; did you mean 'refund'?"),
         ([Scenario("a", 1, calls={"refund": -1})], "'refund' is not called -1 times"),
         ([Scenario("a", 1, calls={"refund": range(0)})], "'refund' is not called range(0, 0) times"),
@@ -426,7 +513,7 @@ def test_what_cannot_be_recorded_is_refused_with_the_solution(start: Callable[[]
 def test_an_agent_that_blocks_or_ends_the_process_loses_no_other_trace(tmp_path: Path) -> None:
     """A thread that Python would wait for, and a coroutine that blocks all others."""
     script = """
-        import sys, time
+        import asyncio, sys, time
         from concurrent.futures import ThreadPoolExecutor
         from sepurux_recorder import Scenario, main, recorded, runs
 
@@ -437,18 +524,25 @@ def test_an_agent_that_blocks_or_ends_the_process_loses_no_other_trace(tmp_path:
             work()
             if request == "exits":
                 sys.exit(3)
+            if request == "interrupts":
+                raise KeyboardInterrupt
             if request == "hangs":
                 ThreadPoolExecutor().submit(time.sleep, 60).result()
 
         async def blocks(request):
             in_thread(request)
 
-        run = {"thread": in_thread, "coroutine": blocks}[sys.argv.pop()]
-        main(run, [Scenario(each, each) for each in ("works", "exits", "hangs")])
+        async def starts_a_task(request):
+            await asyncio.create_task(blocks(request))
+
+        run = {"thread": in_thread, "coroutine": blocks, "task": starts_a_task}[sys.argv.pop()]
+        main(run, [Scenario(each, each) for each in ("works", "interrupts", "exits", "hangs")])
     """
     (tmp_path / "record_traces.py").write_text(dedent(script), encoding="utf-8")
     command = [sys.executable, "record_traces.py", "traces", "--timeout", "1", "--parallel", "1"]
-    for how, status, count in (("thread", 0, 3), ("coroutine", 1, 2)):
+    said = [f"failure: the agent raises {each}" for each in ("KeyboardInterrupt", "SystemExit")]
+    interrupted = ["Interrupted: 1 of 4 recordings are written."]
+    for how, status, count, texts in (("thread", 0, 4, said), ("coroutine", 1, 3, said), ("task", 130, 1, interrupted)):
         done = subprocess.run(
             [*command, how],
             cwd=tmp_path,
@@ -459,4 +553,4 @@ def test_an_agent_that_blocks_or_ends_the_process_loses_no_other_trace(tmp_path:
             env={"PYTHONPATH": ":".join(sys.path)},
         )
         assert (done.returncode, len([*(tmp_path / "traces").iterdir()])) == (status, count), done.stderr
-        assert "failure: RuntimeError: the agent exits with 3" in done.stderr
+        assert [each for each in texts if each not in done.stderr] == []

@@ -162,6 +162,8 @@ def shell(command: str, folder: Path, **environment: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_of_a_page_works(command: str, folder: Path) -> None:
+    if "record_traces.py" in command:
+        shutil.rmtree(folder / "traces")
     with Sandbox() as sandbox:
         shell(command, folder, SEPURUX_API_BASE_URL=sandbox.url)
     assert {*text_of(folder / "installed").splitlines()} <= INSTALLED
@@ -174,6 +176,7 @@ def test_the_scripts_that_record_are_the_example_and_one_that_finds_a_repeated_r
         if isinstance(node, ast.Module | ast.ClassDef) and ast.get_docstring(node):
             del node.body[0]
     assert ast.unparse(ast.parse(first)) == ast.unparse(example)
+    shutil.rmtree(folder / "traces")
     (folder / "record_traces.py").write_text(second, encoding="utf-8")
     for refunds in (1, 2):
         (folder / "my_agent.py").write_text(MY_AGENT.replace("range(1)", f"range({refunds})"), encoding="utf-8")
