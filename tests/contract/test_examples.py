@@ -262,10 +262,8 @@ CREATES = "create --title main fails the reliability evaluation --body https://a
 @pytest.mark.parametrize(
     ("decision", "issues", "called"),
     [
-        ("fail", "[]", CREATES),
-        ("fail", '[{"number": 1, "title": "another"}]', CREATES),
-        ("fail", '[{"number": 3, "title": "main fails the reliability evaluation"}]', ""),
-        ("fail", "no answer", ""),
+        *(("fail", "[]", CREATES), ("fail", '[{"number": 1, "title": "another"}]', CREATES)),
+        *(("fail", '[{"number": 3, "title": "main fails the reliability evaluation"}]', ""), ("fail", "no answer", "")),
         ("pass", '[{"number": 3, "title": "main fails the reliability evaluation"}]',
             "close 3 --comment It passes again: https://a.example/1"),
         ("pass", '[{"number": 1, "title": "another"}]', ""),
@@ -321,10 +319,8 @@ def test_pushes_to_the_base_branch_alone_save_results_also_failed_ones_and_each_
 @pytest.mark.parametrize(
     ("script", "variable", "value"),
     [
-        (GITLAB_SCRIPT, "WRITE_BASELINE", "--write-baseline"),
-        (GITLAB_SCRIPT, "WRITE_BASELINE", ""),
-        (JENKINS_SCRIPT, "BRANCH_NAME", "main"),
-        (JENKINS_SCRIPT, "BRANCH_NAME", "PR-42"),
+        *((GITLAB_SCRIPT, "WRITE_BASELINE", "--write-baseline"), (GITLAB_SCRIPT, "WRITE_BASELINE", "")),
+        *((JENKINS_SCRIPT, "BRANCH_NAME", "main"), (JENKINS_SCRIPT, "BRANCH_NAME", "PR-42")),
     ],
     ids=range(4),
 )

@@ -80,10 +80,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
     made = Project(folder / "checkout", folder / "remote.git")
     for name in (
-        "action.yml",
-        "composite/action.yml",
-        "scripts/release.py",
-        "sepurux_action/__init__.py",
+        *("action.yml", "composite/action.yml", "scripts/release.py", "sepurux_action/__init__.py"),
         release.RECORDER,
     ):
         target = made.checkout / name

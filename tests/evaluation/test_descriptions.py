@@ -57,12 +57,8 @@ def test_what_is_not_known_is_a_dash_and_one_stands_for_all() -> None:
 @pytest.mark.parametrize(
     ("rate", "threshold", "shown"),
     [
-        (2 / 3, None, "66.67%"),
-        (0.99996, None, "99.996%"),
-        (0.00004, None, "0.004%"),
-        (0.999995034, None, "99.9995%"),
-        (1, None, "100.0%"),
-        (0.8999999999, 0.9, "89.99999999%"),
+        *((2 / 3, None, "66.67%"), (0.99996, None, "99.996%"), (0.00004, None, "0.004%")),
+        *((0.999995034, None, "99.9995%"), (1, None, "100.0%"), (0.8999999999, 0.9, "89.99999999%")),
         (0.900055, 0.90006, "90.0055%"),  # with two digits it would be above the threshold
     ],
 )

@@ -187,10 +187,8 @@ def test_a_difference_contains_both_lists_and_the_longest_common_subsequence(bas
     [
         # what the failed step is if nothing differs, or is not known to differ
         (["find", "refund order"], ["find", "refund order"], Step(2, "refund")),
-        ([], ["find", "mail", "refund"], Step(3, "refund")),
-        ([], ["find"], None),
-        ([], ["find"] * 60 + ["refund"], Step(61, "refund")),
-        (["find"], [], None),
+        *(([], ["find", "mail", "refund"], Step(3, "refund")), ([], ["find"], None)),
+        *(([], ["find"] * 60 + ["refund"], Step(61, "refund")), (["find"], [], None)),
         # the first difference, whatever failed
         (["find", "status"], ["find", "refund"], Step(2, "refund", "instead", "status")),
         (["find", "status", "mail"], ["find", "refund"], Step(2, "refund", "instead", "status")),

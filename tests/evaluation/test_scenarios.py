@@ -222,9 +222,7 @@ def test_a_scenario_is_named_by_its_file_or_its_task_or_its_id() -> None:
 @pytest.mark.parametrize(
     ("fields", "unread"),
     [
-        ({"run_ids": None, "trace_count": 40}, 40),
-        ({"run_ids": None}, 1),
-        ({"trace_count": 40}, 38),
+        *(({"run_ids": None, "trace_count": 40}, 40), ({"run_ids": None}, 1), ({"trace_count": 40}, 38)),
         ({"trace_count": 1}, 0),
     ],
 )

@@ -136,12 +136,9 @@ def test_a_scenario_that_calls_no_tool_or_is_missing_is_named_in_a_pass(scene: S
 @pytest.mark.parametrize(
     ("event", "ref", "adds"),
     [
-        ("schedule", "refs/heads/main", True),
-        ("workflow_dispatch", "refs/heads/main", True),
-        ("push", "refs/tags/v1", False),
-        ("workflow_run", "refs/heads/main", False),
-        ("deployment", "refs/heads/main", False),
-        ("merge_group", "refs/heads/main", False),
+        *(("schedule", "refs/heads/main", True), ("workflow_dispatch", "refs/heads/main", True)),
+        *(("push", "refs/tags/v1", False), ("workflow_run", "refs/heads/main", False)),
+        *(("deployment", "refs/heads/main", False), ("merge_group", "refs/heads/main", False)),
     ],
 )
 def test_only_runs_on_branches_add_results(event: str, ref: str, scene: Scene, sandbox: Sandbox, *, adds: bool) -> None:

@@ -140,9 +140,7 @@ def test_any_text_of_an_input_arrives_unchanged_and_is_never_run(job: Job, tmp_p
     ("variable", "value", "message"),
     [
         ("RUNNER_OS", "Windows", "The gate runs on Linux and macOS, not on Windows. Use another runner for this job."),
-        ("RUNNER_TEMP", "", NO_FOLDER),
-        ("RUNNER_TEMP", "/nowhere/_temp", NO_FOLDER),
-        ("GATE_INPUTS", "", NO_INPUTS),
+        *(("RUNNER_TEMP", "", NO_FOLDER), ("RUNNER_TEMP", "/nowhere/_temp", NO_FOLDER), ("GATE_INPUTS", "", NO_INPUTS)),
         ("GATE_INPUTS", '{"campaign": null}', NO_INPUTS),
     ],
 )

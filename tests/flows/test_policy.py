@@ -133,11 +133,8 @@ def test_a_missing_secret_is_no_bad_setting(scene: Scene) -> None:
     alone = scene.run(token="", enforcement="observe")
     assert (alone.exit_code, alone.outputs["decision"], alone.outputs["conclusion"]) == (0, "error", "success")
     assert "add that secret under `Settings > Secrets and variables > Actions`" in alone.gate["hint"]
-
-
-def test_without_a_secret_the_hint_says_where_to_set_it_for_dependabot(scene: Scene) -> None:
-    options = scene.options(token="")
-    result = run_action(**{**options, "env": {**options["env"], "GITHUB_ACTOR": "dependabot[bot]"}})
+    of_dependabot = {**scene.environment(), "GITHUB_ACTOR": "dependabot[bot]"}
+    result = run_action(**{**scene.options(token=""), "env": of_dependabot})
     assert "`Settings > Secrets and variables > Dependabot`" in result.gate["hint"]
 
 

@@ -83,9 +83,6 @@ class Scene:
         for number in range(len(self.pull.comments), PAGE * pages - 1):
             self.pull.comment("mona", f"comment {number}")
 
-    def comment(self, body: str) -> None:
-        self.pull.comment(BOT, body)
-
     def decided(self, commit: str, rate: float) -> None:
         self.repository.status(commit, "success", "Sepurux / core", DECIDED.replace("91.0", f"{rate:.1f}"))
 

@@ -189,13 +189,9 @@ def test_an_event_that_is_not_listed_is_a_bad_setting_that_lists_them(name: str)
 @pytest.mark.parametrize(
     ("ref", "branch"),
     [
-        ("refs/heads/release/1.x_y-z", "release/1.x_y-z"),
-        ("refs/heads/Main", "%4Dain"),
-        ("refs/heads/ünï(main)", "%C3%BCn%C3%AF%28main%29"),
-        ("refs/tags/v1", "tag: v1"),
-        ("refs/tags/V1", "tag: %561"),
-        ("refs/pull/1/merge", "no branch"),
-        ("", "no branch"),
+        *(("refs/heads/release/1.x_y-z", "release/1.x_y-z"), ("refs/heads/Main", "%4Dain")),
+        *(("refs/heads/ünï(main)", "%C3%BCn%C3%AF%28main%29"), ("refs/tags/v1", "tag: v1")),
+        *(("refs/tags/V1", "tag: %561"), ("refs/pull/1/merge", "no branch"), ("", "no branch")),
     ],
 )
 def test_a_status_of_another_branch_or_of_a_tag_has_a_name_that_no_other_one_has(ref: str, branch: str) -> None:
@@ -216,9 +212,7 @@ def from_fork(repository: object = FORK, sha: str = HEAD, ref: str = "refunds", 
     "change",
     [
         *({"repository": each} for each in ({"full_name": "eve/shop"}, None)),
-        {"sha": OTHER},
-        {"ref": "main"},
-        {"state": "closed"},
+        *({"sha": OTHER}, {"ref": "main"}, {"state": "closed"}),
     ],
 )
 def test_a_run_without_an_open_pull_request_with_its_head_is_skipped_without_a_status(change: dict[str, Any]) -> None:

@@ -118,6 +118,18 @@ def test_a_broken_file_is_a_bad_setting(base: PolicyFile, head: PolicyFile, line
         assert each.where == joined(", ", "on `main`" if other.line else "", other.where)
 
 
+def test_without_a_file_of_the_base_and_a_campaign_of_the_workflow_that_of_the_pull_request_applies() -> None:
+    for event in PROPOSED:
+        found = resolved((NONE, NEW), event)
+        first = event in {"pull_request", "pull_request_review"}
+        assert texts(found.policy) == (["new", "30"] if first else [])
+        assert found.place == ("this pull request" if first else "commit bbbbbbb of main")
+        assert bool(found.changes) is not first
+    assert resolved((NONE, NEW), fork=True).policy is None
+    assert resolved((NONE, NEW), settings=WITH_CAMPAIGN).policy is None
+    assert resolved((OLD, NEW), fork=True).changes
+
+
 @pytest.mark.parametrize("head", [NEW, YAML, NONE])
 def test_a_misnamed_file_of_the_base_is_a_bad_setting(head: PolicyFile) -> None:
     for changed in (True, False):

@@ -20,7 +20,7 @@ from tests import backend
 from tests.builders import PASSING, a_gate, a_result, a_run
 from tests.fakes import FakeClock
 from tests.github.scene import FILES, FORBIDDEN, OUTAGE, PULL, SET, SETTINGS, Scene, rejecting
-from tests.github_double import faults
+from tests.github_double import BOT, faults
 from tests.github_double.state import Refusal
 
 READS, CREATE = "graphql *", "issues/create-comment"
@@ -144,13 +144,9 @@ def changed_files(scene: Scene, files: object, **event: Any) -> Subject:  # noqa
 @pytest.mark.parametrize(
     ("read", "files", "changes"),
     [
-        (ADDED, RENAMED, True),
-        (ADDED, [], False),
-        (ADDED, None, True),
-        (ADDED, [{"filename": f"{number}.txt"} for number in range(300)], True),
-        (SAME, RENAMED, False),
-        (UNREAD, RENAMED, False),
-        (BOTH, RENAMED, True),
+        *((ADDED, RENAMED, True), (ADDED, [], False), (ADDED, None, True)),
+        *((ADDED, [{"filename": f"{number}.txt"} for number in range(300)], True), (SAME, RENAMED, False)),
+        *((UNREAD, RENAMED, False), (BOTH, RENAMED, True)),
         *((YAML, [{"filename": name}], True) for name in (MISNAMED_PATH, POLICY_PATH)),
         (YAML, [{"filename": "other.yaml"}], False),
     ],
@@ -170,9 +166,7 @@ def test_the_comparison_says_if_a_policy_changes(read: Subject, files: object, s
         ({}, [{"filename": "a.md", "previous_filename": "docs/a.md"}], False),
         ({}, [{"filename": "docs/a.md", "previous_filename": "a.md"}], False),
         *(({}, [{"filename": f"{number}.txt"} for number in range(count)], count < 300) for count in (299, 300)),
-        ({}, None, False),
-        ({"name": "merge_group"}, [], False),
-        ({"pull_request": None}, [], False),
+        *(({}, None, False), ({"name": "merge_group"}, [], False), ({"pull_request": None}, [], False)),
         ({"by_review": True}, [], False),
     ],
 )
@@ -279,8 +273,8 @@ def test_a_comment_is_created_once_and_then_found(answer: backend.Answer, scene:
 
 
 def test_duplicates_are_deleted_only_if_the_comment_was_edited(scene: Scene) -> None:
-    scene.comment(BEFORE)
-    scene.comment(BEFORE)
+    scene.pull.comment(BOT, BEFORE)
+    scene.pull.comment(BOT, BEFORE)
     scene.github.fault(EDIT, *[faults.broken()] * 4)
     write(scene)
     assert bodies(scene) == [BEFORE] * 2
@@ -289,7 +283,7 @@ def test_duplicates_are_deleted_only_if_the_comment_was_edited(scene: Scene) -> 
 
 
 def test_a_comment_that_was_deleted_meanwhile_is_a_warning(scene: Scene) -> None:
-    scene.comment(BEFORE)
+    scene.pull.comment(BOT, BEFORE)
     scene.reject = lambda record: scene.pull.comments.clear() if record.operation == EDIT else None
     write(scene)
     assert bodies(scene) == []

@@ -132,14 +132,9 @@ def test_who_asked_a_bot_are_the_assignees_and_the_authors_of_the_last_change(he
 @pytest.mark.parametrize(
     ("head", "assignees"),
     [
-        (COPILOTS, None),
-        (COPILOTS, a_page({"login": "mona"}, more=True)),
-        (COPILOTS, a_page(None)),
-        (COPILOTS, a_page({"login": 1})),
-        (None, MONA),
-        (a_commit(), MONA),
-        ({"authors": a_page({"user": None}, more=True)}, MONA),
-        ({"authors": a_page({})}, MONA),
+        *((COPILOTS, None), (COPILOTS, a_page({"login": "mona"}, more=True)), (COPILOTS, a_page(None))),
+        *((COPILOTS, a_page({"login": 1})), (None, MONA), (a_commit(), MONA)),
+        *(({"authors": a_page({"user": None}, more=True)}, MONA), ({"authors": a_page({})}, MONA)),
         ({**COPILOTS, "parents": None}, MONA),
     ],
 )
@@ -151,9 +146,7 @@ def test_if_someone_who_asked_a_bot_may_be_missing_they_are_not_known(head: obje
 @pytest.mark.parametrize(
     ("reviewers", "reviews", "requested", "asked"),
     [
-        (LISTED, "", [], ["Writer", "keeper"]),
-        ((), "", [], []),
-        (LISTED, "", ["writer"], ["keeper"]),
+        *((LISTED, "", [], ["Writer", "keeper"]), ((), "", [], []), (LISTED, "", ["writer"], ["keeper"])),
         *((LISTED, f"WRITER {state}", [], ["keeper"]) for state in (CHANGES, DISMISSED, COMMENTED)),
         (LISTED, "writer APPROVED older\nkeeper PENDING", [], ["Writer", "keeper"]),
     ],

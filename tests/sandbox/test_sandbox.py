@@ -206,12 +206,7 @@ def test_a_tool_with_an_irreversible_verb_as_a_part_of_its_name_is_unsafe_withou
     tools = ["refund", "sendEmail", "DROP_TABLE", "db/delete-row", "wipe2", "get.refund", "refund_list", "lister_pay"]
     assert [tool for tool in tools if not unsafe(tool, {})] == []
     reading = [
-        "check_refund_policy",
-        "payments.get_refund",
-        "findDeleted",
-        "LOOK_UP_DROP",
-        "lookup-refund",
-        "list.get_pay",
+        *("check_refund_policy", "payments.get_refund", "findDeleted", "LOOK_UP_DROP", "lookup-refund", "list.get_pay"),
     ]
     assert not any(
         unsafe(tool, {}) for tool in (*reading, "payments.lookup", "refunds", "backdrop", "sender", "", "数据")

@@ -26,12 +26,8 @@ PULL = Pull(number=1, base="main")
 EVENTS = ("pull_request",) * 4 + ("pull_request_review", "workflow_run")
 SET_STATUS = "repos/create-commit-status"
 FAULTS = (
-    ("graphql",),
-    ("repos/list-commit-statuses-for-ref",),
-    (SET_STATUS,),
-    ("issues/create-comment",),
-    ("repos/get-collaborator-permission-level",),
-    ("pulls/list",),
+    *(("graphql",), ("repos/list-commit-statuses-for-ref",), (SET_STATUS,), ("issues/create-comment",)),
+    *(("repos/get-collaborator-permission-level",), ("pulls/list",)),
 )
 OTHER_CONTEXTS = (CONTEXT, *(f"ci / {number}" for number in range(99)))  # one page
 NUMBERS = {"pass_rate": 1.0, "unsafe_attempts": 0, "failures": 0, "trace_count": 3}

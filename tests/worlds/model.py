@@ -100,7 +100,8 @@ def expected(world: World) -> Expected:
         return first
     subject = find_subject(world)
     later = of_one_run(replace(world, runs=world.again, rerun=False))
-    recorded = has_record(subject) and world.github_fault != "statuses" and first.decision == "fail"
+    # The statuses of a commit decide if it is evaluated, by docs/policy.md, A failure stays.
+    recorded = subject.pull is not None and world.github_fault != "statuses" and first.decision == "fail"
     if recorded:
         return replace(first, started=0, sent=None, numbers={})  # which the status has with fewer digits
     return replace(later, comments=max(first.comments, later.comments))  # an existing comment is updated
@@ -171,11 +172,6 @@ def of_a_review(world: World, subject: Subject, settings: Mapping[str, Any]) -> 
 def context(subject: Subject) -> str:
     """Return the context of the gate's status. No branch of a world has a name that would be encoded."""
     return CONTEXT if subject.branch == DEFAULT_BRANCH else f"{CONTEXT} ({subject.branch})"
-
-
-def has_record(subject: Subject) -> bool:
-    """Return whether the statuses of the commit decide if it is evaluated, by docs/policy.md, A failure stays."""
-    return subject.pull is not None
 
 
 # --- docs/reference.md, Events ---------------------------------------------------------------------------------------

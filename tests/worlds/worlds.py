@@ -317,7 +317,8 @@ def _run(rng: Random, *, fails: bool) -> Run:
     rate = rng.choice(
         (1, 1.0, 0.97, 0.95, 0.93, 0.92, 0.91, 0.9, limit, limit, limit - 1e-9, limit + 1e-9, limit - 1e-12)
     )
-    score = rng.choice((None, None, None, 0.9, 95, 82.5, *_around(rng.choice(SCORES), 1e-7), 77.5, 1, 1.0))
+    points = rng.choice(SCORES)
+    score = rng.choice((None, None, None, 0.9, 95, 82.5, *(points, points - 1e-7, points + 1e-7), 77.5, 1, 1.0))
     scores = tuple(
         rng.choice(("null", 0.9, 95, 82.5, *SCORES, 79.9, "61.5%", *SCORE_FAULTS))
         for _ in range(rng.choice((1, 1, 2, 3)))
@@ -363,10 +364,6 @@ def _sound(rng: Random, run: Run) -> Run:
     fields["unsafe_attempts"] = None if _rarely(rng) else rng.choice((0, 0, 0, 4, 5))
     fields["reliability_score"] = rng.choice((None, 60, 75, 80, 95))
     return replace(run, fields={**run.fields, **fields})
-
-
-def _around(limit: float, step: float) -> tuple[float, ...]:
-    return limit, limit - step, limit + step
 
 
 def _fault(rng: Random) -> Fault:
