@@ -129,6 +129,14 @@ def test_a_review_sets_a_status_only_for_an_approval_or_its_loss(scene: Scene) -
         assert [each.state for each in scene.repository.statuses[before:]] == ([expected] if expected else [])
 
 
+def test_a_review_that_cannot_read_the_statuses_is_an_error_and_sets_none(scene: Scene) -> None:
+    failed_once(scene)
+    before = len(scene.repository.statuses)
+    scene.github.fault("repos/list-commit-statuses-for-ref", faults.refused(422, "Validation Failed"), always=True)
+    assert run(scene, event="pull_request_review").outputs["decision"] == "error"
+    assert len(scene.repository.statuses) == before
+
+
 def test_a_status_of_another_account_or_context_is_no_record(scene: Scene) -> None:
     sha, fail = scene.pull.head_sha, "fail (hard): 72.0% passed, 0 unsafe, 5 failures, score -"
     scene.repository.status(sha, "failure", CONTEXT, fail, creator="mallory")
