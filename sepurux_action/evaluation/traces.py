@@ -35,7 +35,6 @@ GUIDE = "https://github.com/sepurux/gate-action/blob/main/docs/record.md"
 MAX_STEPS = 50  # of a trace
 MAX_STEP_LENGTH = 105  # characters; with its sign and number, a line has at most 120
 MAX_LINES = 12  # that show the steps of a failure
-LINES_AROUND = 6  # that show a failed step: what follows it explains less
 LINES_BEFORE = 4  # of them, before the first difference, or the failed step
 _NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,80}", re.ASCII)
 
@@ -238,13 +237,12 @@ def with_steps(failure: Failure, trace: Trace, base: Calls) -> Failure:
     here, failed = trace.calls[:MAX_STEPS], failed_step(trace, failure.tool, failure.event)
     lines = compare_steps(base, here) if base and here else [Line(" ", at, each) for at, each in enumerate(here, 1)]
     step = first_difference(lines, trace.calls)
-    most = MAX_LINES if step else LINES_AROUND
     if failed and not step:
         step = Step(failed, trace.calls[failed - 1].tool)
     if step and step.tool == HIDDEN:
         step = None
     marked = [each._replace(sign=">") if each.number == failed and each.sign != "-" else each for each in lines]
-    return replace(failure, step=step, steps=first_lines([*map(str, marked)], most))
+    return replace(failure, step=step, steps=first_lines([*map(str, marked)]))
 
 
 def first_difference(lines: Sequence[Line], every: Calls) -> Step | None:
@@ -282,16 +280,16 @@ def _argument_of_one(call: Call, other: Call) -> str:
     return next((each for each in call.arguments if each != HIDDEN and not {each, HIDDEN} & {*other.arguments}), "")
 
 
-def first_lines(lines: Sequence[str], most: int = MAX_LINES) -> tuple[str, ...]:
-    """Return at most so many lines around the first with a sign, and around the failed step; () without a sign."""
+def first_lines(lines: Sequence[str]) -> tuple[str, ...]:
+    """Return at most MAX_LINES lines around the first with a sign, and around the failed step; () without a sign."""
     at = next((index for index, line in enumerate(lines) if not line.startswith(" ")), None)
     failed = next((index for index, line in enumerate(lines) if line.startswith(">")), at)
     if at is None or failed is None:
         return ()
-    shown = _around(lines, at, most)
+    shown = _around(lines, at, MAX_LINES)
     if lines[failed] in shown:
         return shown
-    return *_around(lines, at, most // 2), *_around(lines, failed, most // 2)[1:]
+    return *_around(lines, at, MAX_LINES // 2), *_around(lines, failed, MAX_LINES // 2)[1:]
 
 
 def _around(lines: Sequence[str], at: int, most: int) -> tuple[str, ...]:

@@ -171,6 +171,7 @@ def test_an_invalid_retry_after_is_ignored(asked: str, scene: Scene) -> None:
         *((faults.secondary_limit(retry_after_s=seconds), Kind.RATE_LIMITED) for seconds in (None, 3600)),
         *((faults.primary_limit(status=status), Kind.RATE_LIMITED) for status in (403, 429)),
         (backend.json({"message": "no"}, 403, {"Retry-After": "soon"}), Kind.RATE_LIMITED),
+        (backend.json({"message": "no"}, 403, {"X-RateLimit-Remaining": "0"}), Kind.RATE_LIMITED),
     ],
 )
 def test_each_kind_of_rejection_is_recognized(fault: backend.Answer, kind: Kind | None, scene: Scene) -> None:

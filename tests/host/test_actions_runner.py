@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -146,6 +147,13 @@ def test_any_values_are_the_outputs(tmp_path_factory: pytest.TempPathFactory, ou
         (name, value.replace("\r\n", "\n").replace("\r", "\n").encode(errors="replace").decode())
         for name, value in outputs
     ]
+
+
+def test_no_value_can_know_the_delimiter_of_outputs(tmp_path: Path) -> None:
+    for _ in range(2):
+        runner(GITHUB_OUTPUT=tmp_path / "outputs").set_outputs({"a": "b"})
+    first, second = re.findall("^a<<(.{32,})$", (tmp_path / "outputs").read_text(), re.MULTILINE)
+    assert first != second
 
 
 def test_a_line_of_log_says_what_was_said_up_to_its_length() -> None:
