@@ -108,7 +108,7 @@ def head_of(report: Report, *, most: int = MOST) -> Head:
         items.pop()
         heights.pop()
     left = len(things) - len(items) + len(unnamed)
-    more = pluralize(left, f"more {'failure' if things else 'item'}") if left else ""
+    more = pluralize(left, f"more {'item' if unnamed else 'failure'}") if left else ""
     items += others
     linked = any("](" in each for each in (action, *(one.text for one in items)))
     if action.endswith(":") and worst.dashboard and not linked:
@@ -170,13 +170,13 @@ def _head_of_problems(report: Report) -> Head:
     for problem in report.problems[:MOST_PROBLEMS]:
         message = markdown.prose(problem.message, longest=2 * MAX_REASON)
         items.append(Item(Markdown(joined(": ", code(problem.location), markdown.prose(problem.where), message))))
+    more = count - len(items)
     return Head(
         state=State.NO_RESULT,
         title=say("{problems} in the settings", problems=pluralize(count, "problem")),
         action=Markdown(f"**Blocked.** Correct {'this' if count == 1 else 'these'}:"),
         items=items,
-        unlisted=pluralize(count - len(items), "more problem") if items[MOST_PROBLEMS - 1 :] else "",
-        numbers=_commit(report.context),
+        numbers=[*([Markdown(pluralize(more, "more problem"))] if more else []), *_commit(report.context)],
     )
 
 

@@ -471,7 +471,7 @@ def test_a_long_name_of_a_gate_is_cut() -> None:
 def test_problems_are_the_items_of_settings_that_cannot_be_used() -> None:
     of = head_of(a_settings_report(*[Problem(where="input `timeout`", message="no", file="f.yml", line=3)] * 51))
     assert (plain(of.title), plain(of.action)) == ("51 problems in the settings", "Blocked. Correct these:")
-    assert (items(of)[0], len(of.items), of.unlisted) == ("f.yml:3: input timeout: no", 50, "1 more problem")
+    assert (items(of)[0], len(of.items), of.numbers[0]) == ("f.yml:3: input timeout: no", 50, "1 more problem")
 
 
 def test_after_a_signal_a_certain_fail_is_named_without_what_failed() -> None:
