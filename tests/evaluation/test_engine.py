@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 
 from sepurux_action.errors import Interrupted
-from sepurux_action.evaluation.api import ApiRequest, Reply
+from sepurux_action.evaluation.api import NO_TIME_LEFT, ApiRequest, Reply
 from sepurux_action.evaluation.engine import GRACE_S, Engine
 from sepurux_action.host.deadlines import Signals
 
@@ -21,6 +21,13 @@ def results_of(send: Callable[[ApiRequest, float], Reply], *calls: ApiRequest, s
     engine = Engine(send, signals)
     [results] = engine.perform([lambda: engine.share(calls, lambda call: engine.send(call, engine.now() + 60))])
     return results
+
+
+def test_if_no_time_is_left_for_a_call_an_earlier_error_is_why() -> None:
+    engine = Engine(lambda *_: Reply(), Signals())
+    engine.begin(1, lambda: None, print)
+    engine.noted(Reply(error="HTTP 503", status=503, temporary=True))
+    assert [engine.noted(NO_TIME_LEFT).error for _ in range(2)] == ["HTTP 503"] * 2
 
 
 @pytest.mark.parametrize("after_the_loop", [False, True])
