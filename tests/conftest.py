@@ -20,8 +20,8 @@ settings.load_profile("thorough" if os.environ.get("CI") else "quick")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the file that takes longest, so that all test processes end at about the same time."""
-    items.sort(key=lambda item: item.path.name != "test_worlds.py")
+    """Begin with the files that take longest, so that all test processes end at about the same time."""
+    items.sort(key=lambda item: item.path.parent.name != "worlds")
 
 
 @pytest.fixture
