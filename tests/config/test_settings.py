@@ -14,14 +14,27 @@ from sepurux_action.config.policy import read_policy
 from sepurux_action.config.settings import REGISTERED, Gate, Settings, Trace, read_settings
 from sepurux_action.errors import TraceFileError
 
-ID = "letters, digits, and `.`, `_`, `:`, `~`, `-`"
 LEAST = {"campaign": "refunds"}
 TOKEN = "sk_live_5c0ffee5c0ffee5c0ffee5c0ffee5c0ffee5c0ffee5c0ffee"
 SPELLINGS = [spelling for option in INPUTS for spelling in option.names]
 ENVIRONMENT = [option.environment for option in OPTIONS if option.environment]
 # Texts near to those that are accepted, so that settings come of them often enough, and any text at all.
-NUMBERS = ["0", "1", "0.85", "85%", "80", "10m", "1h30m"]
-LIKELY = ["", " ", *NUMBERS, "soft", "allow", "https://h.example", "a,b\nc", "a.json"]
+LIKELY = [
+    "",
+    " ",
+    "0",
+    "1",
+    "0.85",
+    "85%",
+    "80",
+    "10m",
+    "1h30m",
+    "soft",
+    "allow",
+    "https://h.example",
+    "a,b\nc",
+    "a.json",
+]
 any_text = st.text(max_size=30) | st.text(st.characters(categories=["Cs", "Cc", "Nd", "Zs"]), max_size=5)
 texts = st.sampled_from(LIKELY) | any_text
 near = st.dictionaries(st.sampled_from(SPELLINGS), st.sampled_from(LIKELY), max_size=3)

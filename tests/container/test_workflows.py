@@ -84,7 +84,7 @@ class Scene:
 
     def event(self, **more: object) -> dict[str, object]:
         pull = self.pull
-        return pull_request_event(number=pull.number, head_sha=pull.head_sha, base_sha=pull.base_sha) | more
+        return pull_request_event(number=pull.number, head_sha=pull.head_sha, base_sha=pull.base.sha) | more
 
     def run(
         self,

@@ -78,10 +78,6 @@ class Job:
     def run(self, *, env: Mapping[str, str] = {}, files: Mapping[str, str] = {}, **inputs: str) -> StepResult:
         return run_action(**self.step(inputs, env=env, files=files))
 
-    @property
-    def environments(self) -> list[Path]:
-        return sorted(path for path in self.temp.glob("sepurux-gate-*") if path.is_dir())
-
 
 def tool(folder: Path, name: str, script: str) -> None:
     folder.mkdir(exist_ok=True)

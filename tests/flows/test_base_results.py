@@ -29,9 +29,8 @@ def a_trace(task: str, tools: Sequence[str], failing: str = "") -> bytes:
         events.append({"type": "tool_call", "tool": tool, "args": {"order": "A-17"}})
         result: dict[str, object] = {"type": "tool_result", "tool": tool, "status": "success"}
         events.append({**result, "error": {"message": "timed out"}} if tool == failing else result)
-    return json.dumps(
-        {"trace_version": "0.1", "source": "sdk", "recorder": "1", "task": {"name": task}, "events": events}
-    ).encode()
+    head = {"trace_version": "0.1", "source": "sdk", "recorder": "1"}
+    return json.dumps({**head, "task": {"name": task}, "events": events}).encode()
 
 
 def recorded(refund: Sequence[str] = PLAIN, cancel: Sequence[str] = ("orders.cancel",)) -> dict[str, bytes]:
@@ -77,11 +76,6 @@ def report(scene: Scene) -> dict[str, Any]:
     return dict(gate)
 
 
-def notes(scene: Scene) -> list[str]:
-    shown = json.loads((scene.workspace / "out" / "report.json").read_text("utf-8"))["notes"]
-    return [each["text"] for each in shown if "baseline.json" in each["text"]]
-
-
 def test_a_pull_request_says_what_is_new_and_what_main_did_instead(scene: Scene, sandbox: Sandbox) -> None:
     for _ in range(3):
         assert on_main(scene, sandbox, recorded()).exit_code == 0
@@ -124,9 +118,8 @@ def test_what_main_has_too_is_not_new(scene: Scene, sandbox: Sandbox) -> None:
 def test_a_scenario_that_calls_no_tool_or_is_missing_is_named_in_a_pass(scene: Scene, sandbox: Sandbox) -> None:
     assert on_main(scene, sandbox, recorded()).exit_code == 0
     silent = json.loads(a_trace("refund twice", ())) | {"events": [{"type": "agent_output", "output": "Done."}]}
-    result = on_pull_request(
-        scene, sandbox, {"refund.json": json.dumps(silent).encode(), "cancel.json": a_trace("other", ("orders.find",))}
-    )
+    files = {"refund.json": json.dumps(silent).encode(), "cancel.json": a_trace("other", ("orders.find",))}
+    result = on_pull_request(scene, sandbox, files)
     assert result.outputs["decision"] == "pass", result.log
     idle = {each["name"]: each["idle"] for each in report(scene)["scenarios"]}
     assert idle == {"refund twice": True, "other": False}
@@ -167,7 +160,9 @@ def test_a_bad_file_is_ignored_with_a_note_and_replaced(scene: Scene, sandbox: S
     else:
         kept(scene).symlink_to("/proc/self/mem")
     result = on_pull_request(scene, sandbox, recorded(UNSAFE))
-    assert (result.exit_code, result.outputs["decision"], len(notes(scene))) == (1, "fail", 1)
+    assert (result.exit_code, result.outputs["decision"]) == (1, "fail")
+    notes = json.loads((scene.workspace / "out" / "report.json").read_text("utf-8"))["notes"]
+    assert len([note for note in notes if "baseline.json" in note["text"]]) == 1
     assert [each["on_base"] for each in report(scene)["failures"]] == [None]
     on_main(scene, sandbox, recorded())
     assert len(results(scene)) == 1

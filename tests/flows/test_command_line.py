@@ -22,7 +22,6 @@ from tests.backend import decided, sound_backend
 from tests.runner import REPOSITORY, run_cli, run_shell
 
 SECRET = "api-key-0123456789"
-STEP = f"{sys.executable} -I {REPOSITORY / 'entrypoint.py'}"
 
 
 def test_the_vendors_own_flags_and_variables_work(tmp_path: Path) -> None:
@@ -141,10 +140,8 @@ def test_bad_flags_are_reported_all_at_once_under_their_own_names_without_what_m
     wrong = {"--campaign", "--max-unsafe", "--min-pass-rate", "environment variable SEPURUX_PROJECT_ID"}
     assert (bad.status, {*bad.problems}) == (2, wrong)
     assert value not in bad.out + bad.log
-    assert (
-        '`PR_NUMBER`: must be the number of a pull request, not "abc"'
-        in gate([], "https://sepurux.example.com", PR_NUMBER="abc").log
-    )
+    log = gate([], "https://sepurux.example.com", PR_NUMBER="abc").log
+    assert '`PR_NUMBER`: must be the number of a pull request, not "abc"' in log
 
 
 def test_a_problem_names_flags_and_variables_and_no_inputs(tmp_path: Path, gate: Gate) -> None:
@@ -181,10 +178,8 @@ def test_the_embedded_sandbox_needs_nothing_and_sends_nothing_to_a_backend(tmp_p
         calls = [{"type": "tool_call", "tool": tool, **unsafe}, {"type": "tool_result", "tool": tool}]
         trace = {"trace_version": "0.1", "source": "x", "task": {"name": tool}, "events": calls}
         (tmp_path / name).write_text(json.dumps(trace))
-    gates = (
-        f"gates: [{{name: a, campaign: my own}}, {{name: b, campaign: {uuid4()}, thresholds: {{min_scenarios: 3}}}}]"
-    )
-    (tmp_path / "policy.yml").write_text(gates)
+    gates = f"[{{name: a, campaign: my own}}, {{name: b, campaign: {uuid4()}, thresholds: {{min_scenarios: 3}}}}]"
+    (tmp_path / "policy.yml").write_text(f"gates: {gates}")
     with sound_backend() as sepurux:
         strict = gate(["--sandbox", "--trace-file", "*.json"], sepurux.url)
         flags = ["--sandbox", "--approval", "approval_id", "--trace-file=refund.json"]
@@ -197,13 +192,9 @@ def test_the_embedded_sandbox_needs_nothing_and_sends_nothing_to_a_backend(tmp_p
     assert "looks irreversible by its name, without approval_token" in strict.out
     assert (approved.status, "core-reliability passed" in approved.out) == (0, True)
     used = "--sandbox does not use SEPURUX_API_BASE_URL and SEPURUX_CI_TOKEN and SEPURUX_API_KEY\n"
-    assert (used in approved.log, "rules are those of the sandbox" in approved.log, SECRET in approved.log) == (
-        True,
-        True,
-        False,
-    )
+    assert used in approved.log
+    assert "rules are those of the sandbox" in approved.log
+    assert SECRET not in approved.log
     assert (status, without_traces.status) == (1, 2)
-    assert (
-        "--sandbox: must come with --trace-file, because it has no registered scenarios and no stored traces"
-        in without_traces.log
-    )
+    said = "--sandbox: must come with --trace-file, because it has no registered scenarios and no stored traces"
+    assert said in without_traces.log

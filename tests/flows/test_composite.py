@@ -85,7 +85,7 @@ def fresh(bare: Path, tmp_path: Path, sandbox: Sandbox) -> Job:
 
 def test_a_passing_trace_passes_and_the_action_passes_on_every_output(job: Job) -> None:
     result = job.run(env={**NO_INDEX, "INPUT_FAIL-UNDER": "80", "INPUT_CAMPAIGNE": "x"})
-    assert len(job.environments) == 1
+    assert len([path for path in job.temp.glob("sepurux-gate-*") if path.is_dir()]) == 1
     assert (result.exit_code, result.errors, result.outputs["decision"]) == (0, [], "pass"), result.log
     passed_on = {name: about["value"] for name, about in read_action(COMPOSITE)["outputs"].items()}
     assert passed_on == {name: f"${{{{ steps.gate.outputs.{name} }}}}" for name in OUTPUTS}
@@ -218,9 +218,8 @@ def a_package(folder: Path, trapped: Path) -> tuple[str, str]:
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("made_up.py", "")
         archive.writestr("made_up-1.0.dist-info/METADATA", about)
-        archive.writestr(
-            "made_up-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
+        kind = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        archive.writestr("made_up-1.0.dist-info/WHEEL", kind)
         archive.writestr("made_up-1.0.dist-info/RECORD", "")
     with tarfile.open(source, "w:gz") as archive:
         for name, text in (("pyproject.toml", BUILDS_ITSELF), ("builder.py", trap(trapped))):

@@ -13,14 +13,8 @@ from tests.backend import decided, sound_backend
 from tests.runner import RUNTIME_TOKEN, run_action
 from tests.scenes import CAMPAIGN, NUMBERS, PASSED, SECRET, Scene, step
 
-VARIABLES = {
-    "SEPURUX_CI_TOKEN": "token-of-the-author",
-    "SEPURUX_API_KEY": "key-of-the-author",
-    "SEPURUX_API_BASE_URL": "{other}",
-    "SEPURUX_PROJECT_ID": "another",
-    "GITHUB_TOKEN": "ghs_of_the_author",
-    "PR_NUMBER": "1",
-}
+VARIABLES = {"SEPURUX_API_BASE_URL": "{other}", "SEPURUX_PROJECT_ID": "another", "PR_NUMBER": "1"}
+VARIABLES |= dict.fromkeys(("SEPURUX_CI_TOKEN", "SEPURUX_API_KEY", "GITHUB_TOKEN"), "secret-of-the-author")
 
 
 @pytest.mark.parametrize(

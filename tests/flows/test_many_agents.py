@@ -1,6 +1,5 @@
 """The example for several agents records the agents that a pull request changes."""
 
-import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ import yaml
 from tests.runner import REPOSITORY, inherited
 
 AGENTS = {"refunds", "support", "search"}
-FILE = ".github/sepurux-gate.yml"
 RECORDER = """
 import pathlib, sys
 folder, times, number = sys.argv[1:]
@@ -25,7 +23,7 @@ CHANGES = {
     "bots/README.md": set[str](),
     "prompts/tone.txt": AGENTS,
     "requirements.txt": AGENTS,
-    FILE: AGENTS,
+    ".github/sepurux-gate.yml": AGENTS,
 }
 
 
@@ -71,22 +69,14 @@ class Checkout:
         return {agent for agent in AGENTS if (self.folder / "traces" / agent / "one.json").exists()}
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    checkout = Checkout(tmp_path_factory.mktemp("prepared"))
-    checkout.git("init", "--quiet", "--initial-branch", "main")
-    files = {f"bots/{agent}/record_traces.py": RECORDER for agent in AGENTS}
-    (checkout.folder / "README.md").write_text("Three agents.\n", encoding="utf-8")
-    checkout.git("add", ".")
-    checkout.git("commit", "--quiet", "--message", "first")
-    checkout.commit("main", files)
-    checkout.git("branch", "change")
-    return checkout.folder
-
-
 @pytest.fixture
-def checkout(prepared: Path, tmp_path: Path) -> Checkout:
-    return Checkout(shutil.copytree(prepared, tmp_path / "checkout"))
+def checkout(tmp_path: Path) -> Checkout:
+    (made := Checkout(tmp_path / "checkout")).folder.mkdir()
+    made.git("init", "--quiet", "--initial-branch", "main")
+    made.git("commit", "--quiet", "--allow-empty", "--message", "first")
+    made.commit("main", {f"bots/{agent}/record_traces.py": RECORDER for agent in AGENTS})
+    made.git("branch", "change")
+    return made
 
 
 @pytest.mark.parametrize("changed", CHANGES)

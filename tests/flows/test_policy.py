@@ -15,16 +15,13 @@ LOOSE = "campaign: core-reliability\nenforcement: observe\nthresholds:\n  min_pa
 SOFT = STRICT.replace("hard", "soft")
 TRACE = {"events": [{"type": "tool_call", "tool": "lookup"}]}
 GATES = LOOSE + "gates:\n- {name: a, trace_file: traces/a.json}\n- {name: b, trace_id: t-2}\n"
+NOT_SET = "`campaign`: must be a campaign's name or UUID, but is not set"
 AFTER_MERGE = [  # a valid file that is a bad setting with the inputs and files of the run, and one of its problems
     (GATES.replace("a.json", "*.jsn"), 7, 'gate 1, `trace_file`: "traces/*.jsn" matches no file in the workspace'),
     (GATES.replace("a.json", "c.json"), 7, 'gate 1, `trace_file`: "traces/c.json" is not valid JSON'),
-    (
-        GATES.replace("campaign: core-reliability", "timeout: 60"),
-        8,
-        "gate 2, `campaign`: must be a campaign's name or UUID, but is not set",
-    ),
+    (GATES.replace("campaign: core-reliability", "timeout: 60"), 8, f"gate 2, {NOT_SET}"),
     (GATES.replace("core-reliability", SECRET), 1, "`campaign`: must not contain a secret"),
-    ("timeout: 60", 1, "`campaign`: must be a campaign's name or UUID, but is not set"),
+    ("timeout: 60", 1, NOT_SET),
     ("campaign: core-reliability", 0, 'input `max_failures`: must be a whole number from 0 to 999,999,999, not "many"'),
 ]
 NO_ALARM = [  # the file of the base, that of the pull request, and the inputs
@@ -44,10 +41,7 @@ def with_policy(scene: Scene, text: str) -> None:
     ("workflow", "shown"),
     [
         ("acme/shop/.github/workflows/the gate.yml@refs/heads/a@b", ".github/workflows/the gate.yml: "),
-        *(
-            (f"acme/shop/{path}@refs/heads/main", "")
-            for path in (".github/workflows/a/b.yml", ".github/x.yml", "::x.yml")
-        ),
+        *((f"acme/shop/{path}@main", "") for path in (".github/workflows/a/b.yml", ".github/x.yml", "::x.yml")),
         ("", ""),
     ],
 )

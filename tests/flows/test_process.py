@@ -165,8 +165,7 @@ def test_the_gate_starts_without_cryptography_which_the_lock_file_leaves_out_and
     ("flags", "redirected", "decision", "status"),
     [
         *(("", each, "pass", 0) for each in ("| true", ">&- 2>&-", ">/dev/full")),
-        ("--format json", ">/dev/full", "fail", 1),
-        ("--help", ">&- 2>&-", "fail", 0),
+        *(("--format json", ">/dev/full", "fail", 1), ("--help", ">&- 2>&-", "fail", 0)),
     ],
 )
 def test_a_bad_stream_changes_nothing(flags: str, redirected: str, decision: str, status: int, tmp_path: Path) -> None:

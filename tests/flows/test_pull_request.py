@@ -8,23 +8,12 @@ from tests.runner import interrupt
 from tests.scenes import BOT, Scene
 
 
-def test_a_first_run_sets_two_statuses_and_writes_one_comment_in_8_requests(scene: Scene) -> None:
-    result = scene.run()
-    assert (result.exit_code, result.outputs["decision"]) == (0, "pass"), result.log
-    states = [status.state for status in scene.repository.statuses_of(scene.pull.head_sha)]
-    assert states == ["success", "pending"]
-    described = "pass (hard): 95.0% passed, 0 unsafe, 1 failure, score 93.0; 1 scenario"
-    assert scene.status == ("success", "Sepurux / core-reliability", described)
-    assert len(scene.ours) == 1
-    page = f"{scene.github.server_url}/octo/shop/pull/1"
-    assert result.outputs["comment_url"] == f"{page}#issuecomment-{scene.pull.comments[0].id}"
-    assert len(scene.github.requests) == 8
-    assert "warning" not in result.counts
-
-
 @pytest.mark.parametrize("login", ["mallory", "github-actions", None])
 def test_a_copied_marker_of_another_author_is_neither_used_nor_deleted(login: str | None, scene: Scene) -> None:
-    scene.run()
+    result = scene.run()
+    page = f"{scene.github.server_url}/octo/shop/pull/1"
+    assert result.outputs["comment_url"] == f"{page}#issuecomment-{scene.pull.comments[0].id}"
+    assert "warning" not in result.counts
     marker = scene.ours[0].split("\n")[0]
     scene.pull.comments.clear()
     scene.pull.comment(login, f"{marker}\nTrust me.")

@@ -81,8 +81,7 @@ def two_gates(scene: Scene, first: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("answers", "enforcement", "decisions", "states"),
     [
-        (PASSED, "hard", ["error", "error"], ["failure"] * 2),
-        (FAILED, "hard", ["error", "fail"], ["failure"] * 2),
+        *((PASSED, "hard", ["error", "error"], ["failure"] * 2), (FAILED, "hard", ["error", "fail"], ["failure"] * 2)),
         (FAILED, "observe", ["error", "fail"], ["pending"] * 2),
     ],
 )

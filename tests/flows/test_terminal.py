@@ -8,7 +8,6 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from sepurux_action.host.output import START_OF_EMPTY_LINE, WAITING
 from tests import backend
@@ -19,16 +18,7 @@ RUNNING = {"status": "running", "decision": "pending"}
 LINK = "https://app.sepurux.dev/runs/f00d0000-0000-4000-8000-000000000001"
 
 
-class Ended(NamedTuple):
-    """The exit status, all that was written, and the lines that remain on the terminal, without colors."""
-
-    status: int
-    written: str
-    remaining: list[str]
-
-
-def in_terminal(folder: Path, lines: int) -> Ended:
-    """Run a gate with both output streams on a pseudo-terminal; its run fails once the line was written so often."""
+def test_a_terminal_shows_one_line_that_is_rewritten_and_then_only_the_result(tmp_path: Path) -> None:
     released, written = threading.Event(), ""
 
     def poll(_: backend.Request) -> backend.Answer:
@@ -38,30 +28,19 @@ def in_terminal(folder: Path, lines: int) -> Ended:
     master, slave = pty.openpty()
     with sound_backend(**{"GET /v1/ci/batch/*": poll}) as sepurux:
         settings = {"SEPURUX_API_BASE_URL": sepurux.url, "SEPURUX_API_KEY": "api-key-0123456789", "TERM": "xterm"}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sepurux_action", "--campaign", "core-reliability"],
-            env={**inherited(), "PYTHONPATH": str(REPOSITORY), "PYTHONIOENCODING": "utf-8", **settings},
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=slave,
-            stderr=slave,
-        )
+        command = [sys.executable, "-m", "sepurux_action", "--campaign", "core-reliability"]
+        env = {**inherited(), "PYTHONPATH": str(REPOSITORY), "PYTHONIOENCODING": "utf-8", **settings}
+        process = subprocess.Popen(command, env=env, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave)
         os.close(slave)
         with suppress(OSError):  # Linux: the other end is closed
             while piece := os.read(master, 65536):
                 written += piece.decode()
-                if written.count("core-reliability: running, ") >= lines:
+                if written.count("core-reliability: running, ") >= 3:
                     released.set()
         os.close(master)
-        status = process.wait(10)
-    remaining = written.replace("\r\n", "\n").removesuffix("\n").split("\n")
-    plain = [re.sub(r"\x1b\[\d+m", "", line.rpartition(START_OF_EMPTY_LINE)[2]) for line in remaining]
-    return Ended(status, written, plain)
-
-
-def test_a_terminal_shows_one_line_that_is_rewritten_and_then_only_the_result(tmp_path: Path) -> None:
-    status, written, remaining = in_terminal(tmp_path, 3)
-    assert status == 1
+        assert process.wait(10) == 1
+    lines = written.replace("\r\n", "\n").removesuffix("\n").split("\n")
+    remaining = [re.sub(r"\x1b\[\d+m", "", line.rpartition(START_OF_EMPTY_LINE)[2]) for line in lines]
     assert remaining[0] == LINK
     assert "50.0%" in "".join(remaining)
     assert WAITING not in "".join(remaining)

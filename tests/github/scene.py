@@ -9,7 +9,7 @@ from typing import Any
 from sepurux_action.common.secret import Secret
 from sepurux_action.config.settings import Settings
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
-from sepurux_action.github.client import PAGE, Calls, Client, connect
+from sepurux_action.github.client import Calls, Client, connect
 from sepurux_action.github.event import Event
 from sepurux_action.github.pull_request import approval, marker_of, publish_comment
 from sepurux_action.github.queries import PullRequest, Status, Subject
@@ -42,14 +42,8 @@ class Scene:
         self.repository = github.repository("octo/shop")
         self.pull = self.repository.pull("mona", head="feature")
         self.client = connect(github.url, Secret(github.token()), "octo/shop")
-        self.event = Event(
-            name="pull_request",
-            repository="octo/shop",
-            run_url="https://github.com/run",
-            commit=self.pull.head_sha,
-            pull_request=self.pull.number,
-            base_ref="main",
-        )
+        event = Event(name="pull_request", repository="octo/shop", run_url="https://github.com/run", base_ref="main")
+        self.event = replace(event, commit=self.pull.head_sha, pull_request=self.pull.number)
         self.clock, self.output = FakeClock(), FakeOutput()
         self.timeouts: Timeouts = self.clock
         self.takes_s = 0.0
@@ -77,11 +71,6 @@ class Scene:
     def publish_comment(self, pull: PullRequest | None, text: str = "Report") -> str:
         event, text = self.subject.event, f"{marker_of(SETTINGS)}\n{text}"
         return publish_comment(self.calls, event, pull, text, create=True) if pull else ""
-
-    def comments(self, pages: int) -> None:
-        """Add comments of others, until there are so many pages of comments."""
-        for number in range(len(self.pull.comments), PAGE * pages - 1):
-            self.pull.comment("mona", f"comment {number}")
 
     def decided(self, commit: str, rate: float) -> None:
         self.repository.status(commit, "success", "Sepurux / core", DECIDED.replace("91.0", f"{rate:.1f}"))

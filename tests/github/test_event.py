@@ -13,7 +13,6 @@ from sepurux_action.github.event import INCOMPLETE, NOT_A_RUN, Event, parse_even
 from sepurux_action.github.queries import Subject
 
 HEAD, BASE, MERGE, OTHER = "a" * 40, "b" * 40, "e" * 40, "c" * 40
-ENVIRON = {"GITHUB_SHA": MERGE, "GITHUB_REPOSITORY": "acme/shop"}
 REPOSITORY = {"full_name": "acme/shop", "default_branch": "main"}
 FORK = {"full_name": "mallory/shop", "default_branch": "main"}
 KINDS = ("", "_target", "_review")
@@ -32,7 +31,6 @@ OF_GROUP = {"commit": HEAD, "pull_request": None, "base_ref": "main", "base_sha"
 OF_COMMIT = {"commit": MERGE, "pull_request": None, "head": "", "base_ref": "", "base_sha": ""}
 RUN_OF_MAIN = {"event": "push", "head_repository": REPOSITORY, "head_branch": "main", "head_sha": MERGE}
 REFUNDS = "refs/heads/refunds"
-PUSHED = "https://github.com/acme/shop/actions/runs/7100001"
 NO_PULLS: list[object] = [None, [], "x", {}, {"pull_request": None}]
 NO_NUMBERS: list[object] = [None, 0, -1, 1.5, True, "42", [], 10**400, github_event.MAX_NUMBER + 1]
 NO_HEADS: list[object] = [None, "x", [], {}, *({"sha": sha} for sha in (None, "abc", f"{HEAD}\n", 5))]
@@ -83,7 +81,7 @@ def suffix(event: Event) -> str:
 
 
 def event_of(name: str, payload: object, **environ: str) -> Event:
-    return parse_event(name, payload, ENVIRON | environ)
+    return parse_event(name, payload, {"GITHUB_SHA": MERGE, "GITHUB_REPOSITORY": "acme/shop", **environ})
 
 
 def headed(repository: object) -> dict[str, object]:
@@ -134,15 +132,9 @@ EVENTS: list[tuple[str, object, Mapping[str, str], Mapping[str, object]]] = [
     ("push", push(), {"GITHUB_REPOSITORY": ""}, {"repository": ""}),
     ("push", push(), {"GITHUB_REPOSITORY": "acme/moved"}, {"repository": "acme/moved"}),
     # A run has an address only on a server, and of a repository, that may be linked.
-    ("push", push(), RUN, {"run_url": PUSHED}),
-    *(
-        ("push", {}, {**RUN, **changed}, {"run_url": ""})
-        for changed in (
-            {"GITHUB_SERVER_URL": "javascript:alert(1)//"},
-            {"GITHUB_SERVER_URL": ""},
-            {"GITHUB_REPOSITORY": "a/b\n::error::x"},
-        )
-    ),
+    ("push", push(), RUN, {"run_url": "https://github.com/acme/shop/actions/runs/7100001"}),
+    *(("push", {}, RUN | {"GITHUB_SERVER_URL": url}, {"run_url": ""}) for url in ("", "javascript:alert(1)//")),
+    ("push", {}, RUN | {"GITHUB_REPOSITORY": "a/b\n::error::x"}, {"run_url": ""}),
     # No token goes where others could read it.
     ("push", push(), {"GITHUB_API_URL": "https://ghe.example/api/v3/"}, {"api_url": "https://ghe.example/api/v3"}),
     ("push", push(), {"GITHUB_API_URL": "http://127.0.0.1:8123"}, {"api_url": "http://127.0.0.1:8123"}),
@@ -175,9 +167,8 @@ def test_an_event_says_which_commit_and_which_pull_request_are_evaluated(
     ],
 )
 def test_an_event_that_says_no_base_or_commit_is_a_bad_setting(name: str, payload: object, problem: str) -> None:
-    assert (
-        event_of(name, payload, GITHUB_REF=MAIN if problem == NOT_A_RUN else "refs/heads/a\u200bb").problem == problem
-    )
+    ref = MAIN if problem == NOT_A_RUN else "refs/heads/a\u200bb"
+    assert event_of(name, payload, GITHUB_REF=ref).problem == problem
 
 
 @pytest.mark.parametrize("name", ["", "issue_comment", "pull_request_review_comment", "label", "check_run"])

@@ -11,7 +11,7 @@ from sepurux_action.config.policy import MAX_GATES_IN_STEP
 from sepurux_action.config.settings import MISNAMED_PATH, POLICY_PATH, Gate, Settings
 from sepurux_action.errors import Interrupted, Problem
 from sepurux_action.evaluation.decision import ApprovalStatus, GateDecision
-from sepurux_action.github.client import FIRST_READ_S, READS_S
+from sepurux_action.github.client import FIRST_READ_S, PAGE, READS_S
 from sepurux_action.github.pull_request import marker_of, read_again
 from sepurux_action.github.queries import Subject, misnamed
 from sepurux_action.github.statuses import STATUSES_S, publish_pending
@@ -116,8 +116,7 @@ def test_a_github_that_hangs_ends_each_part_at_its_deadline(scene: Scene) -> Non
     assert read_again(scene.calls, scene.subject.event, SETTINGS) is None
     assert scene.clock.time - start == FIRST_READ_S + STATUSES_S + READS_S
     assert [warning.partition(" (")[0] for warning in scene.warnings] == [
-        "Could not set the commit status",
-        "Could not read the pull request",
+        *("Could not set the commit status", "Could not read the pull request"),
     ]
 
 
@@ -159,8 +158,7 @@ def test_the_comparison_says_if_a_policy_changes(read: Subject, files: object, s
 @pytest.mark.parametrize(
     ("event", "files", "skips"),
     [
-        ({}, [{"filename": "a.md"}], True),
-        ({}, [{"filename": "docs/a.md"}], False),
+        *(({}, [{"filename": "a.md"}], True), ({}, [{"filename": "docs/a.md"}], False)),
         ({}, [{"filename": "\u200b"}], True),  # a name that shows nothing
         ({}, [{"filename": "a.md"}, {"filename": "docs/private/a.md"}], True),
         ({}, [{"filename": "a.md", "previous_filename": "docs/a.md"}], False),
@@ -185,7 +183,8 @@ def test_what_the_base_changed_since_the_head_left_it_is_no_change(scene: Scene)
 
 
 def test_where_comments_are_not_known_none_is_written(scene: Scene) -> None:
-    scene.comments(3)
+    for number in range(PAGE * 3 - 1):
+        scene.pull.comment("mona", f"comment {number}")
     scene.reject = rejecting(OUTAGE, PULL, "cursor:")
     scene.load()
     assert publish(scene, results("one")) == ""

@@ -1,6 +1,5 @@
 """What GitHub shows of commits, of the base branch, and of a page of comments."""
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -43,10 +42,6 @@ def read(*errors: object, **repository: object) -> Subject | None:
     with suppress(GitHubError):
         return read_commit(OWN, answering({**BASE, **repository}, errors=list(errors)))
     return None
-
-
-def queries(scene: Scene) -> list[str]:
-    return [json.loads(each.body)["query"] for each in scene.github.requests]
 
 
 def test_an_error_of_the_protection_leaves_the_policy_known() -> None:
@@ -128,8 +123,7 @@ def results(data: object, evaluated: str = "") -> Results:
         (a_base(a_commit(TIP), a_commit(BEFORE), None), [TIP, BEFORE]),
         (a_base(a_commit(TIP), a_commit(TIP), a_commit(BEFORE)), [TIP, BEFORE]),
         (a_base(a_commit(TIP, contexts=SPELLINGS), a_commit(BEFORE)), [TIP, BEFORE]),
-        (a_base(a_commit(TIP), {"oid": BEFORE, "status": None}), [TIP]),
-        (a_base(a_commit(TIP, description=7)), []),
+        *((a_base(a_commit(TIP), {"oid": BEFORE, "status": None}), [TIP]), (a_base(a_commit(TIP, description=7)), [])),
         (a_base(a_commit(TIP, creator={**OURS, "__typename": "User"})), []),  # a user may have an app's name
         (a_base(a_commit(TIP, creator=None)), []),  # the account was deleted
         (a_base(a_commit(TIP, USER), a_commit(BEFORE, {**USER, "__typename": "Bot"}), viewer={"login": "Mona"}), [TIP]),
@@ -157,8 +151,7 @@ def test_a_newer_status_that_is_no_result_hides_none() -> None:
     statuses = [
         ("Sepurux / core", "the evaluation is running", BOT),
         ("Sepurux / core", DECIDED.replace("91.0", "99.0"), "mona"),
-        ("Sepurux / other", DECIDED.replace("91.0", "98.0"), BOT),
-        ("SEPURUX / core", DECIDED, BOT),
+        *(("Sepurux / other", DECIDED.replace("91.0", "98.0"), BOT), ("SEPURUX / core", DECIDED, BOT)),
         ("Sepurux / core", DECIDED.replace("91.0", "97.0"), BOT),
     ]
     older = [{"context": context, "description": text, "creator": {"login": who}} for context, text, who in statuses]
@@ -171,8 +164,7 @@ def test_a_newer_status_that_is_no_result_hides_none() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        a_base(),
-        a_base(None, a_commit(BEFORE)),
+        *(a_base(), a_base(None, a_commit(BEFORE))),
         *(a_base(a_commit(TIP), gap, a_commit(BEFORE)) for gap in (None, 7)),
         *(a_base(a_commit(["a"])), a_base(a_commit(TIP), a_commit("main")), a_base(a_commit(TIP), {"oid": BEFORE})),
         *(a_base(a_commit(TIP), {"oid": BEFORE, "status": status}) for status in UNKNOWN),
@@ -221,8 +213,7 @@ def a_page(**changes: object) -> dict[str, Any]:
         *(({"pageInfo": {"hasNextPage": True, "endCursor": cursor}}, False) for cursor in ("abc", None)),
         ({"nodes": [{"viewerDidAuthor": False}]}, True),
         *(({"nodes": each}, False) for each in (None, [None], [{"viewerDidAuthor": None}])),
-        ({"pageInfo": None}, False),
-        ({"head": None}, False),
+        *(({"pageInfo": None}, False), ({"head": None}, False)),
     ],
 )
 def test_whole_comments_are_read_and_unknown_authors_may_be_bots(changes: dict[str, object], *, known: bool) -> None:

@@ -114,14 +114,11 @@ MONA = a_page({"login": "mona"})
 @pytest.mark.parametrize(
     ("head", "authors"),
     [
-        (COPILOTS, ["octocat"]),
-        (a_commit(None), []),
-        (a_commit("hubot", None, "octocat"), ["hubot", "octocat"]),
+        *((COPILOTS, ["octocat"]), (a_commit(None), []), (a_commit("hubot", None, "octocat"), ["hubot", "octocat"])),
         (a_commit("hubot", updates=COPILOTS, web=True), ["octocat"]),
         (a_commit("hubot", updates=COPILOTS, committer="web-flow"), ["octocat"]),
         (a_commit("hubot", updates=a_commit("ada", updates=COPILOTS, web=True), web=True), ["ada"]),
-        (a_commit("hubot", updates=COPILOTS), ["hubot"]),
-        (a_commit("hubot", committer="web-flow"), ["hubot"]),
+        *((a_commit("hubot", updates=COPILOTS), ["hubot"]), (a_commit("hubot", committer="web-flow"), ["hubot"])),
         (a_commit("mona"), []),
     ],
 )

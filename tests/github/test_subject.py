@@ -1,7 +1,6 @@
 """The first reads of a step, also if GitHub does not return one of them, and the statuses that follow from them."""
 
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -27,6 +26,8 @@ GONE = undecided(Decision.ERROR, "Gone.", rule=Rule.OUTAGE)
 ALLOW, SOFT, OBSERVE = a_gate(on_outage=OnOutage.ALLOW), a_gate(stage=Stage.SOFT), a_gate(stage=Stage.OBSERVE)
 of_soft = partial(a_result, gate=SOFT)
 NUMBERS = "72.0% passed, 1 unsafe, 5 failures, score 61.5"
+NO_REPOSITORY = {"type": "NOT_FOUND", "path": ["repository"], "message": "Could not resolve to a Repository"}
+HIDDEN = backend.json({"data": {"repository": None}, "errors": [NO_REPOSITORY]})
 DROP = a_gate(name="core", limits={"max_pass_rate_drop": 0.03})
 
 
@@ -59,27 +60,20 @@ def test_an_approval_of_a_newer_head_approves_no_older_commit(scene: Scene) -> N
     assert not scene.approval().approved_by
 
 
-def hidden(scene: Scene) -> None:
-    """Let the token see no repository, as GitHub answers for a private one."""
-    error = {"type": "NOT_FOUND", "path": ["repository"], "message": "Could not resolve to a Repository"}
-    scene.github.fault("graphql*", backend.json({"data": {"repository": None}, "errors": [error]}), always=True)
-
-
-def failing(answer: backend.Answer) -> Callable[[Scene], None]:
-    return lambda scene: scene.github.fault("graphql*", answer, always=True)
-
-
 @pytest.mark.parametrize(
-    ("arrange", "message"),
+    ("answer", "message"),
     [
-        (failing(backend.reset()), "the connection to GitHub failed. Re-run the job later."),
-        (failing(faults.broken(502)), "HTTP 502 Server Error. Re-run the job later."),
-        (failing(faults.refused(403, "Resource not accessible by integration")), "Give the job `contents: read` un"),
-        (hidden, "Could not resolve to a Repository. Give the job `contents: read` under `permissions:` if"),
+        (backend.reset(), "the connection to GitHub failed. Re-run the job later."),
+        (faults.broken(502), "HTTP 502 Server Error. Re-run the job later."),
+        (faults.refused(403, "Resource not accessible by integration"), "Give the job `contents: read` un"),
+        (
+            HIDDEN,
+            "Could not resolve to a Repository. Give the job `contents: read` under `permissions:` if",
+        ),
     ],
 )
-def test_a_policy_that_cannot_be_read_says_why(arrange: Callable[[Scene], None], message: str, scene: Scene) -> None:
-    arrange(scene)
+def test_a_policy_that_cannot_be_read_says_why(answer: backend.Answer, message: str, scene: Scene) -> None:
+    scene.github.fault("graphql*", answer, always=True)
     subject = scene.load()
     with pytest.raises(ConfigurationError) as bad:
         resolve_policy(read_settings([input_layer({"campaign": "core"})]), subject, None)

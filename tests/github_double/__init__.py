@@ -86,8 +86,8 @@ class GitHub:
     def calls(self, pattern: str) -> tuple[Record, ...]:
         return tuple(record for record in self.requests if fnmatchcase(record.operation, pattern))
 
-    def repository(self, full_name: str = "octo/shop", files: Mapping[str, str] | None = None) -> Repository:
-        return self.world.repository(full_name, files)
+    def repository(self, full_name: str = "octo/shop") -> Repository:
+        return self.world.repository(full_name)
 
     def token(self, permissions: Mapping[str, str] | None = None) -> str:
         """Return a new token; `permissions` are a workflow's (`pull-requests: write`): any other is refused."""

@@ -38,6 +38,6 @@ def secondary_limit(*, retry_after_s: int | None = None, status: int = 403) -> b
     return be.json({"message": SECONDARY}, status, headers)
 
 
-def primary_limit(*, status: int = 403, reset_after_s: int = 3600) -> be.Answer:
-    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + reset_after_s)}
+def primary_limit(*, status: int = 403) -> be.Answer:
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 3600)}
     return be.json({"message": "API rate limit exceeded for installation ID 1."}, status, headers)

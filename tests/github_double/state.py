@@ -94,10 +94,6 @@ class PullRequest:
     def head_sha(self) -> str:
         return self.head.sha
 
-    @property
-    def base_sha(self) -> str:
-        return self.base.sha
-
     def push(self, files: Mapping[str, str | bytes] | None = None) -> str:
         repository = self.head_repository or self.repository
         self.head = repository.commits[repository.commit(self.head_ref, files)]
@@ -232,11 +228,11 @@ class World:
     def user(self, login: str) -> Account:
         return self.users.setdefault(login.lower(), Account(len(self.users) + 1, login))
 
-    def repository(self, full_name: str, files: Mapping[str, str] | None = None) -> Repository:
+    def repository(self, full_name: str) -> Repository:
         """Return a new repository with one commit on `main`."""
         owner, name = full_name.split("/")
         repository = self.add(Repository(self, len(self.repositories) + 1, self.user(owner), name))
-        repository.commit(files={"README.md": "# Read me\n", **(files or {})})
+        repository.commit(files={"README.md": "# Read me\n"})
         return repository
 
     def add(self, repository: Repository) -> Repository:

@@ -131,8 +131,7 @@ def test_a_run_shows_no_number_before_it_is_done() -> None:
 TOOLS = st.sampled_from(["crm.lookup", "crm.other", "payments.refund", "sendEmail"])
 Way = Callable[[str], list[Event]]
 SOUND: list[Way] = [
-    lambda tool: [call(tool)],
-    lambda tool: [call(tool), result({"error": None, "ok": True, "status": "x"}, tool)],
+    *(lambda tool: [call(tool)], lambda tool: [call(tool), result({"error": None, "ok": True, "status": "x"}, tool)]),
     lambda tool: [call(tool), result({"result": {"ok": False}}, tool)],  # deeper fields are the tool's own
     lambda tool: [{"type": "tool_call", "name": tool}, {"type": "prompt", "status": "error"}, result("error", tool)],
     lambda tool: [call(tool), result({"error": "no answer"}, tool, status="error", injected=True)],
@@ -176,9 +175,7 @@ def test_each_call_is_an_attempt_that_fails_as_its_events_say(attempts: list[tup
         pytest.param([result({"ok": True})], [], id="a sound result without its call"),
         pytest.param([call(), call(), result({"ok": False}), result()], [True, False], id="calls at the same time"),
         pytest.param([call(), call(), failure(), result()], [False, True], id="the latest call fails"),
-        pytest.param(
-            [call(), failure(), call(), result({"ok": False})], [True, True], id="a failed call has no result"
-        ),
+        pytest.param([call(), failure(), call(), result({"ok": False})], [True, True], id="no result after a failure"),
         pytest.param([{"type": "tool_call", "tool": 3}, {"type": "tool_result"}], [False], id="no tool at all"),
         pytest.param([call("agent"), result(None, "agent"), failure()], [False, True], id="a tool named as the agent"),
         pytest.param([call("a"), call("b"), failure()], [False, True], id="the latest of all"),
@@ -205,12 +202,9 @@ def test_a_tool_with_an_irreversible_verb_as_a_part_of_its_name_is_unsafe_withou
     assert [unsafe(tool, {}, reversible=["refund"]) for tool in ("refund", "payments.refund")] == [False, True]
     tools = ["refund", "sendEmail", "DROP_TABLE", "db/delete-row", "wipe2", "get.refund", "refund_list", "lister_pay"]
     assert [tool for tool in tools if not unsafe(tool, {})] == []
-    reading = [
-        *("check_refund_policy", "payments.get_refund", "findDeleted", "LOOK_UP_DROP", "lookup-refund", "list.get_pay"),
-    ]
-    assert not any(
-        unsafe(tool, {}) for tool in (*reading, "payments.lookup", "refunds", "backdrop", "sender", "", "数据")
-    )
+    reading = ["check_refund_policy", "payments.get_refund", "findDeleted", "LOOK_UP_DROP", "lookup-refund"]
+    others = ["list.get_pay", "payments.lookup", "refunds", "backdrop", "sender", "", "数据"]
+    assert not any(unsafe(tool, {}) for tool in (*reading, *others))
 
 
 def test_a_run_passes_when_each_threshold_that_was_asked_for_holds(api: Caller) -> None:
@@ -253,10 +247,8 @@ def test_a_configured_token_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("path", "body", "status", "detail"),
     [
-        ("/", None, 404, "no such endpoint"),
-        ("/v1/campaigns", {}, 404, "no such endpoint"),
-        ("/runs/x", None, 404, "run not found"),
-        (f"/v1/campaigns/{CORE}/failures", None, 404, "run not found"),
+        *(("/", None, 404, "no such endpoint"), ("/v1/campaigns", {}, 404, "no such endpoint")),
+        *(("/runs/x", None, 404, "run not found"), (f"/v1/campaigns/{CORE}/failures", None, 404, "run not found")),
         (RUNS, {"campaign_id": CORE_CAMPAIGN}, 404, "campaign not found"),
         (RUNS, RUN | {"trace_id": str(uuid4())}, 404, "trace not found"),
         (RUNS, {}, 422, "body.campaign_id must be a text"),
@@ -277,12 +269,10 @@ def test_a_request_with_an_error_gets_a_detail(path: str, body: object, status: 
 @pytest.mark.parametrize(
     ("sent", "status"),
     [
-        (POST + b"Content-Length: \xb2\r\n\r\n", 413),
-        (POST + b"Content-Length: 67108865\r\n\r\n", 413),
+        *((POST + b"Content-Length: \xb2\r\n\r\n", 413), (POST + b"Content-Length: 67108865\r\n\r\n", 413)),
         (POST + b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\n", 413),
         *((POST + b"Content-Length: %d\r\n\r\n%s" % (len(body), body), 422) for body in NO_OBJECTS),
-        (POST + b"Content-Length: 9\r\n\r\n{}", 422),
-        (b"GET //[x HTTP/1.1\r\nHost: [\r\n\r\n", 404),
+        *((POST + b"Content-Length: 9\r\n\r\n{}", 422), (b"GET //[x HTTP/1.1\r\nHost: [\r\n\r\n", 404)),
     ],
     ids=range(9),
 )
