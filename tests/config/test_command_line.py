@@ -5,8 +5,14 @@ from collections.abc import Sequence
 import pytest
 
 from sepurux_action import __version__
-from sepurux_action.config import command_line
-from sepurux_action.config.command_line import FLAGS, parse_command_line
+from sepurux_action.config.command_line import (
+    FLAGS,
+    NO_FLAG,
+    CommandLine,
+    in_workflow,
+    on_command_line,
+    parse_command_line,
+)
 from sepurux_action.config.options import flag
 
 SECRET = "secret-of-no-one"
@@ -25,13 +31,13 @@ def test_every_option_has_a_flag_under_each_of_its_names() -> None:
 
 def test_the_last_flag_counts_and_those_of_a_list_are_added() -> None:
     made = parse_command_line(["--campaign=a", "--campaign", "b", "--min-pass-rate=85%"])
-    assert made == command_line.NO_FLAG._replace(texts={"campaign": "b", "min_pass_rate": "85%"})
+    assert made == NO_FLAG._replace(texts={"campaign": "b", "min_pass_rate": "85%"})
     listed = ["--trace-file", "a.json", "--trace-id=t,u", "--trace-file", "b/*.json", "--trace-id", "v"]
     rules = ["--approval", "approval_id", "--approval=signed_by", "--reversible", "send_receipt"]
     own = ["--format", "json", "--write-baseline", "--config", "p.yml", "--sandbox", *rules]
     texts = {"trace_file": "a.json\nb/*.json", "trace_id": "t,u\nv"}
     approvals, reversible = ["approval_id", "signed_by"], ["send_receipt"]
-    given = command_line.CommandLine(texts, "p.yml", "json", True, None, True, approvals, reversible)  # noqa: FBT003
+    given = CommandLine(texts, "p.yml", "json", True, None, True, approvals, reversible)  # noqa: FBT003
     assert parse_command_line([*listed, *own]) == given
 
 
@@ -82,9 +88,9 @@ def test_help_shows_each_option_of_the_table_once_with_what_it_accepts_and_its_d
 def test_a_hint_has_the_words_of_its_place() -> None:
     hint = "{Rerun}: {timeout}. {token}, {rerun}. {reviewers}, {other}, and `timeout`"
     shared = "`reviewers`, {other}, and `timeout`"
-    assert command_line.in_workflow(hint) == f"Re-run the job: `timeout`. `token`, re-run the job. {shared}"
+    assert in_workflow(hint) == f"Re-run the job: `timeout`. `token`, re-run the job. {shared}"
     again = "Run the command again: --timeout. SEPURUX_CI_TOKEN, run the command again."
-    assert command_line.on_command_line(hint) == f"{again} {shared}"
+    assert on_command_line(hint) == f"{again} {shared}"
 
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:

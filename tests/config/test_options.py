@@ -3,7 +3,6 @@
 import pytest
 
 from sepurux_action.config import options
-from sepurux_action.config.options import Option, Stage
 
 BAD_ADDRESS = "it must have a host, a valid port, and no user name, query, or fragment"
 HUNDRED = tuple(f"u{number}" for number in range(100))
@@ -34,7 +33,7 @@ def test_only_credentials_are_secret_and_not_accepted_in_the_file() -> None:
         (options.MIN_RELIABILITY_SCORE, {"0": 0.0, "1": 1.0, "99.5": 99.5, "100": 100.0}),
         *((options.MAX_PASS_RATE_DROP, {"3%": 0.03}), (options.MAX_UNSAFE, {"0": 0})),
         (options.TIMEOUT, {"600s": 600.0, "1h30m": 5400.0, "1h 30m 15s": 5415.0, "1H": 3600.0}),
-        *((options.TIMEOUT, {"24h": 86_400.0, "86400": 86_400.0}), (options.ENFORCEMENT, {"Soft": Stage.SOFT})),
+        *((options.TIMEOUT, {"24h": 86_400.0, "86400": 86_400.0}), (options.ENFORCEMENT, {"Soft": options.Stage.SOFT})),
         (options.TRACE_ID, {"a, b\nc,,a": ("a", "b", "c")}),
         (options.REQUIRED_MUTATION_CATEGORIES, {"timeouts,\r\nauth ,": ("timeouts", "auth")}),
         (options.TRACE_FILE, {"traces/a,b.json\n\n  traces/*.json \n": ("traces/a,b.json", "traces/*.json")}),
@@ -42,13 +41,13 @@ def test_only_credentials_are_secret_and_not_accepted_in_the_file() -> None:
         *((options.REVIEWERS, {"\n".join(HUNDRED): HUNDRED}), (options.NAME, {"n" * 80: "n" * 80})),
         (options.CAMPAIGN, {"Rückgaben 日本": "Rückgaben 日本"}),
         (options.BASE_URL, {"https://sepurux.example/api/backend/": "https://sepurux.example/api/backend"}),
-        (
-            options.BASE_URL,
-            {f"{each}/": each for each in ("http://localhost:8", "HTTP://127.0.0.1", "http://[::1]:8/a")},
+        *(
+            (options.BASE_URL, {f"{each}/": each})
+            for each in ("http://localhost:8", "HTTP://127.0.0.1", "http://[::1]:8/a")
         ),
     ],
 )
-def test_what_is_accepted(option: Option[object], values: dict[str, object]) -> None:
+def test_what_is_accepted(option: options.Option[object], values: dict[str, object]) -> None:
     assert {text: option.parse(text) for text in values} == values
 
 
@@ -73,7 +72,7 @@ def test_what_is_accepted(option: Option[object], values: dict[str, object]) -> 
         (options.TOKEN, ["two\nlines", "a b", "tab\tbed", "ünïcode", "nul\0", "\x7f"]),
     ],
 )
-def test_what_is_rejected(option: Option[object], texts: list[str]) -> None:
+def test_what_is_rejected(option: options.Option[object], texts: list[str]) -> None:
     for text in texts:
         with pytest.raises(ValueError):  # noqa: PT011 - the hint is optional
             option.parse(text)
@@ -101,7 +100,9 @@ def test_what_is_rejected(option: Option[object], texts: list[str]) -> None:
         (options.BASE_URL, "http://sepurux.example", BAD_ADDRESS),
     ],
 )
-def test_a_rejection_hints_at_the_problem_where_it_can_be_guessed(option: Option[object], text: str, hint: str) -> None:
+def test_a_rejection_hints_at_the_problem_where_it_can_be_guessed(
+    option: options.Option[object], text: str, hint: str
+) -> None:
     with pytest.raises(ValueError) as error:  # noqa: PT011 - compared as a whole below
         option.read(text)
     assert str(error.value) == hint

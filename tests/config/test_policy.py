@@ -111,28 +111,7 @@ enforcement soft; on_outage block; timeout 600
 # Pieces of YAML near to a policy, so that policies come of them often enough.
 KEYS = [*(option.name for option in OPTIONS), "version", "gates", "thresholds", "campaign_id"]
 TEXTS = ["1", "soft", "0.9", "85%", "10m", "a", "main", "2027-01-31", "'**'", "'!a'", "true", "~", "[a, b]", "''"]
-MARKS = [
-    "\n",
-    "\n  ",
-    "\n- ",
-    "\n  - ",
-    "{",
-    "}",
-    "[",
-    "]",
-    ", ",
-    "'",
-    '"',
-    "*",
-    "&a ",
-    "!",
-    "|",
-    ">",
-    "#",
-    "---",
-    "\t",
-    "%",
-]
+MARKS = ["\n", "\n  ", "\n- ", "\n  - ", *"{}[]'\"*!|>#\t%", ", ", "&a ", "---"]
 pieces = st.sampled_from([*(f"{key}: " for key in KEYS), *(f"\n{key}: " for key in KEYS), *TEXTS, *MARKS])
 nearly = st.lists(pieces | st.text(max_size=3), max_size=12).map("".join).map(str.encode)
 yaml_values = st.recursive(
@@ -184,11 +163,8 @@ def test_a_null_without_quotes_is_an_empty_text(null: str) -> None:
 def test_all_ways_of_writing_lists_keys_and_texts_are_read() -> None:
     head, folded = "\ufeff%YAML 1.1\n---\n", "l: >\n  m\n  n\n...\n"
     lists = "a:\n- b\n- c: 'd''s'\n  e: |\n    f\n    g\n"
-    assert composed(f'{head}{lists}h: {{i: [j, "\\x6b"]}}\n{folded}') == {
-        "a": ["b", {"c": "d's", "e": "f\ng\n"}],
-        "h": {"i": ["j", "k"]},
-        "l": "m n\n",
-    }
+    expected = {"a": ["b", {"c": "d's", "e": "f\ng\n"}], "h": {"i": ["j", "k"]}, "l": "m n\n"}
+    assert composed(f'{head}{lists}h: {{i: [j, "\\x6b"]}}\n{folded}') == expected
 
 
 def test_a_file_has_at_most_256_kib_in_utf_8() -> None:
@@ -257,11 +233,6 @@ def test_every_key_becomes_the_value_of_its_option_with_its_text_and_line() -> N
 )
 def test_what_is_empty_is_not_given(text: str) -> None:
     assert read(text) == Layer(Source.POLICY, file=PATH, line=1)
-
-
-def test_a_gate_without_a_name_has_its_campaigns() -> None:
-    policy = read("campaign: shared\ngates: [{name: One}, {campaign: two}, {project: p}]")
-    assert [policy.name_of(gate) for gate in policy.gates] == ["One", "two", "shared"]
 
 
 def test_each_changed_value_is_a_row_with_its_old_and_its_new_text() -> None:

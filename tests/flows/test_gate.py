@@ -2,10 +2,8 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from junitparser import JUnitXml
 
 from sepurux_action.report.data import OUTPUTS
 from tests import backend
@@ -64,26 +62,6 @@ def test_no_variable_of_an_earlier_step_is_a_setting(scene: Scene) -> None:
     assert result.messages("warning") == []
 
 
-def report_in(folder: Path) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    assert report["schema"] == "sepurux-gate/report@3"
-    return report
-
-
-def test_a_run_writes_its_report(tmp_path: Path) -> None:
-    with sound_backend(**{"GET /v1/ci/batch/*": backend.json(decided(run_ids=[backend.RUN_ID]))}) as sepurux:
-        result = step(sepurux, tmp_path, report_dir="build")
-    assert result.exit_code == 1
-    report = report_in(tmp_path / "build")
-    (gate,) = report["gates"]
-    assert (report["decision"], gate["run_ids"]) == ("fail", [backend.RUN_ID])
-    junit = JUnitXml.fromfile(str(tmp_path / "build" / "junit.xml"))
-    failed = [each["recordings"] for each in gate["scenarios"] if each["failed"]]
-    assert [recording["run_id"] for (recording,) in failed] == [backend.RUN_ID]
-    assert (junit.tests, junit.failures, junit.errors) == (2, 2, 0)
-    assert result.messages("warning") == []
-
-
 @pytest.mark.parametrize("name", ["report_dir", "baseline_dir"])
 @pytest.mark.parametrize("path", ["{}", "../outside", "link", "build/../link/new", "to-file"])
 def test_a_folder_that_leads_outside_is_a_bad_setting_beside_others(name: str, path: str, tmp_path: Path) -> None:
@@ -107,13 +85,14 @@ def test_a_secret_that_the_backend_echoes_is_redacted_everywhere(scene: Scene) -
     echo = backend.json([{"type": key, "severity": "high", "description": f"key={SECRET}", "mutation": key}])
     scene.sepurux.script("GET /v1/campaigns/*/failures", echo)
     result = scene.run(report_dir="build", api_key=key)
-    report = report_in(scene.workspace / "build")
+    files = {path.name: path.read_text(encoding="utf-8") for path in (scene.workspace / "build").iterdir()}
+    assert files.keys() == {"report.json", "junit.xml"}
+    report = json.loads(files["report.json"])
     assert report["gates"][0]["failing_tools"] == {"tool ***": 1}
     assert json.loads(result.outputs["gates"])[0]["failing_tools"] == {"tool ***": 1}
     assert f"::add-mask::{SECRET}" in result.raw_log
     assert scene.ours
-    files = [path.read_text(encoding="utf-8") for path in (scene.workspace / "build").iterdir()]
     unmasked = [line for line in result.raw_log.splitlines() if not line.startswith("::add-mask::")]
     sent = [f"{request.headers} {request.body.decode()}" for request in scene.github.requests]
-    for text in (*files, *unmasked, *sent, result.summary, json.dumps(result.outputs)):
+    for text in (*files.values(), *unmasked, *sent, result.summary, json.dumps(result.outputs)):
         assert "0123456789" not in text

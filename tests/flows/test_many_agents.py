@@ -21,9 +21,7 @@ pathlib.Path(folder).mkdir(parents=True)
 CHANGES = {
     "bots/support/notes.md": {"support"},  # `paths` of the policy excludes it: the filter may record more
     "bots/README.md": set[str](),
-    "prompts/tone.txt": AGENTS,
-    "requirements.txt": AGENTS,
-    ".github/sepurux-gate.yml": AGENTS,
+    **dict.fromkeys(("prompts/tone.txt", "requirements.txt", ".github/sepurux-gate.yml"), AGENTS),
 }
 
 

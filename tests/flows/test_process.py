@@ -51,7 +51,6 @@ def test_after_a_signal_everything_is_written(signals: tuple[int | str, ...], st
         ({"trace_file": "slow.json"}, "slow.json", b'{"a":[' + b"[[[[1]]]]," * (1024 * 1024) + b"1]}"),
         ({}, ".github/sepurux-gate.yml", b"gates: [{paths: [" + b"a," * 131_000 + b"a]}]"),
     ],
-    ids=["trace", "policy file"],
 )
 def test_a_signal_ends_the_check_of_a_file(inputs: dict[str, str], file: str, content: bytes, tmp_path: Path) -> None:
     """The parser needs seconds for each of these files, and the first one lets no other thread run meanwhile."""

@@ -139,12 +139,9 @@ def test_when_a_comment_is_sent_again(fault: faults.Step | backend.Answer, sent:
 def test_a_redirect_to_another_host_is_an_error_for_every_call(status: int, scene: Scene) -> None:
     moved = backend.json({"message": "Moved Permanently"}, status, {"Location": "https://elsewhere.example/x"})
     scene.github.fault("*", moved, always=True)
-    for call in (
-        query,
-        partial(set_status, scene.pull.head_sha, SUCCESS),
-        partial(write_comment, "POST", "1/comments", "second"),
-        partial(write_comment, "PATCH", "comments/1", "second"),
-    ):
+    calls: list[Callable[[Client], object]] = [query, partial(set_status, scene.pull.head_sha, SUCCESS)]
+    calls += [partial(write_comment, *each, "second") for each in (("POST", "1/comments"), ("PATCH", "comments/1"))]
+    for call in calls:
         assert "redirect" in error_of(partial(call, scene.client)).message
 
 
@@ -192,13 +189,10 @@ def test_a_response_of_an_unknown_shape_is_an_error_or_has_no_comments_and_no_ad
         assert write_comment("POST", "1/comments", "text", scene.client) == ""
 
 
-def test_an_unknown_user_may_not_write_and_an_unknown_permission_leaves_the_reviews_unread(scene: Scene) -> None:
+def test_an_unknown_user_may_not_write(scene: Scene) -> None:
     scene.load()
     unknown = scene.approval("unknown")
     assert (unknown.can_approve, unknown.unread) == ((), False)
-    scene.github.fault("repos/get-collaborator-permission-level", faults.refused(403, "no"))
-    assert scene.approval("ada").unread
-    assert [text.partition(").")[0] for text in scene.warnings] == ["Could not read the reviews (HTTP 403 no"]
 
 
 def test_a_list_of_more_entries_than_the_limit_is_an_error(scene: Scene) -> None:
@@ -206,6 +200,7 @@ def test_a_list_of_more_entries_than_the_limit_is_an_error(scene: Scene) -> None
     scene.github.fault("pulls/list-reviews", backend.json([entry] * 100), always=True)
     scene.load()
     assert scene.approval().unread
+    assert scene.warnings[0].startswith("Could not read the reviews (")
     assert "more than 3000 entries" in scene.warnings[0]
 
 

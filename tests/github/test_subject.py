@@ -66,10 +66,7 @@ def test_an_approval_of_a_newer_head_approves_no_older_commit(scene: Scene) -> N
         (backend.reset(), "the connection to GitHub failed. Re-run the job later."),
         (faults.broken(502), "HTTP 502 Server Error. Re-run the job later."),
         (faults.refused(403, "Resource not accessible by integration"), "Give the job `contents: read` un"),
-        (
-            HIDDEN,
-            "Could not resolve to a Repository. Give the job `contents: read` under `permissions:` if",
-        ),
+        (HIDDEN, "Could not resolve to a Repository. Give the job `contents: read` under `permissions:` if"),
     ],
 )
 def test_a_policy_that_cannot_be_read_says_why(answer: backend.Answer, message: str, scene: Scene) -> None:

@@ -143,13 +143,13 @@ def list_pulls(call: Call) -> object:
 def compare(call: Call) -> object:
     base, _, head = call.values["basehead"].partition("...")
     files = call.repository.changed_files(base, head)[:MAX_COMPARED]
-    return {"files": [{"filename": path, "status": status} for path, status in files]}
+    return {"files": [{"filename": path} for path in files]}
 
 
 def list_reviews(call: Call) -> object:
     return [
-        {"id": review.id, "user": _user(review.author), "state": review.state, "commit_id": review.commit.sha}
-        for review in call.page(call.pull.reviews)
+        {"id": each.id, "user": _user(each.author), "state": each.state, "commit_id": each.commit.sha}
+        for each in call.page(call.pull.reviews)
     ]
 
 

@@ -183,15 +183,14 @@ class Repository:
             newest.setdefault(status.context.lower(), status)
         return list(newest.values())
 
-    def changed_files(self, base: str, head: str) -> list[tuple[str, str]]:
-        """Return path and status of each file that a head changes since it left a base. No test renames a file."""
+    def changed_files(self, base: str, head: str) -> list[str]:
+        """Return the path of each file that a head changes since it left a base. No test renames a file."""
         if base not in self.commits or head not in self.commits:
             raise not_found()
         old_commits = set(self.commits[base].history())
         left = next((each for each in self.commits[head].history() if each in old_commits), None)
         old, new = left.files if left else {}, self.commits[head].files
-        statuses = {path: "modified" if path in old else "added" for path in new if new[path] != old.get(path)}
-        return sorted((statuses | dict.fromkeys(old.keys() - new.keys(), "removed")).items())
+        return sorted(path for path in {**old, **new} if old.get(path) != new.get(path))
 
     def role(self, account: Account) -> str:
         return "admin" if account is self.owner else self.roles.get(account.login.lower(), "none")

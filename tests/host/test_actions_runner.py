@@ -143,10 +143,9 @@ def test_any_values_are_the_outputs(tmp_path_factory: pytest.TempPathFactory, ou
     path = tmp_path_factory.mktemp("step") / "outputs"
     for name, value in outputs:
         runner(GITHUB_OUTPUT=path).set_outputs({name: value})
-    assert list(file_pairs(path.read_bytes().decode() if outputs else "")) == [
-        (name, value.replace("\r\n", "\n").replace("\r", "\n").encode(errors="replace").decode())
-        for name, value in outputs
-    ]
+    found = [*file_pairs(path.read_bytes().decode() if outputs else "")]
+    lines = [value.replace("\r\n", "\n").replace("\r", "\n").encode(errors="replace").decode() for _, value in outputs]
+    assert found == list(zip([name for name, _ in outputs], lines, strict=True))
 
 
 def test_no_value_can_know_the_delimiter_of_outputs(tmp_path: Path) -> None:
