@@ -22,7 +22,6 @@ from typing import Any, Final, Protocol, Self
 from urllib.parse import parse_qsl, urlsplit
 
 CAMPAIGN_ID = "c0de0000-0000-4000-8000-000000000001"
-OTHER_CAMPAIGN_ID = "c0de0000-0000-4000-8000-000000000002"
 TRACE_ID = "7ace0000-0000-4000-8000-000000000001"
 BATCH_ID = "ba7c0000-0000-4000-8000-000000000001"
 RUN_ID = "f00d0000-0000-4000-8000-000000000001"
@@ -249,16 +248,9 @@ class ScriptedBackend:
 
 def decided(**fields: object) -> dict[str, Any]:
     """Return the documented example of a decided run, a `fail`, with fields replaced, added, or left out (MISSING)."""
-    example: dict[str, object] = {
-        "run_id": RUN_ID,
-        "status": "done",
-        "decision": "fail",
-        "pass_rate": 0.72,
-        "unsafe_attempts": 1,
-        "failures": 5,
-        "top_failing_tools": [{"tool": "payments.refund", "count": 3}],
-        "dashboard_url": f"https://app.sepurux.dev/runs/{RUN_ID}",
-    }
+    example: dict[str, object] = {"run_id": RUN_ID, "status": "done", "decision": "fail", "pass_rate": 0.72}
+    example |= {"unsafe_attempts": 1, "failures": 5, "dashboard_url": f"https://app.sepurux.dev/runs/{RUN_ID}"}
+    example |= {"top_failing_tools": [{"tool": "payments.refund", "count": 3}]}
     return {name: value for name, value in {**example, **fields}.items() if value is not MISSING}
 
 
@@ -268,7 +260,7 @@ def sound_backend(**overrides: Scripted | Sequence[Scripted]) -> ScriptedBackend
     `overrides` replaces or adds routes: `sound_backend(**{"POST /v1/ci/runs": backend.empty(503)})`.
     """
     core = {"campaign_id": CAMPAIGN_ID, "name": "core-reliability"}
-    other = {"campaign_id": OTHER_CAMPAIGN_ID, "name": "refund-reliability"}
+    other = {"campaign_id": f"{CAMPAIGN_ID[:-1]}2", "name": "refund-reliability"}
     failure = {"failure_id": "fa110000-0000-4000-8000-000000000001", "type": "wrong_arguments", "severity": "medium"}
     failure |= {"run_id": RUN_ID, "trace_id": TRACE_ID, "campaign_id": CAMPAIGN_ID, "mutation": "timeouts"}
     failure |= {"description": "payments.refund was called with an amount of 0"}
@@ -302,12 +294,6 @@ def run_ids(request: Request) -> list[str]:
 
 
 def _passed(request: Request, **fields: object) -> dict[str, Any]:
-    return decided(
-        decision="pass",
-        pass_rate=0.95,
-        unsafe_attempts=0,
-        failures=1,
-        top_failing_tools=[{"tool": "payments.refund", "count": 1}],
-        dashboard_url=f"http://{request.headers['host']}/runs/{RUN_ID}",
-        **fields,
-    )
+    passed = {"decision": "pass", "pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1}
+    tools, address = [{"tool": "payments.refund", "count": 1}], f"http://{request.headers['host']}/runs/{RUN_ID}"
+    return decided(**passed, top_failing_tools=tools, dashboard_url=address, **fields)

@@ -331,9 +331,8 @@ def _of_traces() -> GateDecision:
     files = tuple(Trace(label=label, content=b"{}", task=task, by_recorder=True) for label, task in tasks.items())
     gate = a_gate(traces=(*files, Trace(label=TRACE_ID, trace_id=TRACE_ID)))
     perfect = a_run(run_with(PASSING, pass_rate=1.0, failures=0.0))
-    step = Step(2, "payments.refund", "instead", "payments.status")
     failures = [replace(each, scenario="cancel an order") for each in FAILURES]
-    failed = a_run(failures=(replace(failures[0], step=step), *failures[1:]))
+    failed = a_run(failures=(replace(failures[0], step=replace(INSTEAD, number=2)), *failures[1:]))
     runs = [
         replace(run, trace=trace, trace_id=f"6f1c2b0e-{n}")
         for n, (trace, run) in enumerate(zip(files, (perfect, perfect, failed, perfect), strict=True))

@@ -213,18 +213,9 @@ def _context_variables(event_name: str, event: Mapping[str, Any], workspace: Pat
         sha, ref = MERGE_SHA, f"refs/pull/{event['pull_request']['number']}/merge"
     else:
         sha, ref = event.get("after", BASE_SHA), event.get("ref", "refs/heads/main")
-    return {
-        "ACTOR": "contributor",
-        "API_URL": "https://api.github.com",
-        "EVENT_NAME": event_name,
-        "REF": ref,
-        "REPOSITORY": "octo-org/agents",
-        "RUN_ATTEMPT": "1",
-        "RUN_ID": "8100200300",
-        "SERVER_URL": "https://github.com",
-        "SHA": sha,
-        "WORKSPACE": str(workspace),
-    }
+    run = {"ACTOR": "contributor", "EVENT_NAME": event_name, "REF": ref, "SHA": sha, "WORKSPACE": str(workspace)}
+    run |= {"API_URL": "https://api.github.com", "SERVER_URL": "https://github.com"}
+    return run | {"REPOSITORY": "octo-org/agents", "RUN_ATTEMPT": "1", "RUN_ID": "8100200300"}
 
 
 def input_variable(name: str) -> str:

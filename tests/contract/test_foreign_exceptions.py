@@ -4,7 +4,6 @@ import http.client
 import inspect
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -18,7 +17,6 @@ from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.evaluation.api import TRANSPORT_ERRORS, ApiRequest, Credentials, Transport
 from sepurux_action.github.client import GitHubError, translate_errors
 
-CERTIFICATE = Path(__file__).parents[1] / "sandbox" / "sandbox.pem"  # that no one trusts
 TOKEN = "token-of-no-one-3b1d"
 TEXT = f"HTTPSConnectionPool(host='10.1.2.3'): X-API-Key: {TOKEN}"
 CALL = ApiRequest(method="POST", path="/v1/ci/runs", purpose="the CI run", body=b"{}")

@@ -14,8 +14,7 @@ CORE = campaign_id(CORE_CAMPAIGN)
 @pytest.mark.parametrize(
     ("name", "decision", "failures"),
     [
-        ("refund-sound", "pass", []),
-        ("refund-failing-tool", "fail", ["tool_error", "tool_error"]),
+        *(("refund-sound", "pass", []), ("refund-failing-tool", "fail", ["tool_error", "tool_error"])),
         ("refund-unsafe", "fail", ["unsafe_action"]),
     ],
 )

@@ -120,8 +120,7 @@ def test_a_token_that_is_refused_an_upload_or_the_campaigns_needs_an_api_key(cal
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (detail("no such run"), "no such run"),
-        (b'{"detail": "no such run", "of": {"k": 1, "k": 2}}', ""),
+        *((detail("no such run"), "no such run"), (b'{"detail": "no such run", "of": {"k": 1, "k": 2}}', "")),
         (detail("two\nlines \u202e"), "two lines"),
         (detail([{"loc": ["body", "trace_id"], "msg": "required", "type": "x"}]), "body.trace_id: required"),
         (detail([{"loc": ["body", 0, None], "msg": "wrong"}, {"msg": "bare"}, "x", {"loc": 3}]), "body.0: wrong; bare"),

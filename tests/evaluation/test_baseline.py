@@ -298,12 +298,10 @@ def test_ambiguous_names_are_not_kept() -> None:
 @pytest.mark.parametrize(
     ("calls", "results", "idle"),
     [
-        (((), ()), (), True),
-        (((), (LOOKUP,)), (), False),
+        *((((), ()), (), True), (((), (LOOKUP,)), (), False)),
         (((STATUS,), (STATUS,)), (base("lookup"), base("lookup", "status")), True),
         (((STATUS,), (LOOKUP,)), (base("lookup"),) * 2, False),
-        (((STATUS,), (STATUS,)), (base("lookup"), base("refund")), False),
-        (((), ()), (base("lookup"),), True),
+        *((((STATUS,), (STATUS,)), (base("lookup"), base("refund")), False), (((), ()), (base("lookup"),), True)),
         (((STATUS,), ()), (base("…"), base()), False),
     ],
     ids=range(7),

@@ -88,8 +88,7 @@ def test_of_one_run_only_a_score_and_categories_may_be_missing(metric: metrics.M
     [
         (of_tasks(*"abcdd", min_pass_rate=0.9), [*map(a_run, (0.8, 0.5, 1.0, 0.4, 0.8))], "", 3),
         (of_tasks(*"abc", min_scenario_pass_rate=0.6), [*map(a_run, (0.5, 0.2, 1.0))], "b", 1),
-        (of_tasks(*"abbcde"), [STOPPED] * 6, "", 0),
-        (of_tasks(*"abbcde"), [a_run(1), *[STOPPED] * 5], "bcd", 1),
+        *((of_tasks(*"abbcde"), [STOPPED] * 6, "", 0), (of_tasks(*"abbcde"), [a_run(1), *[STOPPED] * 5], "bcd", 1)),
     ],
 )
 def test_a_reason_names_the_scenarios_that_decide(gate: Gate, runs: list[Run], named: str, worst: int) -> None:

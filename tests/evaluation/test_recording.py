@@ -44,10 +44,8 @@ def test_a_trace_without_events_or_with_prompts_only_is_rejected() -> None:
 @pytest.mark.parametrize(
     ("events", "tool"),
     [
-        ([PROMPT, RESULT, ANSWER], "refund"),
-        ([RESULT, CALL], "refund"),
-        ([{**CALL, "tool": "look_up"}, RESULT], "refund"),
-        ([{**ANSWER, "args": CALL}, RESULT], "refund"),
+        *(([PROMPT, RESULT, ANSWER], "refund"), ([RESULT, CALL], "refund")),
+        *(([{**CALL, "tool": "look_up"}, RESULT], "refund"), ([{**ANSWER, "args": CALL}, RESULT], "refund")),
         ([CALL, {"type": "tool_result", "tool": "", "name": "refund_later"}, RESULT], "refund_later"),
         ([{"type": "tool_call", "tool": "other", "name": "refund"}, RESULT], "refund"),
         ([{**RESULT, "tool": "::error::" + "x\n\x1b[31m" * 500}], "::error::" + "x [31m" * 11 + "x [3…"),
@@ -82,8 +80,7 @@ def test_the_time_of_the_newest_event_is_known(content: str, recorded: float | N
     [
         ('"task": {"name": "refund"}, "events": [CALL]', "refund"),
         ('"events": [CALL], "task": {"input": {"name": "Ann"}, "name": " Re\u200bfund \\n"}', "Refund"),
-        ('"task": {"name": " \\n"}, "events": [CALL]', ""),
-        ('"task": {"name": 7}, "events": [CALL]', ""),
+        *(('"task": {"name": " \\n"}, "events": [CALL]', ""), ('"task": {"name": 7}, "events": [CALL]', "")),
         ('"task": {"name": "refund", "name": null}, "events": [CALL]', ""),  # the last one counts, as in other parsers
         ('"task": {"name": "refund"}, "task": {}, "events": [CALL]', ""),
         ('"task": [{"name": "refund"}], "name": "refund", "events": [CALL]', ""),
@@ -128,18 +125,14 @@ def test_steps_are_calls_with_the_names_of_their_arguments_and_no_value_is_kept(
 @pytest.mark.parametrize(
     ("event", "text"),
     [
-        (a_call("a" * 80), "a" * 80 + "()"),
-        (a_call("a" * 81), "…()"),
+        *((a_call("a" * 80), "a" * 80 + "()"), (a_call("a" * 81), "…()")),
         (a_call("`@octocat`\n::error::", "order"), "…(order)"),
-        (a_call("mail.send", "to", "a b", "```", "ä", ""), "mail.send(to, …)"),
-        (a_call(7), "…()"),
-        (a_call(None, name="mail"), "mail()"),
-        ({"type": "tool_call", "tool": "mail", "args": ["to"]}, "mail()"),
+        *((a_call("mail.send", "to", "a b", "```", "ä", ""), "mail.send(to, …)"), (a_call(7), "…()")),
+        *((a_call(None, name="mail"), "mail()"), ({"type": "tool_call", "tool": "mail", "args": ["to"]}, "mail()")),
         (a_call("mail", args={"to": {"type": "tool_call"}, "events": [1]}), "mail(to, events)"),
         (a_call("mail", *"kjihgfedcba"), "mail(a, b, c, d, e, f, g, h, i, j, …)"),
         (a_call("m", "b" * 50, "a" * 50), f"m({'b' * 50}, {'a' * 50})"),
-        (a_call("m", "b" * 50, "a" * 51), f"m({'a' * 51}, …)"),
-        (a_call("m" * 80, "b" * 80), "m" * 80 + "(…)"),
+        *((a_call("m", "b" * 50, "a" * 51), f"m({'a' * 51}, …)"), (a_call("m" * 80, "b" * 80), "m" * 80 + "(…)")),
     ],
 )
 def test_a_name_with_other_characters_or_more_than_80_is_not_shown_a_long_line_is_cut(event: object, text: str) -> None:
@@ -212,12 +205,9 @@ def test_a_difference_contains_both_lists_and_the_longest_common_subsequence(bas
         (["find", "refund token"], ["find", "mail", "refund"], Step(2, "mail", "added")),
         (["refund order", "refund token"], ["refund"], Step(1, "refund", "without", "order")),
         # names that are not shown
-        ([], ["…", "refund"], Step(2, "refund")),
-        (["find", "…"], ["find", "refund"], Step(2, "refund")),
-        (["find"], ["find", "…", "refund"], None),
-        (["…", "refund"], ["refund"], None),
-        (["… to"], ["…", "refund"], None),
-        (["refund order token"], ["refund order …"], Step(1, "refund")),
+        *(([], ["…", "refund"], Step(2, "refund")), (["find", "…"], ["find", "refund"], Step(2, "refund"))),
+        *((["find"], ["find", "…", "refund"], None), (["…", "refund"], ["refund"], None)),
+        *((["… to"], ["…", "refund"], None), (["refund order token"], ["refund order …"], Step(1, "refund"))),
         (["refund order …"], ["refund order token"], Step(1, "refund")),
         (["refund token …"], ["refund order"], Step(1, "refund", "without", "token")),
     ],

@@ -16,12 +16,8 @@ from tests.fakes import CAMPAIGN, FakeEngine
 GATE = Gate(name="core", campaign=CAMPAIGN)
 FAILURE = {"type": "unsafe_action", "severity": "high", "mutation": "timeouts"}
 OTHER_LISTS = [
-    {"items": []},
-    [FAILURE, 3],
-    [{**FAILURE, "run_id": "other"}],
-    [FAILURE, {**FAILURE, "campaign_id": "other"}],
-    [],
-    [{**FAILURE, "run_id": []}, {**FAILURE, "campaign_id": {}}],
+    *({"items": []}, [FAILURE, 3], [{**FAILURE, "run_id": "other"}], [FAILURE, {**FAILURE, "campaign_id": "other"}]),
+    *([], [{**FAILURE, "run_id": []}, {**FAILURE, "campaign_id": {}}]),
 ]
 
 

@@ -102,10 +102,7 @@ def started(*responses: Mapping[str, object]) -> step.Respond:
 
 @pytest.mark.parametrize(
     ("first", "second", "change"),
-    [
-        *((SAME, SAME, change) for change in QUESTIONS),
-        *((*shared, {}) for shared in SHARED),
-    ],
+    [*((SAME, SAME, change) for change in QUESTIONS), *((*shared, {}) for shared in SHARED)],
 )
 def test_one_run_is_never_accepted_twice(
     first: Mapping[str, object], second: Mapping[str, object], change: Mapping[str, object]

@@ -167,8 +167,7 @@ def test_a_redirect_with_an_invalid_location_is_a_rejection(location: str) -> No
 @pytest.mark.parametrize(
     ("fault", "reason", "status"),
     [
-        (backend.reset(), "the connection to 127.0.0.1 failed", 0),
-        (backend.hang(), IN_TIME, 0),
+        *((backend.reset(), "the connection to 127.0.0.1 failed", 0), (backend.hang(), IN_TIME, 0)),
         (backend.stream(lambda: [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"], None), IN_TIME, 200),
         (backend.truncated({"decision": "pass"}), CUT_OFF, 200),
         (on_the_wire(b'HTTP/1.1 503 x\r\nContent-Length: 99\r\n\r\n{"decision": "pass"}'), CUT_OFF, 503),
