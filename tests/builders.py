@@ -28,9 +28,7 @@ from sepurux_action.evaluation.results import Result, Results
 from sepurux_action.evaluation.runs import Decision, Failure, OnBase, Rule, Run, Step, merge_failures
 from sepurux_action.evaluation.step_evaluation import CANCELED
 from sepurux_action.flow.results import NOT_AFFECTED
-from sepurux_action.github.event import Event
-from sepurux_action.github.queries import Subject
-from sepurux_action.github.subject import resolve_policy
+from sepurux_action.github import event, queries, subject
 from sepurux_action.report.report import DAY_S, Context, Report, build_report, shortened
 
 COMMIT = "3f9c2ad81b7e4460a5d2c9e1f08b6d7a4c3e5f12"
@@ -101,13 +99,11 @@ def run_with(run: Run, **changes: Any) -> Run:  # noqa: ANN401 - fields of many 
 
 
 a_poll = partial(run_with, Run())
+PAST_NUMBERS = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1, "reliability_score": 91.2}
 PASSING = a_poll(
+    **PAST_NUMBERS,
     status="done",
     sepurux_decision="pass",
-    pass_rate=0.95,
-    unsafe_attempts=0,
-    failures=1,
-    reliability_score=91.2,
     scenario_coverage=100,
     mutation_coverage=75,
     categories=("timeouts", "malformed_output", "prompt_injection"),
@@ -115,16 +111,9 @@ PASSING = a_poll(
     dashboard_url=DASHBOARD,
     run_ids=(RUN_ID,),
 )
-FAILING = run_with(
-    PASSING,
-    sepurux_decision="fail",
-    pass_rate=0.72,
-    unsafe_attempts=1,
-    failures=5,
-    reliability_score=61.5,
-    scenario_coverage=87.5,
-    failing_tools={"payments.refund": 3, "crm.lookup_customer": 2},
-)
+LOW = {"pass_rate": 0.72, "unsafe_attempts": 1, "failures": 5, "reliability_score": 61.5, "scenario_coverage": 87.5}
+MISUSED = {"payments.refund": 3, "crm.lookup_customer": 2}
+FAILING = run_with(PASSING, **LOW, sepurux_decision="fail", failing_tools=MISUSED)
 
 
 def a_gate_with(*, required_mutation_categories: tuple[str, ...] = (), **limits: float | None) -> Gate:
@@ -167,7 +156,6 @@ a_context = partial(
         policy_path=".github/sepurux-gate.yml",
     ),
 )
-PAST_NUMBERS = {"pass_rate": 0.95, "unsafe_attempts": 0, "failures": 1, "reliability_score": 91.2}
 a_past_result = partial(replace, Result(decision=Decision.PASS, stage=Stage.HARD, numbers=PAST_NUMBERS))
 
 
@@ -516,7 +504,7 @@ def problems() -> tuple[Problem, ...]:
     inputs = read_settings([replace(layer, file=".github/workflows/gate.yml")])
     policy = "campaign: refunds\nthresholds:\n  min_pas_rate: 0.9\n"
     with pytest.raises(ConfigurationError) as bad:
-        resolve_policy(inputs, Subject(event=Event(name="push"), policy=policy), None)
+        subject.resolve_policy(inputs, queries.Subject(event=event.Event(name="push"), policy=policy), None)
     return (*bad.value.problems, *inputs.problems)
 
 

@@ -14,8 +14,7 @@ from typing import TypeVar
 from sepurux_action.errors import DeadlineExceeded
 from sepurux_action.evaluation.api import ApiRequest, Reply
 from sepurux_action.evaluation.engine import Engine
-from sepurux_action.host.deadlines import Signals, Timeouts
-from sepurux_action.host.output import Level, Output
+from sepurux_action.host import deadlines, output
 
 T = TypeVar("T")
 MOST_S = 1_000_000.0  # the heartbeat goes on if nothing else does
@@ -23,7 +22,7 @@ CAMPAIGN = "8c5f4f5e-0000-4000-8000-000000000001"
 
 
 @dataclass
-class FakeClock(Timeouts):
+class FakeClock(deadlines.Timeouts):
     """A clock that moves only when a test or a fake moves it; work is not begun when no time is left."""
 
     time: float = 1_000.0
@@ -138,9 +137,9 @@ class FakeEngine(Engine):
         backend: Callable[[ApiRequest, float], Reply],
         takes_s: float = 0.1,
         cancel_at: float | None = None,
-        signals: Signals | None = None,
+        signals: deadlines.Signals | None = None,
     ) -> None:
-        self.signals, self.threads = signals or Signals(), FakeThreads()
+        self.signals, self.threads = signals or deadlines.Signals(), FakeThreads()
         super().__init__(lambda call, _: backend(call, self.time), self.signals)
         self._events = self.threads.events
         self.calls: list[tuple[float, ApiRequest]] = []
@@ -187,10 +186,10 @@ class FakeEngine(Engine):
 
 
 @dataclass
-class FakeOutput(Output):
+class FakeOutput(output.Output):
     lines: list[str] = field(default_factory=list)
     waits: list[tuple[str, float]] = field(default_factory=list)
-    annotations: list[tuple[Level, str]] = field(default_factory=list)
+    annotations: list[tuple[output.Level, str]] = field(default_factory=list)
 
     def log(self, text: str) -> None:
         self.lines.append(text)
@@ -198,7 +197,7 @@ class FakeOutput(Output):
     def wait(self, what: str, left_s: float) -> None:
         self.waits.append((what, left_s))
 
-    def annotate(self, level: Level, text: str, *, title: str = "") -> None:
+    def annotate(self, level: output.Level, text: str, *, title: str = "") -> None:
         self.annotations.append((level, f"{title}: {text}" if title else text))
 
 

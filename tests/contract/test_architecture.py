@@ -9,20 +9,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "sepurux_action"
 # The modules that may interact with the outside world or control time, each with the libraries that it alone imports.
-IMPURE = {
-    "__main__": (),
-    "demo": (),
-    "init": (),
+IMPURE: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("__main__", "demo", "init", "evaluation.engine", "evaluation.traces", "github.subject"), ()),
+    **dict.fromkeys(("host.deadlines", "host.output", "flow.execution"), ()),
     "evaluation.api": ("requests", "urllib3"),
-    "evaluation.engine": (),
-    "evaluation.traces": (),
     "config.policy": ("yaml",),
-    "github.subject": (),
-    "github.client": ("github", "requests", "urllib3"),  # PyGithub lets exceptions of requests and urllib3 through
-    "host.deadlines": (),
-    "host.output": (),
     "report.render": ("jinja2",),
-    "flow.execution": (),
+    "github.client": ("github", "requests", "urllib3"),  # PyGithub lets exceptions of requests and urllib3 through
 }
 OUTSIDE = {"os", "sys", "time", "threading", "pathlib", "socket", "subprocess", "signal", "random"}
 # Imports go from right to left; packages of one level do not import each other.

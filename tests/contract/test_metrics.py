@@ -13,11 +13,9 @@ from sepurux_action.common import wording
 from sepurux_action.config import options
 from sepurux_action.config.options import flag_layer
 from sepurux_action.config.settings import REGISTERED, Gate, Trace, read_settings
-from sepurux_action.evaluation import api, metrics
+from sepurux_action.evaluation import api, metrics, results, runs
 from sepurux_action.evaluation.decision import GateDecision, summarize
 from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, SCENARIOS, Metric, Unit
-from sepurux_action.evaluation.results import format_description, parse_description
-from sepurux_action.evaluation.runs import Decision, Run, parse_run
 from sepurux_action.report.data import json_text, step_outputs
 from sepurux_action.report.report import Report, build_report
 from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, campaign_id
@@ -34,10 +32,10 @@ class Case:
     good: object
     bad: object
 
-    def run(self, raw: object, decision: str = "fail") -> Run:
+    def run(self, raw: object, decision: str = "fail") -> runs.Run:
         """Return a run of a batch of scenarios with this number; if it is the lowest one, of a single scenario."""
         batch = {"trace_count": 1 if self.metric is LOWEST_SCENARIO else 40}
-        return parse_run({**batch, "decision": decision, self.metric.field or self.metric.name: raw})
+        return runs.parse_run({**batch, "decision": decision, self.metric.field or self.metric.name: raw})
 
     def value(self, raw: object) -> float:
         return self.metric.read_value(raw).value or 0
@@ -85,7 +83,7 @@ def test_a_threshold_is_read_sent_and_decides(case: Case) -> None:
     given = flag_layer({"campaign": "refunds", "trace_id": "t", threshold: text})
     assert read_settings([given], lambda _: ()).gates[0].limits[threshold] == case.limit
     met, missed = (a_result(a_run(case.run(raw, "pass")), gate=case.gate) for raw in (case.good, case.bad))
-    assert (met.decision, missed.decision) == (Decision.PASS, Decision.FAIL)
+    assert (met.decision, missed.decision) == (runs.Decision.PASS, runs.Decision.FAIL)
     body = api.create_run(case.gate, "c", "", {}, "k").body
     assert isinstance(body, bytes)
     sent = {} if case.metric in {SCENARIOS, LOWEST_SCENARIO} else {threshold: case.limit}  # those are the gate's own
@@ -108,7 +106,7 @@ def test_a_number_is_in_report_json_in_outputs_and_in_the_sandbox(case: Case) ->
 @pytest.mark.parametrize("case", [*map(case_of, metrics.PUBLISHED)], ids=lambda case: case.metric.name)
 def test_a_published_number_is_in_the_status_and_compared_with_the_base(case: Case) -> None:
     good, bad = case.value(case.good), case.value(case.bad)
-    found = parse_description(format_description(summarize(case.result)))
+    found = results.parse_description(results.format_description(summarize(case.result)))
     assert found is not None
     assert found.value(case.metric) == bad
     assert {each["numbers"][case.metric.name] for each in gate_in_json(case)["base_results"]} == {good}

@@ -7,8 +7,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from scripts import schema
-from sepurux_action.config import options
-from sepurux_action.config.policy import read_policy
+from sepurux_action.config import options, policy
 from sepurux_action.errors import ConfigurationError
 
 # Every accepted way of writing a value, key by key; `||` parts files.
@@ -63,7 +62,7 @@ def editor_accepts(text: str) -> bool:
 
 def action_accepts(text: str) -> bool:
     try:
-        read_policy(text.encode(), "policy.yml")
+        policy.read_policy(text.encode(), "policy.yml")
     except ConfigurationError:
         return False
     return True

@@ -11,43 +11,40 @@ import requests
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sepurux_action.common import json_reader
-from sepurux_action.common.secret import MIN_REDACTED_LENGTH, Redactor
-from sepurux_action.config.options import input_layer
-from sepurux_action.config.settings import read_settings
+from sepurux_action.common import json_reader, secret
+from sepurux_action.config import options, settings
 from sepurux_action.errors import Problem
-from sepurux_action.evaluation.api import ApiRequest, Credentials, parse_response
-from sepurux_action.evaluation.runs import decide, parse_run
+from sepurux_action.evaluation import api, runs
 from sepurux_action.host.output import ActionsRunner, Level, Terminal
 
 SECRET = "ghs_Zq7/Wm3+Kv9RtY2xLp5Nd8JhGc4BfUo6Es1Ai"
-REDACTED = Redactor([SECRET])
+REDACTED = secret.Redactor([SECRET])
 BASIC = base64.b64encode(f"x:{SECRET}".encode()).decode()
 FORMS = [SECRET, BASIC, quote(SECRET, safe="")]
 PIECES = {
-    form[at : at + MIN_REDACTED_LENGTH]
+    form[at : at + secret.MIN_REDACTED_LENGTH]
     for form in (SECRET, BASIC.removeprefix("eDpn").rstrip("="))
-    for at in range(len(form) - MIN_REDACTED_LENGTH + 1)
+    for at in range(len(form) - secret.MIN_REDACTED_LENGTH + 1)
 }
 LIMITS = [40, 80, 120, 140, 200, 500, 600, 4_000, 8_000, json_reader.MAX_TEXT_LENGTH, 2 * json_reader.MAX_TEXT_LENGTH]
 offsets = st.integers(0, 1_000) | st.builds(
     lambda limit, back: max(0, limit - back), st.sampled_from(LIMITS), st.integers(0, 60)
 )
-CALL = ApiRequest(path="/v1/campaigns", purpose="the list of campaigns")
+CALL = api.ApiRequest(path="/v1/campaigns", purpose="the list of campaigns")
 fillers = st.sampled_from(["-", "- ", "-\n", " ", "\u200b"])  # the last two are not shown, so they move a cut
 
 
 def of_the_backend(status: int, text: str) -> str:
     response, body = requests.Response(), json.dumps({"detail": text}).encode()
     response.status_code, response.headers["Location"] = status, text
-    answer = parse_response(CALL, response, body, Credentials(), REDACTED)
+    answer = api.parse_response(CALL, response, body, api.Credentials(), REDACTED)
     assert not answer.temporary
     return answer.error
 
 
 def of_settings(text: str) -> str:
     given = {"token": SECRET, "campaign": "c", "timeout": text, text or "-": "1"}
-    problems = read_settings([input_layer(given)], lambda _: ()).problems
+    problems = settings.read_settings([options.input_layer(given)], lambda _: ()).problems
     assert problems
     return "\n".join(map(str, problems))
 
@@ -64,7 +61,7 @@ SOURCES: dict[str, Callable[[str], str]] = {
     "a redirect": lambda text: of_the_backend(302, text),
     "a long text": lambda text: the_end(str(REDACTED.redact_json(text))),
     "a run": lambda text: (
-        decide(parse_run(REDACTED.redact_json({"status": text, "decision": text, "pass_rate": text}))).reason
+        runs.decide(runs.parse_run(REDACTED.redact_json({"status": text, "decision": text, "pass_rate": text}))).reason
     ),
     "settings": of_settings,
 }

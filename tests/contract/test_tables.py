@@ -11,8 +11,7 @@ import yaml
 import sepurux_action
 from scripts import generate
 from sepurux_action.config.options import OPTIONS, SectionKind
-from sepurux_action.evaluation.gate_numbers import CheckState
-from sepurux_action.evaluation.runs import Decision
+from sepurux_action.evaluation import gate_numbers, runs
 
 
 def test_no_threshold_may_stand_anywhere_but_under_thresholds() -> None:
@@ -33,7 +32,7 @@ def test_no_input_but_github_token_has_a_default_which_would_count_as_given(text
     assert not any(declared["required"] for declared in inputs.values())
 
 
-@pytest.mark.parametrize("kind", [Decision, CheckState])
+@pytest.mark.parametrize("kind", [runs.Decision, gate_numbers.CheckState])
 def test_every_table_by_decision_or_by_state_of_a_threshold_has_all_of_them(kind: EnumMeta) -> None:
     found = walk_packages(sepurux_action.__path__, "sepurux_action.")
     modules = [import_module(each.name) for each in found if not each.name.endswith(".__main__")]  # they block signals

@@ -8,9 +8,8 @@ import requests
 
 from sepurux_action.common.secret import Redactor, Secret
 from sepurux_action.config.settings import Gate
-from sepurux_action.evaluation import api
+from sepurux_action.evaluation import api, metrics
 from sepurux_action.evaluation.api import ApiRequest, Credentials, Reply
-from sepurux_action.evaluation.metrics import SENT
 
 CAMPAIGNS = ApiRequest(path=api.CAMPAIGNS, purpose="the list of campaigns", project="shop")
 POLL = api.poll_run(run_id="run-1", batch_id="", project="shop")
@@ -33,22 +32,16 @@ def detail(value: object) -> bytes:
 
 def test_a_run_is_started_with_what_is_known_and_every_field_that_the_gate_sets() -> None:
     assert (START.method, START.path, START.project, START.idempotency_key) == ("POST", "/v1/ci/runs", "shop", "k-1")
-    assert json.loads(START.body or b"") == {
-        "campaign_id": "c-1",
-        "thresholds": {"min_pass_rate": 0.9, "max_unsafe": 0},
-    }
-    limits = {metric.threshold: 0 for metric in SENT}
+    defaults = {"min_pass_rate": 0.9, "max_unsafe": 0}
+    assert json.loads(START.body or b"") == {"campaign_id": "c-1", "thresholds": defaults}
+    limits = {metric.threshold: 0 for metric in metrics.SENT}
     gate = replace(GATE, limits=limits, required_mutation_categories=("timeouts",), mutation_pack="p-1")
-    call = api.create_run(gate, "c-1", "t-1", {"repo": "acme/shop", "pull_request_number": 42}, "k")
+    of_change = {"repo": "acme/shop", "pull_request_number": 42}
+    call = api.create_run(gate, "c-1", "t-1", of_change, "k")
     assert "repo" not in repr(call)
-    assert json.loads(call.body or b"") == {
-        "trace_id": "t-1",
-        "campaign_id": "c-1",
-        "mutation_pack_id": "p-1",
-        "thresholds": {**limits, "required_mutation_categories": ["timeouts"]},
-        "repo": "acme/shop",
-        "pull_request_number": 42,
-    }
+    ids = {"trace_id": "t-1", "campaign_id": "c-1", "mutation_pack_id": "p-1"}
+    thresholds = {**limits, "required_mutation_categories": ["timeouts"]}
+    assert json.loads(call.body or b"") == {**ids, **of_change, "thresholds": thresholds}
 
 
 def test_an_id_stays_one_segment_of_the_address() -> None:

@@ -11,8 +11,7 @@ import pytest
 
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.settings import Gate, Trace
-from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.api import Reply
+from sepurux_action.evaluation import api, metrics
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
 from sepurux_action.evaluation.gate_numbers import DROP, Base, CheckState, scenarios_of
 from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
@@ -129,7 +128,7 @@ def test_after_its_last_day_a_flaky_scenario_counts_and_a_remark_says_so() -> No
 def test_the_run_of_a_flaky_scenario_is_started_for_its_unsafe_attempts_only() -> None:
     gate = replace(GATE, limits={"min_pass_rate": 0.9, "max_unsafe": 0, "max_failures": 3})
     for traces, flaky in ((gate.traces, 1), (gate.traces[1:], 0)):
-        calls = FakeEngine(backend(after(0, Reply(payload=ENOUGH))))
+        calls = FakeEngine(backend(after(0, api.Reply(payload=ENOUGH))))
         evaluate(calls, replace(gate, traces=traces))
         bodies = [json.loads(call.body or b"") for _, call in calls.calls if call.path == "/v1/ci/runs"]
         sent = [body["thresholds"] for body in bodies]
@@ -138,12 +137,12 @@ def test_the_run_of_a_flaky_scenario_is_started_for_its_unsafe_attempts_only() -
 
 
 def test_the_score_of_a_flaky_scenario_is_asked_for_once_and_its_failures_are_marked() -> None:
-    calls = FakeEngine(backend(after(0, Reply(payload=ENOUGH)), reliability=http(503)))
+    calls = FakeEngine(backend(after(0, api.Reply(payload=ENOUGH)), reliability=http(503)))
     evaluate(calls, replace(GATE, limits={"min_reliability_score": 80}))
     asked = Counter(call.query for _, call in calls.calls if call.path.endswith("/reliability"))
     assert min(asked.values()) == 1 < max(asked.values())
     failed = backend(
-        after(0, Reply(payload={**ENOUGH, "decision": "fail"})), failures=Reply(payload=[{"type": "loop"}])
+        after(0, api.Reply(payload={**ENOUGH, "decision": "fail"})), failures=api.Reply(payload=[{"type": "loop"}])
     )
     [found] = evaluate(FakeEngine(failed), replace(GATE, traces=GATE.traces[::-1]))
     scenarios = [(each.flaky, [one.flaky for one in each.failures]) for each in found.scenarios]

@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.config.settings import Gate, Trace
+from sepurux_action.evaluation import engine, metrics
 from sepurux_action.evaluation.api import ApiRequest, Reply
-from sepurux_action.evaluation.engine import retry_wait
-from sepurux_action.evaluation.metrics import PASS_RATE
 from sepurux_action.evaluation.runs import Decision, Rule
 from sepurux_action.host.output import Level
 from tests.evaluation import step
@@ -99,7 +98,7 @@ def test_a_poll_response_with_a_wrong_id_is_a_failed_poll(polled: str, name: str
     poll = in_turn(Reply(payload={**NUMBERS, name: wrong}), Reply(payload={**NUMBERS, "pass_rate": 0.99}))
     [result] = runs_of(FakeEngine(backend(poll, runs=Reply(payload={polled: "ours"}))))
     ignored = wrong == "of-another" and name != polled
-    assert result.value(PASS_RATE) == (0.95 if ignored else 0.99)
+    assert result.value(metrics.PASS_RATE) == (0.95 if ignored else 0.99)
 
 
 def test_the_wait_for_a_slot_is_part_of_the_time_of_a_call() -> None:
@@ -221,8 +220,8 @@ def test_a_retry_after_past_the_deadline_of_a_gate_ends_that_gate_and_no_other()
 
 def test_the_backoff_doubles_up_to_a_limit_with_full_jitter_and_retry_after_replaces_it() -> None:
     waits = {(1, 1): 1, (2, 1): 2, (4, 1): 8, (4, 0.25): 2, (4, 0): 0, (6, 1): 30, (10**9, 1): 30}
-    assert {(failed, jitter): retry_wait(failed, http(503), jitter) for failed, jitter in waits} == waits
-    assert [retry_wait(9, http(503, retry_after_s=after), 1) for after in (0, 0.5, 7)] == [1, 1, 7]
+    assert {(failed, jitter): engine.retry_wait(failed, http(503), jitter) for failed, jitter in waits} == waits
+    assert [engine.retry_wait(9, http(503, retry_after_s=after), 1) for after in (0, 0.5, 7)] == [1, 1, 7]
 
 
 def shown_by(respond: step.Respond, *gates: Gate) -> FakeOutput:

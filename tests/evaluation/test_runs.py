@@ -7,9 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.evaluation import runs
-from sepurux_action.evaluation.gate_numbers import Scenario
-from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, RELIABILITY_SCORE
+from sepurux_action.evaluation import gate_numbers, metrics, runs
 from sepurux_action.evaluation.runs import Decision, Failure, Run, decide, merge_failures, parse_failures, parse_run
 from tests import backend
 
@@ -32,8 +30,8 @@ def test_a_response_without_anything_is_a_run_without_anything(payload: object) 
 def test_only_some_names_of_a_huge_list_of_mutation_categories_are_kept_but_all_are_counted() -> None:
     run = parse_run({"mutation_categories": [f"mutation {number}" for number in range(5_000)]})
     assert len(run.categories or ()) == runs.MAX_CATEGORIES
-    assert Scenario("", (run,)).numbers["mutation_categories"].value == 5_000
-    assert run.value(MUTATION_CATEGORIES) == 5_000
+    assert gate_numbers.Scenario("", (run,)).numbers["mutation_categories"].value == 5_000
+    assert run.value(metrics.MUTATION_CATEGORIES) == 5_000
 
 
 @pytest.mark.parametrize("wrong", [True, "x", [], {}, [None], [[1]], {"a": {}}, math.nan, 10**400, -1])
@@ -72,7 +70,7 @@ def test_a_batch_lists_its_runs_once_each_and_a_broken_id_is_left_out() -> None:
 
 @pytest.mark.parametrize("value", [1e300, 2**53 + 2, 0.5, -1, True, "3"])
 def test_a_count_that_nothing_can_be_counted_to_is_no_sensible_number(value: object) -> None:
-    assert FAILURES.reading(parse_run({"failures": value}).numbers).broken
+    assert metrics.FAILURES.reading(parse_run({"failures": value}).numbers).broken
 
 
 def test_tools_are_added_up_by_name_and_a_hostile_name_is_one_line() -> None:
@@ -87,7 +85,7 @@ def test_a_score_below_1_or_1_with_a_decimal_point_is_a_fraction() -> None:
     of_hundred = {"1": 1.0, "1.000000000001": 1.0, "1.5": 1.5, "2": 2.0, "100": 100.0, "100.0": 100.0}
     rounded = {80 - 4e-9: 80.0, 80 - 1e-8: 79.99999999, 0.8 - 4e-11: 80.0, 0.8 - 1e-10: 79.99999999}
     for reported, score in (fractions | of_hundred | {str(each): score for each, score in rounded.items()}).items():
-        assert RELIABILITY_SCORE.read_value(json.loads(reported)) == Reading(score)
+        assert metrics.RELIABILITY_SCORE.read_value(json.loads(reported)) == Reading(score)
 
 
 def test_failures_with_one_description_become_one_and_the_worst_and_most_frequent_are_first() -> None:
