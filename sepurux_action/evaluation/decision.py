@@ -132,7 +132,7 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     compared = _compared(gate, runs, scenarios, base)
     counted = [run for run in runs if not run.trace.flaky]
     # An error of a flaky run does not count, unless its unsafe attempts are not known.
-    waits = (run for run in runs if not (run.trace.flaky and run.decision is Decision.ERROR))
+    waits = (run for run in runs if not (counted and run.trace.flaky and run.decision is Decision.ERROR))
     undecided = tuple(run for run in waits if not run.decision.is_decided)
     passed, missed = bool(counted) and not undecided, compared.missed
     exceeded = gate.has_several_traces and any(check.threshold in SUMS for check in missed)
