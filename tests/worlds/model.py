@@ -429,7 +429,8 @@ def decide(world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated],
     if "fail" in decisions or (together.several and missed(settings, together) & {*SUMS}):
         return "fail"
     flaky = {run.decision for run in runs if run.flaky}  # one that is pending may still report unsafe attempts
-    if undecided := (decisions - {"pass"}) or (flaky & {"pending"}):
+    waiting = flaky & ({"pending"} if decisions else {"pending", "error"})  # the worst one, if none counts
+    if undecided := (decisions - {"pass"}) or waiting:
         return min(undecided, key=WORST_FIRST.index)
     if not runs:
         return "skipped"
