@@ -1,6 +1,7 @@
 """Secrets that cannot be printed by accident, and the redaction of texts that quote one, as a backend may do."""
 
 import base64
+import functools
 import html
 import json
 import re
@@ -43,10 +44,10 @@ def _forms(secret: str) -> Iterator[str]:
             yield encode(bytes(before) + raw).decode()[mixed : (before + len(raw)) * 8 // 6]
 
 
-def _pattern(form: str) -> str:
-    """Return the pattern of a text of which any character may be percent-encoded."""
-    encoded = ((each, each.encode(errors="surrogatepass").hex("%")) for each in form)
-    return "".join(f"(?:{re.escape(each)}|(?i:%{code}))" for each, code in encoded)
+@functools.cache
+def _pattern(character: str) -> str:
+    """Return the pattern of a character, plain or percent-encoded."""
+    return f"(?:{re.escape(character)}|(?i:%{character.encode(errors='surrogatepass').hex('%')}))"
 
 
 class Redactor:
@@ -56,8 +57,9 @@ class Redactor:
         """Take the secrets. One with fewer than `MIN_REDACTED_LENGTH` characters is not redacted."""
         forms = dict.fromkeys(form for secret in secrets for form in _forms(secret) if len(form) >= MIN_REDACTED_LENGTH)
         self.forms = sorted(forms, key=len, reverse=True)  # of two that begin alike, the longer one
+        patterns = ("".join(map(_pattern, form)) for form in self.forms)
         first = "".join(re.escape(form[0]) for form in self.forms)  # a text has few of them, so it is found fast
-        self._found = re.compile(f"(?=[%{first}])(?:{'|'.join(map(_pattern, self.forms))})")
+        self._found = re.compile(f"(?=[%{first}])(?:{'|'.join(patterns)})")
 
     def __call__(self, text: str) -> str:
         return self._found.sub(REDACTED, text) if self.forms else text
