@@ -211,10 +211,8 @@ def _error_of(compared: GateDecision, base: Base) -> GateDecision | None:
 
 
 def is_blocking(decision: Decision, stage: Stage, *, approved: bool = False) -> bool:
-    """Return whether a gate with this decision blocks. A soft gate that failed is `approved` by a review."""
-    if decision in {Decision.PASS, Decision.SKIPPED} or stage is Stage.OBSERVE:
-        return False
-    return not (approved and stage is Stage.SOFT and decision is Decision.FAIL)
+    """Return whether a gate with this decision blocks. Only a soft gate that failed can be `approved`, by a review."""
+    return decision not in {Decision.PASS, Decision.SKIPPED} and stage is not Stage.OBSERVE and not approved
 
 
 def without_failures(decided: GateDecision) -> GateDecision:
