@@ -335,7 +335,7 @@ def gate_plans(policy: Layer | None) -> Iterator[str]:
         raise ConfigurationError(settings.problems)
     for gate, layer in zip(settings.gates, policy.gates or [policy], strict=True):
         rows = {name: wording.decimal(limit) for name, limit in gate.limits.items()}
-        others = [each for each in OPTIONS if SectionKind.GATE in each.allowed_in and each.name not in _TRACES]
+        others = [each for each in OPTIONS if SectionKind.GATE in each.allowed_in]
         for option in (options.REQUIRED_MUTATION_CATEGORIES, *others):
             text = layer.text(option) or policy.text(option) or option.default
             rows[option.name] = ", ".join(text.splitlines())

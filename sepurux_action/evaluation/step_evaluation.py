@@ -105,7 +105,8 @@ class StepEvaluation:
     def _progress(self) -> str:
         if len(self._runs) == 1:
             return f"{self._shown}{self._runs[0].run.status or 'starting'}"
-        return f"{self._shown}{sum(each.complete for each in self._runs)} of {len(self._runs)} runs decided"
+        decided = sum(each.run.decision.is_decided for each in self._runs)
+        return f"{self._shown}{decided} of {len(self._runs)} runs decided"
 
     def _show_progress(self) -> None:
         with self.output.lock:  # what is shown last is the newest
@@ -122,12 +123,11 @@ class StepEvaluation:
 class _Evaluation:
     """The evaluation of one trace: `run` is what is known of its run so far.
 
-    `complete`: the decision, or that there is none, is known. `label` is the gate if there are several, and the trace
-    if the gate has several; '' for the only run.
+    `label` is the gate if there are several, and the trace if the gate has several; '' for the only run.
     """
 
     def __init__(self, step: StepEvaluation, gate: Gate, trace: Trace) -> None:
-        self.step, self.gate, self._engine, self.complete = step, gate, step.engine, False
+        self.step, self.gate, self._engine = step, gate, step.engine
         parts = (gate.name, len(step.compared) > 1), (trace.label, gate.has_several_traces)
         self.label = " / ".join(name for name, is_needed in parts if is_needed)
         self.run = replace(CANCELED, trace=trace)
@@ -144,7 +144,6 @@ class _Evaluation:
             except DEFECTS as defect:  # the other runs go on
                 self._log(f"{describe_defect(defect)}. {REPORT_DEFECT}")
                 self._fail(EvaluationError(describe_defect(defect), REPORT_DEFECT), Rule.NOT_POLLED)
-        self.complete = True
         self.run = run = replace(self.run, elapsed_s=self.run.elapsed_s or round(self._engine.elapsed(), 3))
         self._engine.show_progress()
         # Of several runs, say why: the report, at the end of the log, does not say it of each.
@@ -285,7 +284,7 @@ class _Evaluation:
         if missing and is_limited and decided.decision is Decision.PASS:  # after a signal, it must not pass without it
             score = self._mean_score(run_ids)
             decided, missing = replace(decided, numbers={**run.numbers, RELIABILITY_SCORE.name: score}), False
-        self.run, self.complete = decided, True
+        self.run = decided
         if not missing or run.sepurux_decision not in {"pass", "fail"} or len(run_ids) > 1:
             return  # it is known, there are no numbers, or it is that of one run of many
         call = api.of_campaign("reliability", run.campaign_id, run_ids[0], gate.project)
@@ -389,7 +388,7 @@ def _with_read(decided: GateDecision, recordings: Runs) -> GateDecision:
             failures_unread += max(0, int(run.value(FAILURES) or 0) - listed)
             if not gate.names_traces:
                 scenarios_unread += max(0, int(run.value(SCENARIOS) or 1) - len(of_run))
-    scenarios = [*scenarios_of(gate, decided.runs if is_batch else recordings, recordings)]
+    scenarios = [*scenarios_of(gate, recordings, recordings)]
     scenarios.sort(key=lambda each: (bool(each.flaky), not each.failed, *runs.numbers_key(each.value)))
     scenarios_unread += sum(any(run.unread for run in each.recordings) for each in scenarios)
     read = replace(decided, failures_unread=failures_unread, scenarios_unread=scenarios_unread)

@@ -96,7 +96,7 @@ def parse_event(name: str, payload: object, environ: Mapping[str, str]) -> Event
     event = PARSERS[name](event, at)
     if event.problem or event.skip_reason:
         return event
-    if ref.startswith((_BRANCH, _TAG)) and not (branch or tag or event.base_ref):
+    if ref.startswith((_BRANCH, _TAG)) and not (branch or tag):
         return replace(event, problem=NO_NAME)
     return replace(event, problem="" if event.commit else INCOMPLETE)
 

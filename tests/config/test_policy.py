@@ -97,12 +97,13 @@ reviewers: [ada, grace]
 timeout: 15m
 thresholds: {max_failures: 3, required_mutation_categories: [auth, timeouts]}
 gates:
-- {name: support, campaign: refunds, enforcement: soft, paths: [bots/**]}
+- {name: support, campaign: refunds, trace_id: [a, b], enforcement: soft, paths: [bots/**]}
 - {campaign: search, on_outage: allow, thresholds: {min_reliability_score: 80}}
 """
 PLANS = """\
 support: min_pass_rate 0.9; max_unsafe 0; max_failures 3; required_mutation_categories auth, timeouts; \
-campaign refunds; name support; enforcement soft; on_outage block; reviewers ada, grace; paths bots/**; timeout 15m
+campaign refunds; name support; trace_id a, b; enforcement soft; on_outage block; reviewers ada, grace; \
+paths bots/**; timeout 15m
 search: max_unsafe 0; max_failures 3; min_reliability_score 80; required_mutation_categories auth, timeouts; \
 campaign search; enforcement hard; on_outage allow; reviewers ada, grace; timeout 15m
 a gate without a name: min_pass_rate 0.9; max_unsafe 0; min_scenario_pass_rate 0.2; \

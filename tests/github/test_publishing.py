@@ -126,7 +126,8 @@ def test_reviews_have_time_of_their_own_and_are_unread_without_the_pull_request(
 
 
 def changed_files(scene: Scene, files: object, **event: Any) -> Subject:  # noqa: ANN401 - any fields
-    scene.github.fault(FILES, faults.refused(403, "no") if files is None else backend.json({"files": files}))
+    answer = faults.refused(403, "no") if files is None else backend.json({"files": files})
+    scene.github.fault(FILES, answer, always=True)
     return scene.load(**event)
 
 
@@ -137,7 +138,7 @@ def changed_files(scene: Scene, files: object, **event: Any) -> Subject:  # noqa
         *((ADDED, [{"filename": f"{number}.txt"} for number in range(300)], True), (SAME, RENAMED, False)),
         *((UNREAD, RENAMED, False), (BOTH, RENAMED, True)),
         *((YAML, [{"filename": name}], True) for name in (MISNAMED_PATH, POLICY_PATH)),
-        (YAML, [{"filename": "other.yaml"}], False),
+        *((YAML, [{"filename": "other.yaml"}], False), (YAML, [{"filename": "other.yaml"}, {}], True)),
     ],
 )
 def test_the_comparison_says_if_a_policy_changes(read: Subject, files: object, scene: Scene, *, changes: bool) -> None:
