@@ -68,6 +68,12 @@ def test_a_batch_lists_its_runs_once_each_and_a_broken_id_is_left_out() -> None:
     assert run.run_ids == ("run-2", "run-3")
 
 
+@pytest.mark.parametrize("name", ["reliability_score", "mutation_coverage_score", "scenario_coverage_pct"])
+def test_a_number_above_its_scale_is_no_sensible_number(name: str) -> None:
+    [found] = parse_run({name: 100.01}).numbers.values()
+    assert found.broken
+
+
 @pytest.mark.parametrize("value", [1e300, 2**53 + 2, 0.5, -1, True, "3"])
 def test_a_count_that_nothing_can_be_counted_to_is_no_sensible_number(value: object) -> None:
     assert metrics.FAILURES.reading(parse_run({"failures": value}).numbers).broken
