@@ -22,26 +22,8 @@ from sepurux_action.report.head import head_of
 from sepurux_action.report.markdown import Markdown, escaped, plain
 from sepurux_action.report.render import annotation, log_lines, render_comment, render_summary, terminal_lines
 from sepurux_action.report.report import build_report, shortened
-from tests import gfm
-from tests.builders import (
-    FAILING,
-    FAILURES,
-    PASSING,
-    RUN_ID,
-    a_context,
-    a_failure,
-    a_gate,
-    a_gate_with,
-    a_past_result,
-    a_poll,
-    a_result,
-    a_run,
-    a_scenario,
-    reports,
-    run_with,
-    some_results,
-    undecided,
-)
+from tests import builders, gfm
+from tests.builders import FAILING, a_context, a_failure, a_past_result, a_result, a_run, a_scenario, reports
 
 MARKER = f"<!-- sepurux-gate:{'k' * 20} -->"
 SLOTS = {"title": 80, "action": 210, "remark": 150}  # characters of the drawn states
@@ -100,12 +82,14 @@ def test_a_log_and_a_terminal_print_a_failure_and_an_address_once(state: str) ->
 
 
 def test_names_of_wide_characters_are_aligned() -> None:
-    results = [a_result(gate=a_gate(name=name)) for name in ("注文", "ab")]
+    results = [a_result(gate=builders.a_gate(name=name)) for name in ("注文", "ab")]
     lines = [line for line in log_lines(build_report(results, a_context())) if "blocks" in line]
     assert lines == ["  ✗ 注文   failed, blocks   72.0%", "  ✗ ab     failed, blocks   72.0%"]
 
 
-CANCELED_RUN = undecided(Decision.ERROR, "Canceled.", run=a_poll(dashboard_url="https://x.dev/r"), rule=Rule.CANCELED)
+CANCELED_RUN = builders.undecided(
+    Decision.ERROR, "Canceled.", run=builders.a_poll(dashboard_url="https://x.dev/r"), rule=Rule.CANCELED
+)
 
 
 def test_a_canceled_gate_says_which_run_goes_on() -> None:
@@ -113,7 +97,7 @@ def test_a_canceled_gate_says_which_run_goes_on() -> None:
     unknown = replace(unlinked, run_id="")
     linked, other = "  The run goes on at Sepurux: https://x.dev/r", "  A run may have been started at Sepurux."
     for runs, more in (
-        ([unlinked], [f"  The run goes on at Sepurux: {RUN_ID}"]),
+        ([unlinked], [f"  The run goes on at Sepurux: {builders.RUN_ID}"]),
         ([CANCELED_RUN, unknown], [linked, other]),
     ):
         report = shortened(build_report([a_result(*runs)], a_context()))
@@ -139,9 +123,9 @@ def test_a_canceled_gate_says_which_run_goes_on() -> None:
 )
 def test_a_drop_is_what_the_pass_rate_needs(rate: float | None, minimum: float | None, results: int, row: str) -> None:
     lower = [a_past_result(numbers={"pass_rate": each}) for each in (0.9, 0.95, 1.0)]
-    base = some_results(*([a_past_result()] * results or lower))
-    gate = a_gate_with(min_pass_rate=minimum, max_pass_rate_drop=0.03)
-    run = a_run(run_with(PASSING, pass_rate=Reading() if rate is None else rate))
+    base = builders.some_results(*([a_past_result()] * results or lower))
+    gate = builders.a_gate_with(min_pass_rate=minimum, max_pass_rate_drop=0.03)
+    run = a_run(builders.run_with(builders.PASSING, pass_rate=Reading() if rate is None else rate))
     result = a_result(run, gate=gate, base=Base(results=base, name="`main`"))
     shown = render_summary(build_report([result], a_context(base_ref="main", base_results={"refunds": base})))
     assert [line for line in shown.splitlines() if "Pass rate |" in line] == [row]
@@ -161,13 +145,17 @@ def test_what_failed_is_listed_by_whether_the_base_has_it() -> None:
         ("Not compared with `main`", "4"),
         ("Flaky, so not counted", "5"),
     ]
-    alone = render_summary(build_report([a_result(failures=FAILURES)], a_context()))
+    alone = render_summary(build_report([a_result(failures=builders.FAILURES)], a_context()))
     assert "### What failed\n\n1. **critical** " in alone
 
 
 def test_failures_that_were_not_read_are_counted() -> None:
-    scenarios = a_scenario("a", FAILING), a_scenario("b", a_poll(sepurux_decision="pass")), a_scenario("unread")
-    result = a_result(failures=FAILURES, failures_unread=2, scenarios=scenarios, scenarios_unread=1)
+    scenarios = (
+        a_scenario("a", FAILING),
+        a_scenario("b", builders.a_poll(sepurux_decision="pass")),
+        a_scenario("unread"),
+    )
+    result = a_result(failures=builders.FAILURES, failures_unread=2, scenarios=scenarios, scenarios_unread=1)
     shown = render_summary(build_report([result], a_context()))
     assert "\nNot read: 2 failures, 1 scenario.\n" in shown
     assert "\n1 scenario passed.\n" in shown
@@ -185,10 +173,12 @@ def of_recorder(missed: dict[str, float], *, failing: int, by_recorder: bool = T
     """Return the result of four scenarios, which misses these thresholds."""
     names = [f"refund {n}'s" for n in range(4)]
     traces = tuple(Trace(label=f"{name}.json", content=b"{}", task=name, by_recorder=by_recorder) for name in names)
-    numbers = [run_with(FAILING, pass_rate=0.5)] * failing + [run_with(PASSING, failures=0)] * (4 - failing)
+    numbers = [builders.run_with(FAILING, pass_rate=0.5)] * failing + [
+        builders.run_with(builders.PASSING, failures=0)
+    ] * (4 - failing)
     runs = [a_run(each, trace=trace) for each, trace in zip(numbers, traces, strict=True)]
     gate = Gate(name="g", campaign="the refunds", traces=traces, limits=missed)
-    base = Base(results=some_results(*[a_past_result(numbers={"pass_rate": 1.0})] * 3))
+    base = Base(results=builders.some_results(*[a_past_result(numbers={"pass_rate": 1.0})] * 3))
     return a_result(*runs, gate=gate, base=base)
 
 
@@ -221,16 +211,10 @@ def test_no_command_leaves_out_what_failed(result: GateDecision, only: str) -> N
         ]
 
 
-def test_a_change_of_the_policy_shows_both_values_and_which_gates_come_and_go() -> None:
-    changes = [Change("", "", "listed", "shipping"), Change("", "listed", "", "search")]
-    changes += [Change("min_pass_rate", "0.85", "0.5"), Change("reviewers", "mona", "", "refunds")]
-    shown = render_summary(build_report([a_result()], a_context(base_ref="main", policy_changes=tuple(changes))))
-    assert "It applies once it is merged. Until then, the policy on `main` does." in shown
-    assert (
-        "- gate `shipping`: `none` → `listed`\n- gate `search`: `listed` → `none`\n- `min_pass_rate`: `0.85` → `0.5`\n"
-        in shown
-    )
-    assert "- `reviewers` of `refunds`: `mona` → `none`\n" in shown
+def test_a_change_of_the_policy_shows_which_gates_come_and_go() -> None:
+    changes = Change("", "", "listed", "shipping"), Change("", "listed", "", "search")
+    shown = render_summary(build_report([a_result()], a_context(base_ref="main", policy_changes=changes)))
+    assert "\n- gate `shipping`: `none` → `listed`\n- gate `search`: `listed` → `none`\n" in shown
 
 
 # -- sizes ------------------------------------------------------------------------------------------------------------
@@ -248,7 +232,7 @@ def a_large_report(failures: int = 1_000, scenarios: int = 100) -> list[GateDeci
             a_scenario(f"scenario {n}", FAILING, run_id=f"run-{n}", failures=of_gate[n::scenarios])
             for n in range(scenarios)
         ]
-        results.append(a_result(gate=a_gate(name=f"gate {number}"), failures=of_gate, scenarios=tuple(made)))
+        results.append(a_result(gate=builders.a_gate(name=f"gate {number}"), failures=of_gate, scenarios=tuple(made)))
     return results
 
 
