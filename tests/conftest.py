@@ -3,12 +3,16 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from sepurux_action.sandbox import Sandbox
+from tests.backend import sound_backend
+from tests.github_double import GitHub
 from tests.sandboxed import SECRET
+from tests.scenes import Scene, a_scene
 
 # What a shell starts in the background has SIGINT ignored, and so would have every step that a test starts and signals;
 # GitHub's runner starts its steps with the kernel's defaults.
@@ -28,3 +32,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(token=SECRET) as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with GitHub() as github, sound_backend() as sepurux:
+        yield a_scene(github, sepurux, tmp_path)

@@ -19,10 +19,8 @@ from sepurux_action.config.options import BY_NAME
 from sepurux_action.github import event
 from sepurux_action.report.data import OUTPUTS
 from sepurux_action.sandbox import Sandbox
-from tests.backend import sound_backend
-from tests.github_double import GitHub
 from tests.runner import TRACE, run_action
-from tests.scenes import FULL, SECRET, Scene, a_scene
+from tests.scenes import FULL, SECRET, Scene
 from tests.yaml_blocks import blocks_of
 
 ROOT = generate.ROOT
@@ -60,12 +58,6 @@ def answer(request):
 """
 by_name = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 each_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    with GitHub() as github, sound_backend() as sepurux:
-        yield a_scene(github, sepurux, tmp_path)
 
 
 def text_of(path: Path) -> str:
