@@ -125,7 +125,7 @@ def _other_items(gates: Sequence[GateFacts], *, has_items: bool) -> list[Item]:
     worst, items, failed = gates[0], list[Item](), [gate for gate in gates if gate.failed]
     if names := dict.fromkeys(name for gate in failed for name in gate.lacking if not gate.by_settings):
         items.append(Item(say("Add {names} to the campaign.", names=listed(names, "and"))))
-    for gate in gates if has_items and worst.failed else gates[1:]:
+    for gate in gates if has_items else gates[1:]:
         said = gate.state is State.NEEDS_APPROVAL or (not gate.failed and gate.result.reason == worst.result.reason)
         if not said and not _things_of([gate]):
             what = Markdown(capitalized(action_of([gate], has_items=False)[1]))

@@ -331,6 +331,8 @@ FAILS, WAITING = a_result(failures=FAILURES[:1]), a_result(gate=SOFT, approval=b
 APPROVE = "look at the Sepurux run, then review. Or fix these and push:"
 OBSERVED, UNKNOWN = a_result(gate=OBSERVE), a_result(GONE, gate=OBSERVE)
 OTHER = a_result(replace(GONE, reason="Lost.", rule=Rule.NOT_POLLED))
+LATE, SILENT = a_result(replace(GONE, decision=Decision.PENDING)), a_result(gate=SOFT, approval=builders.WAITS)
+NOT_YOURS = "Blocked, but not by your agent."
 
 
 @pytest.mark.parametrize(
@@ -349,7 +351,7 @@ OTHER = a_result(replace(GONE, reason="Lost.", rule=Rule.NOT_POLLED))
         (
             [a_result(GONE)] * 4,
             "❗ 4 of 4 gates have no result: g0, g1, and 2 more",
-            "Blocked, but not by your agent. Gone.",
+            f"{NOT_YOURS} Gone.",
             0,
             "",
         ),
@@ -368,6 +370,8 @@ OTHER = a_result(replace(GONE, reason="Lost.", rule=Rule.NOT_POLLED))
             "✅ g1",
         ),
         ([FAILS, *[a_result(PASSED)] * 3], "❌ 1 of 4 gates blocks: g0", FIX, 1, "✅ 3 passed"),
+        ([FAILS, SILENT], "❌ 1 of 2 gates blocks: g0", FIX, 1, "✋ g1 needs an approval · ⚠️ 1 remark"),
+        ([a_result(GONE), LATE], "❗ 2 of 2 gates have no result: g0 and g1", f"{NOT_YOURS} Gone.", 0, ""),
         (
             [FAILS, a_result(gate=SOFT, approval=builders.APPROVED)],
             "❌ 1 of 2 gates blocks: g0",
@@ -376,7 +380,7 @@ OTHER = a_result(replace(GONE, reason="Lost.", rule=Rule.NOT_POLLED))
             "⚠️ g1 failed, approved",
         ),
     ],
-    ids=range(9),
+    ids=range(11),
 )
 def test_several_gates(results: list[GateDecision], title: str, action: str, shown: int, remark: str) -> None:
     of = head(*named(*results))
