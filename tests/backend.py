@@ -289,7 +289,6 @@ def sound_backend(**overrides: Scripted | Sequence[Scripted]) -> ScriptedBackend
 
 
 def run_ids(request: Request) -> list[str]:
-    """Return the ids of the runs of the batch that a poll asks for."""
     return [RUN_ID[:24] + request.path[-12:]]
 
 

@@ -51,15 +51,12 @@ a_gate = partial(
 )
 NO_BASE = Base(results=())
 WAITS = ApprovalStatus(commit=COMMIT, can_approve=("mona", "hubot-2"), outdated=("octocat",))
-ANYONE = ApprovalStatus(commit=COMMIT, anyone=True)
 IMPOSSIBLE = ApprovalStatus(commit=COMMIT, ignored=("octocat",))
 UNREAD = ApprovalStatus(commit=COMMIT, unread=True)
 APPROVED = ApprovalStatus(commit=COMMIT, approved_by=("mona",))
 INSTEAD = Step(3, "payments.refund", "instead", "payments.status")
 DIFFERENT_STEPS = (
-    "  1 orders.lookup(order)",
-    "  2 payments.refund(order, amount_cents)",
-    "- 3 payments.status(order)",
+    *("  1 orders.lookup(order)", "  2 payments.refund(order, amount_cents)", "- 3 payments.status(order)"),
     "> 3 payments.refund(order, amount_cents)",
 )
 FAILED_AT = Step(29, "orders.cancel")
@@ -117,7 +114,6 @@ FAILING = run_with(PASSING, **LOW, sepurux_decision="fail", failing_tools=MISUSE
 
 
 def a_gate_with(*, required_mutation_categories: tuple[str, ...] = (), **limits: float | None) -> Gate:
-    """Return a gate with these thresholds and drops only, without those that are None."""
     return a_gate(limits=known(**limits), required_mutation_categories=required_mutation_categories)
 
 
@@ -238,7 +234,6 @@ def _failed(gate: Gate, approval: ApprovalStatus | None = None, notes: tuple[str
 
 
 def _with_new_failures(gate: Gate) -> GateDecision:
-    """Return a failed gate whose failures are new, also on the base, or not compared."""
     unsafe, lookup, call, incomplete = FAILURES
     unsafe = replace(unsafe, scenario="refund twice", on_base=OnBase(0, 5, 1, 0), step=INSTEAD, steps=DIFFERENT_STEPS)
     lookup = replace(lookup, scenario="refund twice", on_base=OnBase(3, 5, 1, 1), count=1)
@@ -269,7 +264,6 @@ def _with_new_failures(gate: Gate) -> GateDecision:
 
 
 def _with_worse_scenarios(result: GateDecision) -> GateDecision:
-    """Return a result with two scenarios whose pass rate is lower than in each result of the base."""
     rates = {"cancel an order": 0.76, "refund twice": 0.88, "look a customer up": 0.98, "find an order": 1.0}
     failures = (replace(FAILURES[3], scenario="cancel an order", on_base=OnBase(0, 4, 1, 0)),)
     scenarios = []
@@ -285,8 +279,7 @@ def _of_scenarios(gate: Gate) -> GateDecision:
     """Return the result of a batch of 40 scenarios, three of which failed, with two failures that were not read."""
     twice, lookup, call, incomplete = FAILURES
     rows = (
-        ("refund twice", 0.5, 1.0, 3, (twice, lookup)),
-        ("cancel an order", 0.75, 0.0, 2, (incomplete, call)),
+        *(("refund twice", 0.5, 1.0, 3, (twice, lookup)), ("cancel an order", 0.75, 0.0, 2, (incomplete, call))),
         (TRACE_ID, 0.9, 0.0, 3, (call,)),
     )
     scenarios = []
@@ -330,7 +323,6 @@ def _of_traces() -> GateDecision:
 
 
 def _of_flaky() -> GateDecision:
-    """Return the result of a scenario that failed, and a flaky one that failed too."""
     flaky = Trace(label="b.json", content=b"{}", task="cancel an order", flaky=date(2027, 1, 31))
     traces = (Trace(label="a.json", content=b"{}", task="refund twice"), flaky)
     runs = [a_run(run_with(FAILING, unsafe_attempts=0), trace=trace) for trace in traces]
@@ -420,7 +412,6 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
     silent = run_with(PASSING, pass_rate=Reading(), unsafe_attempts=Reading(broken='no number: "none"'))
     described = "fail (hard): 72.0% passed, 1 unsafe, 5 failures, score 61.5; 40 scenarios"
     published = recorded_decision(a_gate(), described, FAILING.dashboard_url, FAILING.dashboard_url)
-    by_status = replace(published, blocks=True)
     many = (
         a_result(a_run(PASSING), gate=a_gate(name="search", campaign="search-reliability")),
         _failed(replace(asking, name="refunds")),
@@ -466,10 +457,10 @@ def states() -> dict[str, tuple[tuple[GateDecision, ...], Context]]:
         "fail-flood": (_flood(), here),
         "fail-observe": (_failed(observe, notes=(OF_OBSERVE,)), here),
         "fail-soft": (_failed(soft, approval=WAITS, notes=(ADVICE,)), against_main),
-        "fail-soft-anyone": (_failed(soft, approval=ANYONE), here),
+        "fail-soft-anyone": (_failed(soft, approval=ApprovalStatus(commit=COMMIT, anyone=True)), here),
         "fail-soft-impossible": (_failed(soft, approval=IMPOSSIBLE), here),
         "fail-soft-unread": (_failed(soft, approval=UNREAD), here),
-        "fail-recorded": (by_status, against_main),
+        "fail-recorded": (replace(published, blocks=True), against_main),
         "fail-unexplained": (a_result(a_run(replace(PASSING, sepurux_decision="fail"))), here),
         "fail-soft-approved": (_failed(soft, approval=APPROVED, notes=(ADVICE,)), here),
         "fail-drop": (_with_worse_scenarios(dropped), against),

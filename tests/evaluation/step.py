@@ -54,12 +54,10 @@ def in_turn(*responses: Reply) -> Poll:
 
 
 def until(seconds: float, response: Reply) -> Maybe:
-    """Return this response for so many seconds after the start, for `instead`."""
     return lambda time: response if time < 1_000 + seconds else None
 
 
 def at_first(*responses: Reply) -> Maybe:
-    """Return these responses to the first calls, for `instead`."""
     left = iter(responses)
     return lambda _: next(left, None)
 

@@ -85,8 +85,7 @@ def test_a_success_without_json_is_tried_again(body: bytes, what: str) -> None:
 @pytest.mark.parametrize(
     ("call", "status", "said", "hint"),
     [
-        (POLL, 401, "", 'a valid secret of project "shop"'),
-        (POLL, 403, "", 'a secret that may use project "shop"'),
+        *((POLL, 401, "", 'a valid secret of project "shop"'), (POLL, 403, "", 'a secret that may use project "shop"')),
         (api.of_campaign("reliability", "c", "r", ""), 401, "", "Set {project}"),
         (START, 404, "no such run", "Check {campaign}, {trace_id}, and {project}: one of them does not exist"),
         (START, 422, "", "Check that {base_url} is the API's address"),

@@ -70,11 +70,6 @@ def test_a_number_that_some_runs_do_not_report_is_that_of_the_others_and_not_in_
     assert found.worst.trace.label == "0.json"
 
 
-def test_the_scenario_that_is_named_is_the_lowest() -> None:
-    found = decided(of_tasks("a", "b", "c"), a_run(0.1), a_run(0.0), a_run(1.0), min_scenario_pass_rate=0.5)
-    assert found.reason == 'Sepurux reported a pass, but "b" passed 0.0%, 50.0% needed.'
-
-
 @pytest.mark.parametrize("metric", [each for each in metrics.METRICS if each.threshold], ids=lambda each: each.name)
 def test_of_one_run_only_a_score_and_categories_may_be_missing(metric: metrics.Metric) -> None:
     found = decided(of_tasks("a"), Run(sepurux_decision="pass", status="done"), **{metric.threshold: 1})

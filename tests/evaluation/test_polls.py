@@ -242,9 +242,7 @@ def test_what_a_run_waits_for_and_when_it_gives_up_is_shown_with_each_change() -
     ("respond", "gates", "part", "lines"),
     [
         (
-            backend(in_turn(step.RUNNING, LINKED, LINKED, PASSED)),
-            [TWO],
-            "//",
+            *(backend(in_turn(step.RUNNING, LINKED, LINKED, PASSED)), [TWO], "//"),
             [f"[{n}] https://h.example/" for n in (0, 1)],
         ),
         (backend(after(25)), [TWO, OTHER], "not decided", [f"core: {NOT_YET}", f"other: {NOT_YET}"]),

@@ -171,8 +171,7 @@ def test_a_score_is_asked_for_until_the_deadline_or_for_30_s(timeout_s: float, u
 @pytest.mark.parametrize(
     ("responses", "shown"),
     [
-        ([*LOST, score(90)], Reading(90)),
-        *(([rejected(status)], Reading()) for status in (401, 403, 404)),
+        *(([*LOST, score(90)], Reading(90)), *(([rejected(status)], Reading()) for status in (401, 403, 404))),
         *(([each], Reading()) for each in (score(None), Reply(payload={}))),
         *(([rejected(status)], Reading(broken="could not be read: x")) for status in (302, 400, 413, 422)),
         ([score("high")], Reading(broken='no number: "high"')),

@@ -38,8 +38,7 @@ NO_BASES: list[object] = [None, {}, {"ref": "", "sha": BASE}, {"ref": "a\u200bb"
 NO_RUNS: list[Mapping[str, object]] = [
     *({"event": cause} for cause in ("schedule", "workflow_dispatch", "workflow_run", None)),
     *({"head_repository": repository} for repository in (FORK, None)),
-    *({"head_branch": branch} for branch in ("dev", None)),
-    *({"head_sha": sha} for sha in (HEAD, None)),
+    *(*({"head_branch": branch} for branch in ("dev", None)), *({"head_sha": sha} for sha in (HEAD, None))),
 ]
 RUN_OF_FORK = Event(name="workflow_run", repository="acme/shop", commit=HEAD, fork=True, head="mallory/shop:refunds")
 # Names and values that the reading looks for, so that random payloads get past its first lookup.
@@ -109,8 +108,7 @@ EVENTS: list[tuple[str, object, Mapping[str, str], Mapping[str, object]]] = [
     # A workflow run is of the pull request that started it, or a push of the newest commit of the default branch.
     *(
         (
-            "workflow_run",
-            workflow_run(event=f"pull_request{kind}", head_repository={"full_name": repository}),
+            *("workflow_run", workflow_run(event=f"pull_request{kind}", head_repository={"full_name": repository})),
             {"GITHUB_REF": MAIN},
             {"commit": HEAD, "pull_request": None, "head": f"{repository}:refunds", "by_review": kind == "_review"},
         )

@@ -209,8 +209,7 @@ def a_page(**changes: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "known"),
     [
-        ({}, True),
-        *(({"pageInfo": {"hasNextPage": True, "endCursor": cursor}}, False) for cursor in ("abc", None)),
+        *(({}, True), *(({"pageInfo": {"hasNextPage": True, "endCursor": cursor}}, False) for cursor in ("abc", None))),
         ({"nodes": [{"viewerDidAuthor": False}]}, True),
         *(({"nodes": each}, False) for each in (None, [None], [{"viewerDidAuthor": None}])),
         *(({"pageInfo": None}, False), ({"head": None}, False)),

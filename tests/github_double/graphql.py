@@ -19,8 +19,6 @@ Info = GraphQLResolveInfo[Any]
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who asks."""
-
     world: World
     token: Token
     server_url: str
