@@ -209,16 +209,14 @@ def backend(poll: Callable[[float], Reply], **others: Reply) -> Callable[[ApiReq
         "failures": Reply(payload=[]),
         **others,
     }
-
     made = itertools.count(1)
 
     def answer(call: ApiRequest, time: float) -> Reply:
         last = call.path.rsplit("/", 1)[-1]
         if call.method == "POST" and last not in routes:
             number = next(made)
-            return Reply(
-                payload={"batch_id": f"batch-{number}", "run_ids": [f"run-{number}"], "trace_id": f"trace-{number}"}
-            )
+            ids = {"batch_id": f"batch-{number}", "run_ids": [f"run-{number}"], "trace_id": f"trace-{number}"}
+            return Reply(payload=ids)
         if call.method == "GET" and "/v1/ci/" in call.path:
             return poll(time)
         return routes.get(last, Reply(error=f"no route {call.path}", status=404))

@@ -4,7 +4,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
 
 import pytest
 
@@ -13,7 +12,6 @@ from sepurux_action.evaluation.api import NO_TIME_LEFT, ApiRequest, Reply
 from sepurux_action.evaluation.engine import GRACE_S, Engine
 from sepurux_action.host.deadlines import Signals
 
-T = TypeVar("T")
 CALL = ApiRequest(method="GET", path="/v1/ci/runs/r1", purpose="the poll of the run")
 
 
@@ -53,8 +51,7 @@ def test_a_call_that_takes_too_long_is_abandoned_and_its_late_response_is_droppe
     until = engine.now() + 0.05
     [[result, _]] = engine.perform([lambda: engine.share((CALL, other), lambda call: engine.send(call, until))])
     respond()
-    assert result.temporary
-    assert result.status == 0
+    assert (result.temporary, result.status) == (True, 0)
 
 
 def test_a_defect_in_a_call_is_the_result_of_that_call_only() -> None:

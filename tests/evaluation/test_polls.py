@@ -16,6 +16,7 @@ from tests.fakes import CAMPAIGN, FakeEngine, FakeOutput, backend
 UNREACHABLE = Reply(temporary=True, error="the connection failed")
 UNDECIDED = Reply(payload={"status": "done", "decision": "pending"})
 LINKED = Reply(payload={"dashboard_url": "https://h.example/"})
+LINKS = [f"[{n}] https://h.example/" for n in (0, 1)]
 UNUSABLE = "Sepurux sent no usable response within 30 s (the poll of the run"
 ABOUT_OTHERS = [
     (Reply(payload=["pass"], status=200), "a response that is not a JSON object"),
@@ -241,10 +242,7 @@ def test_what_a_run_waits_for_and_when_it_gives_up_is_shown_with_each_change() -
 @pytest.mark.parametrize(
     ("respond", "gates", "part", "lines"),
     [
-        (
-            *(backend(in_turn(step.RUNNING, LINKED, LINKED, PASSED)), [TWO], "//"),
-            [f"[{n}] https://h.example/" for n in (0, 1)],
-        ),
+        (backend(in_turn(step.RUNNING, LINKED, LINKED, PASSED)), [TWO], "//", LINKS),
         (backend(after(25)), [TWO, OTHER], "not decided", [f"core: {NOT_YET}", f"other: {NOT_YET}"]),
         (FAILING, [GATE], "HTTP", RETRIED),
         (backend(after(70)), [replace(GATE, traces=step.traces(5))], " elapsed", BEATS),

@@ -85,9 +85,8 @@ def test_an_absolute_path_or_glob_may_lead_into_workspace_and_temporary_folder(b
     temp = tmp_path / "temp"
     write(base, "a.json")
     write(temp, "made/b.json")
-    for pattern, found in (
-        *(("{base}/a.json", "a.json"), ("{base}/*.json", "a.json"), ("{temp}/**/*.json", "{temp}/made/b.json")),
-    ):
+    expected = {"{base}/a.json": "a.json", "{base}/*.json": "a.json", "{temp}/**/*.json": "{temp}/made/b.json"}
+    for pattern, found in expected.items():
         assert labels(base, pattern.format(base=base, temp=temp), temp) == [found.format(temp=temp)]
 
 

@@ -55,7 +55,6 @@ def request_of(call: ApiRequest = POLL, *, token: str | None = TOKEN, api_key: s
 
 
 def on_the_wire(content: bytes) -> backend.Answer:
-    """Answer these very bytes, head included, then hang up."""
     return backend.stream(lambda: [content])
 
 
