@@ -3,7 +3,6 @@
 A route without a script is not found.
 """
 
-import gzip
 import json as jsonlib
 import os
 import socket
@@ -144,12 +143,6 @@ def truncated(payload: object) -> Answer:
     content = jsonlib.dumps(payload).encode()
     head = _head(200, {**JSON, "Content-Length": str(len(content))})
     return stream(lambda: [head + content[: len(content) // 2]])
-
-
-def gzip_bomb() -> Answer:
-    """Send a small compressed body that expands to 64 MiB of JSON text."""
-    content = gzip.compress(b'"' + b"a" * (64 * MIB - 2) + b'"')
-    return raw(content, 200, {**JSON, "Content-Encoding": "gzip"})
 
 
 def _head(status: int, headers: Mapping[str, str]) -> bytes:

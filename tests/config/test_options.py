@@ -41,10 +41,7 @@ def test_only_credentials_are_secret_and_not_accepted_in_the_file() -> None:
         *((options.REVIEWERS, {"\n".join(HUNDRED): HUNDRED}), (options.NAME, {"n" * 80: "n" * 80})),
         (options.CAMPAIGN, {"Rückgaben 日本": "Rückgaben 日本"}),
         (options.BASE_URL, {"https://sepurux.example/api/backend/": "https://sepurux.example/api/backend"}),
-        *(
-            (options.BASE_URL, {f"{each}/": each})
-            for each in ("http://localhost:8", "HTTP://127.0.0.1", "http://[::1]:8/a")
-        ),
+        (options.BASE_URL, {f"{url}/": url for url in ("http://localhost:8", "HTTP://127.0.0.1", "http://[::1]:8/a")}),
     ],
 )
 def test_what_is_accepted(option: options.Option[object], values: dict[str, object]) -> None:

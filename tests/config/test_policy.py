@@ -132,8 +132,6 @@ files = st.binary(max_size=60) | nearly | shaped
 
 
 def composed(text: str) -> object:
-    """Return the content of a file without its places."""
-
     def plain(node: yaml.Node) -> object:
         if isinstance(node, yaml.MappingNode):
             return {key.value: plain(value) for key, value in node.value}

@@ -120,7 +120,6 @@ def test_the_signature_is_the_one_of_docs_security() -> None:
 
 
 def changed(old: str, new: str) -> bytes:
-    """Return a file with the signature of its content, of which one part is another one."""
     assert CONTENT.count(old) == 1
     return signed(CONTENT.replace(old, new))
 

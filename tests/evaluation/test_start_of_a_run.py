@@ -198,10 +198,8 @@ def test_the_score_of_a_batch_is_that_of_the_runs_that_report_one() -> None:
         (SCORED, {"status": "failed"}, http(503), Decision.ERROR, 0),  # no number of it is shown
         (SCORED, {**step.NUMBERS, "reliability_score": 90}, http(503), Decision.PASS, 0),
         (SCORED, {**step.NUMBERS, "run_ids": [f"run-{n}" for n in range(1_000)]}, http(503), Decision.ERROR, 0),
-        *(
-            (KNOWN, {**step.NUMBERS, "run_ids": ids}, http(503), Decision.PASS, n)
-            for n, ids in ((1, ["a"]), (0, ["a", "b"]))
-        ),
+        (KNOWN, {**step.NUMBERS, "run_ids": ["a"]}, http(503), Decision.PASS, 1),
+        (KNOWN, {**step.NUMBERS, "run_ids": ["a", "b"]}, http(503), Decision.PASS, 0),
     ],
 )
 def test_a_score_that_is_useless_or_not_needed_is_requested_at_most_once(

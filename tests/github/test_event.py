@@ -15,6 +15,8 @@ from sepurux_action.github.queries import Subject
 HEAD, BASE, MERGE, OTHER = "a" * 40, "b" * 40, "e" * 40, "c" * 40
 REPOSITORY = {"full_name": "acme/shop", "default_branch": "main"}
 FORK = {"full_name": "mallory/shop", "default_branch": "main"}
+QUEUED = ("main", "release/1.x", f"gh-readonly-queue/x/pr-7-{OTHER}", "ünï/código")
+NO_APIS = ("", "api.github.com", "http://ghe.example/api/v3", "https://u:p@ghe.example")
 KINDS = ("", "_target", "_review")
 MAIN, QUEUE = "refs/heads/main", "refs/heads/gh-readonly-queue"
 PULL = {
@@ -101,10 +103,7 @@ EVENTS: list[tuple[str, object, Mapping[str, str], Mapping[str, object]]] = [
     ("pull_request", pull_request() | {"repository": None}, {"GITHUB_REPOSITORY": ""}, {"fork": True}),
     # A merge group is of the pull request that named its branch, if one did.
     *(("merge_group", merge_group(head_ref=ref), {}, OF_GROUP) for ref in (None, *NO_NAMES)),
-    *(
-        ("merge_group", queued(base), {}, OF_GROUP | {"pull_request": 42, "base_ref": base})
-        for base in ("main", "release/1.x", f"gh-readonly-queue/x/pr-7-{OTHER}", "ünï/código")
-    ),
+    *(("merge_group", queued(base), {}, OF_GROUP | {"pull_request": 42, "base_ref": base}) for base in QUEUED),
     # A workflow run is of the pull request that started it, or a push of the newest commit of the default branch.
     *(
         (
@@ -136,10 +135,7 @@ EVENTS: list[tuple[str, object, Mapping[str, str], Mapping[str, object]]] = [
     # No token goes where others could read it.
     ("push", push(), {"GITHUB_API_URL": "https://ghe.example/api/v3/"}, {"api_url": "https://ghe.example/api/v3"}),
     ("push", push(), {"GITHUB_API_URL": "http://127.0.0.1:8123"}, {"api_url": "http://127.0.0.1:8123"}),
-    *(
-        ("push", push(), {"GITHUB_API_URL": address}, {"api_url": ""})
-        for address in ("", "api.github.com", "http://ghe.example/api/v3", "https://u:p@ghe.example")
-    ),
+    *(("push", push(), {"GITHUB_API_URL": address}, {"api_url": ""}) for address in NO_APIS),
 ]
 
 

@@ -176,9 +176,8 @@ def test_with_a_gap_a_status_of_an_unknown_shape_or_an_unknown_own_account_no_re
 
 
 def results_on_base(scene: Scene, **changes: str) -> Results:
-    subject = scene.load(**changes)
-    subject = with_base(scene.calls, subject, [a_gate(name="core", limits={"max_pass_rate_drop": 0.03})])
-    return subject.baseline(a_gate(name="core")) or ()
+    subject, gate = scene.load(**changes), a_gate(name="core", limits={"max_pass_rate_drop": 0.03})
+    return with_base(scene.calls, subject, [gate]).baseline(gate) or ()
 
 
 def test_a_merge_of_many_commits_hides_no_older_result(scene: Scene) -> None:

@@ -34,11 +34,10 @@ def given(text: str) -> list[Review]:
 def status(
     reviews: str | list[Review] = "",
     reviewers: tuple[str, ...] = (),
-    terms: Reviews = TERMS,
     permission: Callable[[str], str] = PERMISSIONS.__getitem__,
 ) -> ApprovalStatus:
     listed = given(reviews) if isinstance(reviews, str) else reviews
-    return approval_status(replace(terms, given=tuple(listed)), reviewers, permission)
+    return approval_status(replace(TERMS, given=tuple(listed)), reviewers, permission)
 
 
 def test_an_account_that_is_no_person_and_a_review_without_a_login_approve_nothing() -> None:
