@@ -156,11 +156,6 @@ def test_a_campaign_that_is_given_by_its_uuid_needs_no_list_of_campaigns(respons
     assert (named.rule, known.decision) == (Rule.NOT_POLLED, Decision.PASS)
 
 
-def test_a_signal_during_the_first_call_is_no_outage() -> None:
-    [result] = runs_of(FakeEngine(sound(campaigns=step.HANGS), cancel_at=1_005), GATE)
-    assert result.rule is Rule.CANCELED
-
-
 @pytest.mark.parametrize(("timeout_s", "until"), [(60, 60), (10, 35)])
 def test_a_score_is_asked_for_until_the_deadline_or_for_30_s(timeout_s: float, until: float) -> None:
     [result] = evaluate(FakeEngine(scored(http(503))), replace(SCORED, timeout_s=timeout_s))

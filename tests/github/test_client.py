@@ -101,15 +101,11 @@ def bounded(scene: Scene) -> Calls:
     return calls
 
 
-def a_500(body: bytes) -> backend.Answer:
-    return backend.raw(body, 500, {"Content-Type": "application/json"})
-
-
 @pytest.mark.parametrize(
     "failures",
     [
         *([faults.broken(), backend.reset(), backend.truncated({})], [faults.broken(503)]),
-        *([a_500(body)] * 2 for body in (b'{"mess', b"[1]", b"\xff", b'{"message": ["x"]}')),
+        *([backend.raw(body, 500, backend.JSON)] * 2 for body in (b'{"mess', b"[1]", b"\xff", b'{"message": ["x"]}')),
     ],
 )
 def test_a_status_survives_failures_that_may_be_temporary(failures: list[backend.Answer], scene: Scene) -> None:

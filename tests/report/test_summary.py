@@ -220,24 +220,11 @@ def test_a_change_of_the_policy_shows_which_gates_come_and_go() -> None:
 # -- sizes ------------------------------------------------------------------------------------------------------------
 
 
-def a_large_report(failures: int = 1_000, scenarios: int = 100) -> list[GateDecision]:
-    """Return the results of the most gates of a step, with so many failures in so many scenarios each."""
-    results = []
-    for number in range(MAX_GATES_IN_STEP):
-        of_gate = tuple(
-            a_failure(type=f"type {n}", description=f"{n} {'x' * 90}", scenario=f"scenario {n % scenarios}")
-            for n in range(failures)
-        )
-        made = [
-            a_scenario(f"scenario {n}", FAILING, run_id=f"run-{n}", failures=of_gate[n::scenarios])
-            for n in range(scenarios)
-        ]
-        results.append(a_result(gate=builders.a_gate(name=f"gate {number}"), failures=of_gate, scenarios=tuple(made)))
-    return results
-
-
 def test_a_report_on_everything_fits_and_a_short_one_is_short() -> None:
-    report = build_report(a_large_report(), a_context())
+    failures = tuple(a_failure(type=f"type {n}", description="x" * 90, scenario=f"{n % 100}") for n in range(1_000))
+    scenarios = tuple(a_scenario(f"{n}", FAILING, run_id=f"run-{n}", failures=failures[n::100]) for n in range(100))
+    gates = (builders.a_gate(name=f"gate {number}") for number in range(MAX_GATES_IN_STEP))
+    report = build_report([a_result(gate=gate, failures=failures, scenarios=scenarios) for gate in gates], a_context())
     assert 100_000 < len(render_summary(report).encode()) < 1024 * 1024
     assert len(render_comment(report, MARKER)) < 2_000
     short = render_summary(shortened(report))
