@@ -11,8 +11,9 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 PROSE := $(BIN)/node $(VENV)/node_modules/textlint/bin/textlint.js
 PINNED := $(shell sed -n 's/^FROM \(.*\) AS base$$/\1/p' Dockerfile)
 FITS := $(BIN)/check-jsonschema --builtin-schema vendor
-# `make test SLOWEST=20` also prints the slowest tests.
-TESTS := -m pytest -n auto --dist loadfile -m "not container" $(if $(SLOWEST),--durations=$(SLOWEST))
+# A third of the time of the tests is waiting. `make test SLOWEST=20` also prints the slowest tests.
+WORKERS := $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) * 3 // 2)")
+TESTS = -m pytest -n $(WORKERS) --dist loadfile -m "not container" $(if $(SLOWEST),--durations=$(SLOWEST))
 
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test pytest coverage lint types format generate noise golden gallery picture measure lock image container clean
@@ -33,6 +34,7 @@ pytest: $(READY)
 	$(BIN)/python $(TESTS)
 
 coverage: export CI := true
+coverage: WORKERS := auto
 coverage: $(READY) ## the same tests with branch coverage, on more random cases
 	@rm -f .coverage .coverage.*
 	$(BIN)/coverage run $(TESTS)
