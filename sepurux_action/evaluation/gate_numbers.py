@@ -101,6 +101,10 @@ def scenarios_of(gate: Gate, runs: Runs, of_batch: Runs = ()) -> tuple[Scenario,
     """Return the scenarios of an evaluation in their order; of a batch, those whose runs were read one by one."""
     needed = gate.limits.get(LOWEST_SCENARIO.threshold, 0)
     if not gate.names_traces:
+        [run] = runs
+        run_ids = {*run.run_ids} or {run.run_id} - {""}
+        if len(run_ids) == 1 or (not run_ids and run.value(metrics.SCENARIOS) == 1):
+            of_batch = runs
         return tuple(Scenario(each.name or each.trace_id or each.run_id, (each,), needed) for each in of_batch)
     scenarios, recordings = [], grouped((trace.scenario, run) for trace, run in zip(gate.traces, runs, strict=True))
     for (kind, key), every in recordings.items():

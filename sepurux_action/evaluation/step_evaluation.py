@@ -388,7 +388,7 @@ def _with_read(decided: GateDecision, recordings: Runs) -> GateDecision:
             failures_unread += max(0, int(run.value(FAILURES) or 0) - listed)
             if not gate.names_traces:
                 scenarios_unread += max(0, int(run.value(SCENARIOS) or 1) - len(of_run))
-    scenarios = [*scenarios_of(gate, recordings, recordings)]
+    scenarios = [*scenarios_of(gate, decided.runs if is_batch else recordings, recordings)]
     scenarios.sort(key=lambda each: (bool(each.flaky), not each.failed, *runs.numbers_key(each.value)))
     scenarios_unread += sum(any(run.unread for run in each.recordings) for each in scenarios)
     read = replace(decided, failures_unread=failures_unread, scenarios_unread=scenarios_unread)

@@ -126,6 +126,7 @@ LOOPS, UNDECIDED = a_scenario("loops", failures=(builders.a_failure(),)), a_scen
 FLAKY = a_scenario("cancel", FAILING, trace=Trace(label="", flaky=date(2027, 1, 31)))
 BROKEN, FAILED = replace(FAILING, status="error", sepurux_decision=""), a_scenario("refund twice", FAILING)
 LOW = replace(a_scenario("low", PASSING), needed=0.99)
+ONE_RUN = a_result(a_run(PASSING, run_id="run-1"), gate=a_gate(traces=(Trace(label=""),)))  # a batch of one scenario
 NUMBERS = "72.0% passed, 1 unsafe, 5 failures"
 MISSED = "failure: 72.0% passed, 85.0% needed; 1 unsafe."
 SKIPPED = f"skipped: {NUMBERS}"
@@ -139,6 +140,7 @@ MARKED = f"skipped: Flaky until 2027-01-31. {NUMBERS}"
         (a_batch(LOOPS), {"loops": "failure: It went round.", "sound": "passed"}),
         (a_batch(LOW), {"low": "failure: 95.0% passed, 0 unsafe, 1 failure", "sound": "passed"}),
         (a_batch(a_scenario("unread")), {"unread": "skipped", "sound": "passed"}),
+        (build_report([ONE_RUN], a_context()), {"run-1": "passed"}),
         (
             a_batch(LOOPS, UNDECIDED, FLAKY, run=PASSING),
             {"loops": "passed", "undecided": "passed", "cancel": MARKED, "sound": "passed"},
@@ -148,7 +150,7 @@ MARKED = f"skipped: Flaky until 2027-01-31. {NUMBERS}"
             {"sound": SKIPPED, "gate (2)": SKIPPED, "sound (2)": "skipped"},
         ),
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_what_the_scenarios_of_a_gate_did_is_a_case_each(report: Report, cases: dict[str, str]) -> None:
     of_gate, *scenarios = shown(report).items()
