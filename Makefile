@@ -12,7 +12,7 @@ PROSE := $(BIN)/node $(VENV)/node_modules/textlint/bin/textlint.js
 PINNED := $(shell sed -n 's/^FROM \(.*\) AS base$$/\1/p' Dockerfile)
 FITS := $(BIN)/check-jsonschema --builtin-schema vendor
 # A third of the time of the tests is waiting. `make test SLOWEST=20` also prints the slowest tests.
-WORKERS := $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) * 3 // 2)")
+WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) * 3 // 2)")
 TESTS = -m pytest -n $(WORKERS) --dist loadfile -m "not container" $(if $(SLOWEST),--durations=$(SLOWEST))
 
 .DELETE_ON_ERROR:

@@ -173,9 +173,8 @@ def of_recorder(missed: dict[str, float], *, failing: int, by_recorder: bool = T
     """Return the result of four scenarios, which misses these thresholds."""
     names = [f"refund {n}'s" for n in range(4)]
     traces = tuple(Trace(label=f"{name}.json", content=b"{}", task=name, by_recorder=by_recorder) for name in names)
-    numbers = [builders.run_with(FAILING, pass_rate=0.5)] * failing + [
-        builders.run_with(builders.PASSING, failures=0)
-    ] * (4 - failing)
+    failed, passed = builders.run_with(FAILING, pass_rate=0.5), builders.run_with(builders.PASSING, failures=0)
+    numbers = [failed] * failing + [passed] * (4 - failing)
     runs = [a_run(each, trace=trace) for each, trace in zip(numbers, traces, strict=True)]
     gate = Gate(name="g", campaign="the refunds", traces=traces, limits=missed)
     base = Base(results=builders.some_results(*[a_past_result(numbers={"pass_rate": 1.0})] * 3))
