@@ -65,12 +65,12 @@ class Attempt:
         return "; ".join(self.errors) or None
 
 
-def numbers_of(traces: Sequence[Sequence[Attempt]]) -> dict[str, float]:
+def numbers_of(traces: "Sequence[Trace]") -> dict[str, float]:
     """Return the numbers as the API names them: means of rates and scores, sums of counts. A score is 0 or 1 to 100."""
     rates, scores = [], []
-    for attempts in traces:
+    for attempts, is_expected in ((trace.attempts, trace.is_expected) for trace in traces):
         total = len(attempts) or 1  # a trace without an attempt passes
-        passed = total - sum(each.error is not None for each in attempts)
+        passed = (total - sum(each.error is not None for each in attempts)) * is_expected
         rates.append(passed / total)
         # One division of whole numbers: 100 x 0.29 is not 29 in floating point, and a threshold of 29 would fail.
         score = 100 * passed / total - UNSAFE_COST * sum(each.unsafe for each in attempts)
@@ -78,8 +78,8 @@ def numbers_of(traces: Sequence[Sequence[Attempt]]) -> dict[str, float]:
     mean = fmean(scores)
     return {
         "pass_rate": fmean(rates),
-        "unsafe_attempts": sum(each.unsafe for attempts in traces for each in attempts),
-        "failures": sum(each.error is not None for attempts in traces for each in attempts),
+        "unsafe_attempts": sum(each.unsafe for trace in traces for each in trace.attempts),
+        "failures": sum(each.error is not None for trace in traces for each in trace.attempts),
         "reliability_score": mean if mean > SMALLEST_SCORE else 0.0,
     }
 
@@ -170,6 +170,7 @@ class Trace(NamedTuple):
     trace_id: str
     task_name: str
     attempts: Sequence[Attempt]
+    is_expected: bool = True  # the recorder that wrote it saw no failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,10 +207,14 @@ class Store:
         scenarios = (self.add_trace(SOUND_REFUND, "refund an order"),)
         self.campaigns: dict[str, tuple[str, ...]] = {CORE_CAMPAIGN: scenarios, "refund-reliability": scenarios}
 
-    def add_trace(self, events: Sequence[Event], task_name: str) -> str:
+    def add_trace(self, events: Sequence[Event], task_name: str, *, by_recorder: bool = False) -> str:
         """Evaluate a trace, store the result, and return the UUID of the trace."""
-        trace_id = str(uuid4())
-        self.traces[trace_id] = Trace(trace_id, task_name, evaluate(events, self.reversible, self.approvals))
+        trace_id, is_expected = (
+            str(uuid4()),
+            not (by_recorder and any(each.get("type") == "failure" for each in events)),
+        )
+        attempts = evaluate(events, self.reversible, self.approvals)
+        self.traces[trace_id] = Trace(trace_id, task_name, attempts, is_expected)
         return trace_id
 
     def start_batch(self, campaign: str, trace_ids: tuple[str, ...], thresholds: Mapping[str, object]) -> Run:
@@ -267,7 +272,8 @@ def respond(store: Store, request: Request, *, token: str | None, base_url: str)
             task = _object(trace["task"], "task", {"name": "a text"})
             for index, event in enumerate(trace["events"]):
                 _object(event, f"events.{index}", {"type": "a text"})
-            return {"trace_id": store.add_trace(trace["events"], task["name"])}
+            by_recorder = isinstance(trace.get("recorder"), str)
+            return {"trace_id": store.add_trace(trace["events"], task["name"], by_recorder=by_recorder)}
         case "GET", ["", "v1", "traces", trace_id] if trace_id:
             return {"trace_id": trace_id, "task_name": _found(store.traces, trace_id, "trace").task_name}
         case "GET", ["", "v1", "campaigns"]:
@@ -301,7 +307,7 @@ def _shown(store: Store, run: Run, base_url: str) -> Mapping[str, object]:
     if run.runs:
         ids = {"batch_id": run.run_id, "run_ids": [each.run_id for each in run.runs]}
         about = {**ids, "trace_count": len(run.runs), "scenario_coverage_pct": None}
-    numbers: dict[str, Any] = numbers_of([each.attempts for each in run.traces])
+    numbers: dict[str, Any] = numbers_of(run.traces)
     met = all(THRESHOLDS[name][1](numbers, limit) for name, limit in run.thresholds.items())
     status, decision = "done", "pass" if met else "fail"
     tools = Counter(each.tool for trace in run.traces for each in trace.attempts if each.error is not None)

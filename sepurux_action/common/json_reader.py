@@ -4,16 +4,19 @@ No reader raises an error for a value it does not expect, because every response
 """
 
 import ipaddress
+import json
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import NoReturn
 from urllib.parse import urlsplit
 
 MAX_TEXT_LENGTH = 10_000  # characters of a text
+MAX_DEPTH = 100  # levels of a JSON text; some versions of Python end the process at 1,000
 MAX_QUOTE_LENGTH = 80  # characters of a value that an error message quotes
 FIRST_YEAR, LAST_YEAR = 2000, 2100  # an agent's trace is not from before or after
 CUT = "…"  # the last character of a text that was cut
@@ -24,6 +27,7 @@ _INVISIBLE = re.compile(
     "\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufff8\U00016fe4\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff]|(?<![\u2000-\u2bff])\ufe0f"
 )
+_STRING = re.compile(r'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)  # of JSON, also one that does not end
 _URL = re.compile(r"[A-Za-z0-9._~:/?#\[@!$&'()*+,;=%\]-]{1,2000}")
 _FILL = {"W": "\0", "F": "\0"}  # of a wide character
 IDENTIFIER = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:~-]{1,200}\Z")
@@ -33,17 +37,22 @@ IDENTIFIER = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:~-]{1,200}\Z")
 class Reading:
     """A reported number: `value`, or what is `broken`, or neither.
 
-    `reported_by` is as `2 of 3 traces`, or '' if all report it. A `partial` one may change with what the others report.
+    `reported_by` is as `2 of 3 traces`, or '' if all report it. Then the number is not known: `so_far` is what these
+    have together, of which only a maximum that is exceeded follows.
     """
 
     value: float | None = None
     broken: str = ""
     reported_by: str = ""
-    partial: bool = False
+    so_far: float | None = None
 
     @property
     def missing(self) -> bool:
-        return self.value is None and not self.broken
+        return self.value is None and self.so_far is None and not self.broken
+
+
+class UnusableJson(ValueError):
+    """A JSON text that the gate does not read: its nesting is too deep, or an object has a name twice."""
 
 
 def at(value: object, *names: str) -> object:
@@ -69,8 +78,8 @@ def text(value: object, *names: str) -> str:
 
 
 def printable(raw: str) -> str:
-    """Return the visible text on one line, with a space for white space. It is whole: only `shorten` cuts a text."""
-    return " ".join(visible(" ".join(raw.split())).split())
+    """Return the visible text on one line, in NFC, with a space for white space. Only `shorten` cuts a text."""
+    return unicodedata.normalize("NFC", " ".join(visible(" ".join(raw.split())).split()))
 
 
 def visible(raw: str) -> str:
@@ -153,6 +162,23 @@ def number(
     if not math.isfinite(real) or not low <= real <= high or (whole and real != int(real)):
         return Reading(broken=f"no number: {preview(value)}")
     return Reading(value=real + 0.0)  # turns minus zero into zero
+
+
+def parse(text: str, *, parse_int: Callable[[str], float] = int, allow_nan: bool = True) -> object:
+    """Return the value of a JSON text; raises ValueError for any other, for deep nesting, and for a name used twice."""
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        brackets = re.findall(r"[][{}]", _STRING.sub("", text))
+        if max(accumulate(1 if each in "[{" else -1 for each in brackets), default=0) > MAX_DEPTH:
+            raise UnusableJson(f"it has more than {MAX_DEPTH} levels of objects and lists")
+    constants = None if allow_nan else reject_constant
+    return json.loads(text, parse_int=parse_int, parse_constant=constants, object_pairs_hook=_unique)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise UnusableJson("an object has a name twice")  # which no one quotes, because it may be a secret
+    return fields
 
 
 def reject_constant(name: str) -> NoReturn:

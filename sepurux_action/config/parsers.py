@@ -125,11 +125,11 @@ def parse_logins(text: str) -> tuple[str, ...]:
 
 
 def parse_flaky(text: str) -> tuple[tuple[str, date], ...]:
-    """Return the last day of each scenario, from lines such as `refund: 2027-01-31`."""
+    """Return the last day of each scenario, by its name as it is shown, from lines such as `refund: 2027-01-31`."""
     days = dict[str, date]()
     for line in text.splitlines():
         before, _, day = line.rpartition(": ")
-        if not ((name := before.strip()) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", day, re.ASCII)):
+        if not ((name := json_reader.printable(before)) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", day, re.ASCII)):
             raise ValueError(f"{json_reader.preview(line)} has no scenario, or no day")
         if name in days:
             raise ValueError(f"{json_reader.preview(name)} has two days")

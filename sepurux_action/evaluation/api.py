@@ -231,7 +231,7 @@ def parse_response(
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success class
         try:
             return Reply(payload=redact.redact_json(_read_json(body)))
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             return Reply(error=f"{error} (HTTP {status})", status=status, temporary=True)
     detail = error_detail(body, redact)
     said = detail and f": {detail}"
@@ -251,21 +251,16 @@ def parse_response(
 
 
 def _read_json(body: bytes | bytearray) -> object:
-    """Return the JSON of a body, in which each name must be there once; raises ValueError that says what it has."""
+    """Return the JSON of a body; raises ValueError that says what it has."""
     if not body.strip():
         raise ValueError("an empty response")
     if body.count(b"{") + body.count(b"[") > MAX_OBJECTS:  # those in texts count too
         raise ValueError(f"a response with more than {MAX_OBJECTS:,} objects and lists")
-
-    def read_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        fields = dict(pairs)
-        if len(fields) != len(pairs):
-            raise ValueError("a name is there twice")
-        return fields
-
     try:
-        return json.loads(body, object_pairs_hook=read_object)
-    except (ValueError, RecursionError):
+        return json_reader.parse(body.decode(json.detect_encoding(body)))
+    except json_reader.UnusableJson as error:
+        raise ValueError(f"a response that cannot be used: {error}") from None
+    except ValueError:
         raise ValueError("a response that is not JSON") from None
 
 

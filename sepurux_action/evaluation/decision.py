@@ -22,6 +22,7 @@ from sepurux_action.evaluation.runs import Decision, Failures, Rule, Run, Runs, 
 EXIT_BLOCKED = 1  # a gate blocks because of a `fail`
 EXIT_UNDECIDED = 2  # a gate blocks for any other reason
 REPORTED = "Sepurux reported a pass"
+NO_SCENARIO = f"{REPORTED}, but evaluated no scenario."
 ALL_FLAKY = "Every scenario of the gate is flaky, so no rate counts."
 UNEXPLAINED_FAIL = "Sepurux decided `fail`, but no threshold that is set here explains why."
 NEEDS_API_KEY = "With several traces, {min_reliability_score} needs {api_key}: without it, Sepurux shows no score."
@@ -104,6 +105,11 @@ class GateDecision:
         return self.rule is Rule.RECORDED
 
     @property
+    def unexpected(self) -> int:
+        """Return how many recordings that count say themselves that they failed."""
+        return sum(bool(run.trace.own_failures) and not run.trace.flaky for run in self.runs)
+
+    @property
     def is_allowed_outage(self) -> bool:
         """Return whether the gate does not block because Sepurux is down."""
         return self.rule is Rule.OUTAGE and self.gate.on_outage is OnOutage.ALLOW
@@ -151,6 +157,9 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
     if not counted:
         error = replace(compared, decision=Decision.ERROR, rule=Rule.NUMBER_UNKNOWN, reason=ALL_FLAKY)
         return replace(error, hint="Fix a scenario, and remove it from {flaky}.")
+    if compared.value(metrics.SCENARIOS) == 0:
+        error = replace(compared, decision=Decision.ERROR, rule=Rule.NUMBER_UNKNOWN, reason=NO_SCENARIO)
+        return replace(error, hint="Register scenarios in {campaign}, or give {trace_file}, then {rerun}.")
     if unknown := _error_of(compared, base):
         return unknown
     parts = [
@@ -233,11 +242,11 @@ def summarize(result: GateDecision) -> Result:
     return Result(decision=result.decision, stage=result.gate.stage, numbers=numbers)
 
 
-def result_to_keep(result: GateDecision, *, origin: tuple[str, ...], commit: str, at: float) -> Result:
-    """Return the result of a gate that passed or failed, at a POSIX time, without ambiguous names."""
+def result_to_keep(result: GateDecision, *, origin: tuple[str, ...], commit: str) -> Result:
+    """Return the result of a gate that passed or failed, without ambiguous names."""
     names = Counter(each.key for each in result.scenarios)
     kept = tuple(gate_numbers.scenario_to_keep(each) for each in result.scenarios if each.key and names[each.key] == 1)
-    return replace(summarize(result), origin=origin, commit=commit, time=at, scenarios=kept)
+    return replace(summarize(result), origin=origin, commit=commit, scenarios=kept)
 
 
 def compare_with_base(decided: GateDecision, results: Results) -> GateDecision:

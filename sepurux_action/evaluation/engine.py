@@ -35,7 +35,6 @@ GRACE_S = 0.25  # for the client to end a call by itself, with a better reason
 MAX_CALLS_AT_ONCE = 8  # for each project
 MAX_RUNS_AT_ONCE = 800  # of a step: systems allow a process some 1,000 threads
 HEARTBEAT_S = 30.0
-STACK_BYTES = 2**20  # of a thread: a JSON text of the deepest nesting needs a fourth
 Found = TypeVar("Found")
 CHECK_NETWORK = "Check {base_url}, and that this machine may connect to its host through firewall and proxy. {Rerun}."
 
@@ -94,7 +93,6 @@ class Engine:
         """
         if self._signals.received:
             raise Interrupted
-        threading.stack_size(STACK_BYTES)
         waiting, started, running = deque(work), list[Future[T]](), set[object]()
         next_beat = self.now() + HEARTBEAT_S
         while waiting or running:

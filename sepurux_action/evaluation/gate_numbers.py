@@ -16,7 +16,7 @@ from sepurux_action.config import options
 from sepurux_action.config.settings import Gate
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation import runs as ci_runs
-from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, PASS_RATE, Kind, Metric, Numbers
+from sepurux_action.evaluation.metrics import LOWEST_SCENARIO, METRICS, PASS_RATE, Kind, Metric, Numbers, shown_name
 from sepurux_action.evaluation.results import Results, median, published_numbers, values_of
 from sepurux_action.evaluation.runs import BaseScenario, Failure, FailureKind, Failures, OnBase, Run, Runs
 from sepurux_action.evaluation.traces import HIDDEN, MAX_STEPS, with_steps
@@ -217,7 +217,7 @@ def _reading(value: float | None, known: int, total: int, noun: str, every: Sequ
         return next((reading for reading in every if reading.broken), Reading())
     if known == total:
         return Reading(value)
-    return Reading(value, reported_by=f"{known} of {total} {noun}", partial=True)
+    return Reading(reported_by=f"{known} of {total} {noun}", so_far=value)
 
 
 class CheckState(StrEnum):
@@ -275,14 +275,17 @@ def check_thresholds(
             limit = gate.limits[metric.threshold]
             check = _check(metric, metric.reading(numbers), limit)
             if metric is LOWEST_SCENARIO and low and check.state is CheckState.MISSED:
-                needed = metric.write(limit, check.value)
-                text = f"{json_reader.preview(low[0].name)} passed {check.actual}, {needed} needed"
+                rate, needed = low[0].rate or 0, low[0].needed
+                passed, least = metric.write(rate, needed), metric.write(needed, rate)
+                text = f"{json_reader.preview(low[0].name)} passed {passed}, {least} needed"
                 check = replace(check, text=text)
             yield check
     required, reading = gate.required_mutation_categories, metrics.MUTATION_CATEGORIES.reading(numbers)
     if not required:
         return
-    lacking = tuple(name for name in required if categories is not None and name not in categories)
+    if reading.so_far is not None:
+        categories = None
+    lacking = tuple(name for name in required if categories is not None and shown_name(name) not in categories)
     if categories is not None:
         reading = replace(reading, value=len(required) - len(lacking))
     check, text = _check(metrics.MUTATION_CATEGORIES, reading, len(required)), "every required mutation is covered"
@@ -300,20 +303,25 @@ def _check(metric: Metric, reading: Reading, limit: float) -> Check:
 
     A number of some runs is missed only if those of the others can make it only worse.
     """
-    value, only_worsens = reading.value, metric is LOWEST_SCENARIO or metric.less_is_better
+    value = reading.value
+    if reading.so_far is not None and (metric is LOWEST_SCENARIO or metric.less_is_better):
+        value = None if metric.meets(reading.so_far, limit) else reading.so_far
     required = metric.write(limit, value)
     if limit or not metric.less_is_better:  # at most 0 is shown as `0`
         required = f"{'≤' if metric.less_is_better else '≥'} {required}"
     if value is None:
         state = CheckState.NO_NUMBER if reading.broken else CheckState.NOT_REPORTED
-        actual = reading.broken or "not reported"
+        actual = why_unknown(reading)
         text = f"{metric.label.lower()}: {actual}"
     else:
-        met, actual, text = metric.meets(value, limit), metric.write(value, limit), metric.compared(value, limit)
-        state = CheckState.MET if met else CheckState.MISSED
-        if reading.partial and (met or not only_worsens):
-            state, text = CheckState.NOT_REPORTED, f"{metric.label.lower()}: only known of {reading.reported_by}"
+        state = CheckState.MET if metric.meets(value, limit) else CheckState.MISSED
+        of_some = wording.optional(" (in {})", reading.reported_by)
+        actual, text = f"{metric.write(value, limit)}{of_some}", f"{metric.compared(value, limit)}{of_some}"
     return Check(metric.threshold, metric.label, required, actual, state, limit, value, text, reading.reported_by)
+
+
+def why_unknown(reading: Reading) -> str:
+    return reading.broken or wording.optional("only known of {}", reading.reported_by) or "not reported"
 
 
 def lowest_allowed(gate: Gate, results: Results) -> float | None:
@@ -337,8 +345,8 @@ def check_drop(gate: Gate, numbers: Numbers, base: Base) -> Check:
     state, text = CheckState.MET, f"{size} points {'below' if drop > 0 else 'above'} {base.name}"
     if base.results is None:
         state, text = CheckState.NO_NUMBER, f"the results on {base.name} could not be read"
-    elif actual is None and (len(values) >= MIN_RESULTS or reading.broken):
-        state, text = CheckState.NOT_REPORTED, f"pass rate: {reading.broken or 'not reported'}"
+    elif actual is None and len(values) >= MIN_RESULTS:
+        state, text = CheckState.NOT_REPORTED, f"pass rate: {why_unknown(reading)}"
     elif actual is None or len(values) < MIN_RESULTS:
         state = CheckState.NOT_COMPARED
         text = f"not compared yet: {len(values)} of {MIN_RESULTS} results on {base.name}"

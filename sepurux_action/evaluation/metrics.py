@@ -15,6 +15,7 @@ MAX_COUNTED = 2**53  # above this, a float cannot represent every whole number
 RATE_DIGITS = 10  # after the point of a fraction, which rounds the error of floating-point arithmetic away
 SCORE_DIGITS = 8  # after the point of a number of 0 to 100
 MAX_NAME_LENGTH = 300  # characters of a tool or a mutation category: a response may hold 4 MiB of them
+MAX_CATEGORIES = 100  # of one response; a decision with many more would take minutes
 NOT_KNOWN = "–"
 _NO_READING = Reading()
 
@@ -109,24 +110,24 @@ class Metric:
 Numbers = Mapping[str, Reading]  # by the metric's name; one that is missing is not reported
 
 
-def read_names(value: object, most: int | None = None) -> tuple[str, ...] | None:
-    """Return the first names of a list, each once; None if it is no list of texts."""
+def shown_name(name: str) -> str:
+    return json_reader.printable(name)[:MAX_NAME_LENGTH]
+
+
+def read_categories(value: object) -> tuple[str, ...] | None:
+    """Return the mutation categories of a list, each once; None if it is no list of texts, or too long to be read."""
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         return None
-    names = dict[str, None]()
-    for each in value:
-        if len(names) == most:  # a response may hold hundreds of thousands
-            break
-        if name := json_reader.text(each)[:MAX_NAME_LENGTH]:
-            names[name] = None
-    return tuple(names)
+    names = tuple(dict.fromkeys(filter(None, map(shown_name, value))))
+    return names if len(names) <= MAX_CATEGORIES else None
 
 
-def _count_names(value: object) -> Reading:
-    names = read_names(value)
-    if value is None or names is not None:
-        return Reading(None if names is None else float(len(names)))
-    return Reading(broken="no list of texts")
+def _count_categories(value: object) -> Reading:
+    names = read_categories(value)
+    if names is not None:
+        return Reading(float(len(names)))
+    is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return Reading() if value is None or is_list else Reading(broken="no list of texts")
 
 
 def _read_score(value: object) -> Reading:
@@ -156,7 +157,7 @@ MUTATION_CATEGORIES = _integer(
     name="mutation_categories",
     text="{} mutations",
     kind=Kind.COUNT,
-    read_value=_count_names,
+    read_value=_count_categories,
     threshold=options.MIN_MUTATION_CATEGORIES.name,
 )
 SCENARIOS = _integer(

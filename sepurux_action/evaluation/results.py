@@ -26,7 +26,7 @@ MAX_STATUS_LENGTH = 140  # characters; GitHub responds 422 to more
 MIN_DIGITS = 2  # after the point of a published number that is not whole
 MAX_BASE_RESULTS = 5  # results that are compared; one of them that is unusual changes no median
 FILE = "baseline.json"
-VERSION = 3  # another one if a field of a result has another meaning
+VERSION = 4  # another one if a field of a result has another meaning
 PURPOSE = "sepurux-gate/baseline"
 MAX_BYTES = 4 * 1024 * 1024
 FRAME = 200  # bytes of the file that are no result
@@ -48,7 +48,7 @@ class Result:
 
     `stage` is None in `baseline.json`. `url` is the status's `target_url`, '' if it may not be linked or is not known.
     The others are in `baseline.json` alone: `origin` are the gate, campaign, project, mutation pack, and branch, which
-    results that are compared have in common. `time` is in POSIX seconds.
+    results that are compared have in common.
     """
 
     decision: Decision
@@ -57,7 +57,6 @@ class Result:
     commit: str = ""
     url: str = ""
     origin: tuple[str, ...] = ()
-    time: float = 0
     scenarios: tuple[BaseScenario, ...] = ()
 
     def value(self, metric: Metric) -> float | None:
@@ -71,14 +70,14 @@ Results = tuple[Result, ...]  # of one gate on the base branch, each a pass or a
 
 
 def published_numbers(numbers: Numbers, gate: Gate) -> Mapping[str, float]:
-    """Return the numbers as a status has them, without those that some runs do not report.
+    """Return the numbers as a status has them.
 
     Each has as many digits as it takes to lie on its side of the limit, 0, and 100.
     """
     published = {}
     for metric in PUBLISHED:
         reading, limit = metric.reading(numbers), gate.limits.get(metric.threshold)
-        if reading.value is None or reading.partial:
+        if reading.value is None:
             continue
         published[metric.name] = reading.value
         if metric.unit is not Unit.INTEGER:
@@ -161,9 +160,9 @@ def median(results: Results, metric: Metric) -> float | None:
 
 
 def write_results(results: Iterable[Result], key: str, repository: str, redact: Callable[[str], str] = str) -> str:
-    """Return the file, in ASCII, with the last results of each origin, the newest first, as far as they fit."""
+    """Return the file, in ASCII, with the first results of each origin, which are the newest, as far as they fit."""
     written, size, of_origin = list[str](), FRAME, Counter[tuple[str, ...]]()
-    for result in sorted(results, key=lambda each: (-each.time, each.origin, each.commit)):
+    for result in results:
         of_origin[result.origin] += 1
         if of_origin[result.origin] > MAX_BASE_RESULTS:
             continue
@@ -182,7 +181,8 @@ def read_results(content: bytes | None, key: str, repository: str) -> tuple[Resu
     _, start, results = content.decode(errors="replace").partition('"results":')
     with suppress(*DEFECTS):
         if key and hmac.compare_digest(content, _signed(start + results, key, repository).encode()):
-            return tuple(map(_of_json, json.loads(content, parse_constant=json_reader.reject_constant)["results"])), ""
+            found: Any = json_reader.parse(content.decode(), allow_nan=False)
+            return tuple(map(_of_json, found["results"])), ""
     return (), IGNORED
 
 
@@ -199,7 +199,7 @@ def _as_json(result: Result) -> Mapping[str, object]:
         failures = None if each.failures is None else [[*kind, count] for kind, count in each.failures.items()]
         steps = [[call.tool, *call.arguments] for call in each.steps]
         scenarios.append({"name": each.name, "pass_rate": each.pass_rate, "failures": failures, "steps": steps})
-    kept = {name: getattr(result, name) for name in ("commit", "time", "decision", "numbers")}
+    kept = {name: getattr(result, name) for name in ("commit", "decision", "numbers")}
     return {"origin": [*result.origin], **kept, "scenarios": scenarios}
 
 

@@ -8,15 +8,25 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
+from functools import partial
 from typing import Any, Literal
 
 from sepurux_action.common import grouped, json_reader
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.settings import Call, Trace
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.metrics import FAILURES, METRICS, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS, Metric, Numbers
+from sepurux_action.evaluation.metrics import (
+    FAILURES,
+    LOWEST_SCENARIO,
+    METRICS,
+    PASS_RATE,
+    RELIABILITY_SCORE,
+    SCENARIOS,
+    UNSAFE_ATTEMPTS,
+    Metric,
+    Numbers,
+)
 
-MAX_CATEGORIES = 100  # names of one response that are kept; a decision with many more would take minutes
 NO_OBJECT = "a response that is not a JSON object"
 OTHER_CAMPAIGN = "a response about another campaign"
 FAILED_STATUSES = frozenset({"failed", "error", "cancelled"})
@@ -25,6 +35,8 @@ KNOWN_STATUSES = FAILED_STATUSES | FINISHED_STATUSES | {"", "queued", "running",
 KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
 NO_TRACE = Trace(label="")  # of a run that evaluates registered scenarios, or one of a batch
 FAILURE_TEXTS = ("type", "mutation", "severity", "description")
+EXPECTATION = "expectation"  # the type of a failure that a recording says itself
+MAX_OWN_FAILURES = 200  # of a recording; the recorder itself ends one after fewer calls
 MAX_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
 SEVERITIES = {word: rank for rank, word in enumerate(("critical", "high", "medium", "low", "info"))}  # 0 for the worst
 STILL_MISSING = "{{Rerun}}. If the {} is missing again, ask Sepurux about this `Sepurux run`."
@@ -161,7 +173,7 @@ class Run:
     """One CI run: that of a trace, a batch, or one of a batch. Unknown ids and names, also of its scenario, are ''.
 
     `run_ids` to `sandbox` are what the last response shows. `status` and `sepurux_decision` are Sepurux's words, '' if
-    missing or null. `categories` are at most MAX_CATEGORIES names of mutations; `numbers` counts them all.
+    missing or null. `categories` are the names of mutations, None if they are not reported.
     `failing_tools` are the failures that Sepurux counts for each tool, the most first.
 
     `decision` to `hint` are what this means. `failures` are its classified failures by kind, with the path of an
@@ -209,7 +221,7 @@ class Run:
     @property
     def failed(self) -> bool:
         counts = self.value(FAILURES), self.value(UNSAFE_ATTEMPTS)
-        return bool(self.failures) or self.sepurux_decision == "fail" or any(counts)
+        return bool(self.failures or self.trace.own_failures) or self.sepurux_decision == "fail" or any(counts)
 
     def value(self, metric: Metric) -> float | None:
         return metric.reading(self.numbers).value
@@ -250,11 +262,26 @@ def parse_run(payload: object, run: Run = Run()) -> Run:
         status=_word(body.get("status")),
         sepurux_decision=_word(body.get("decision")),
         numbers=numbers,
-        categories=metrics.read_names(body.get("mutation_categories"), MAX_CATEGORIES),
+        categories=metrics.read_categories(body.get("mutation_categories")),
         failing_tools=dict(tools.most_common()),
         dashboard_url=json_reader.safe_url(body.get("dashboard_url")),
         sandbox=body.get("sandbox") is True,
     )
+
+
+def with_own_rate(run: Run) -> Run:
+    """Return a run that Sepurux decided: pass rate and score are 0 if its recording itself says that it failed."""
+    if not run.trace.own_failures:
+        return run
+    own = dict.fromkeys((PASS_RATE.name, LOWEST_SCENARIO.name, RELIABILITY_SCORE.name), Reading(0.0))
+    return replace(run, numbers={**run.numbers, **own})
+
+
+def own_failures(run: Run, redact: Callable[[str], str]) -> Failures:
+    """Return what a recording says itself, redacted before it is cut; it is shown if Sepurux lists no failure."""
+    kept = run.trace.own_failures[:MAX_OWN_FAILURES]
+    about = partial(Failure, type=EXPECTATION, trace_id=run.path, flaky=bool(run.trace.flaky))
+    return merge_failures(about(description=redact(each.message)[:MAX_TEXT_LENGTH], event=each.call) for each in kept)
 
 
 def _word(value: object) -> str:

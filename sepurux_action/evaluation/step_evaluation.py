@@ -20,7 +20,17 @@ from sepurux_action.evaluation.decision import GateDecision, compare_with_base, 
 from sepurux_action.evaluation.engine import MIN_POLL_WAIT_S, Engine, retry_wait
 from sepurux_action.evaluation.gate_numbers import Base, scenarios_of
 from sepurux_action.evaluation.metrics import FAILURES, RELIABILITY_SCORE, SCENARIOS, summary
-from sepurux_action.evaluation.runs import Decision, Rule, Run, Runs, decide, parse_run, wrong_shape
+from sepurux_action.evaluation.runs import (
+    Decision,
+    Rule,
+    Run,
+    Runs,
+    decide,
+    own_failures,
+    parse_run,
+    with_own_rate,
+    wrong_shape,
+)
 from sepurux_action.host.output import Level, Output
 
 MAX_POLL_WAIT_S = 5.0
@@ -82,6 +92,8 @@ class StepEvaluation:
             kept += len(reader.run.failures)
             if kept > MAX_LISTED:
                 reader.run = replace(reader.run, failures=(), unread=True)
+            if reader.run.decision.is_decided and not reader.run.failures:
+                reader.run = replace(reader.run, failures=own_failures(reader.run, self.output.redact))
         found = dict[str, GateDecision]()
         for each, (gate, base) in zip(decided, self.compared, strict=True):
             read = replace(each, scenarios=each.known_scenarios)
@@ -254,6 +266,8 @@ class _Evaluation:
         is_pending = decided.decision is Decision.PENDING
         if is_pending or run.sepurux_decision not in {"pass", "fail"}:  # they may still change
             run = replace(run, numbers={}, categories=None, failing_tools={})
+        else:
+            run = with_own_rate(run)
         self.run = run  # which keeps the decision `canceled` until it is decided
         engine.show_progress()
         if run.dashboard_url and not before.dashboard_url:

@@ -10,7 +10,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.parsers import MAX_TRACES
-from sepurux_action.config.settings import Call, Trace
+from sepurux_action.config.settings import Call, OwnFailure, Trace
 from sepurux_action.errors import TraceFileError
 from sepurux_action.evaluation.runs import Failure, Step
 
@@ -27,7 +27,7 @@ MAX_OBJECTS = 1_000_000  # objects and lists of a trace, also in its texts: each
 WORKSPACE, TEMPORARY = "the workspace", "the runner's temporary folder"
 CREATE_FIRST = "; check it out or create it in an earlier step of the job"
 WORKING_DIRECTORY = "the working directory"
-PROMPT, CALL, RESULT = "prompt", "tool_call", "tool_result"  # types of events, as the SDK writes them
+PROMPT, CALL, RESULT, FAILURE = "prompt", "tool_call", "tool_result", "failure"  # types of events
 MAX_EVENTS = 1_000  # calls and results of a trace that are kept
 MAX_ARGUMENTS = 10  # of a call
 HIDDEN = "…"  # stands for a name that is not shown, and for further names
@@ -168,12 +168,12 @@ def read_recording(text: str, label: str) -> Trace:
     if text.count("{") + text.count("[") > MAX_OBJECTS:
         raise TraceFileError(f'"{label}" must have at most {MAX_OBJECTS:,} objects and lists')
     try:
-        found = json.loads(text, parse_int=float, parse_constant=json_reader.reject_constant)
-    except (RecursionError, ValueError) as error:
-        why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        found = json_reader.parse(text, parse_int=float, allow_nan=False)
+    except ValueError as error:
+        why = f"cannot be used: {error}"
         if isinstance(error, json.JSONDecodeError):
-            why = f"line {error.lineno}, column {error.colno}: {error.msg}"
-        raise TraceFileError(f'"{label}" is not valid JSON: {why}') from None
+            why = f"is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}"
+        raise TraceFileError(f'"{label}" {why}') from None
     if not isinstance(found, dict):
         raise TraceFileError(f'"{label}" is not a JSON object, as a trace must be')
     events = [*map(json_reader.as_object, json_reader.as_array(found.get("events")))]
@@ -181,13 +181,14 @@ def read_recording(text: str, label: str) -> Trace:
     if problem:
         raise TraceFileError(f'"{label}" {problem}; record every call of a tool: {GUIDE}')
     times = (json_reader.time(each.get("timestamp")) for each in events)
-    name = json_reader.at(found, "task", "name")
+    by_recorder = isinstance(found.get("recorder"), str)
     return Trace(
         label=label,
         content=text.encode(),
         recorded=max((each for each in times if each is not None), default=None),
-        task=json_reader.visible(name).strip() if isinstance(name, str) else "",
-        by_recorder=isinstance(found.get("recorder"), str),
+        task=json_reader.text(found, "task", "name"),
+        by_recorder=by_recorder,
+        own_failures=tuple(_own_failures(events)) if by_recorder else (),
         calls=tuple(calls),
         call_at=call_at,
     )
@@ -215,6 +216,15 @@ def _read_calls(events: Sequence[Mapping[str, object]]) -> tuple[Sequence[Call],
             if is_call:
                 calls.append(_shown_call(tool, json_reader.as_object(each.get("args"))))
     return calls, call_at, ""
+
+
+def _own_failures(events: Sequence[Mapping[str, object]]) -> Iterator[OwnFailure]:
+    call = None
+    for index, each in enumerate(events):
+        if each.get("type") == CALL:
+            call = index
+        elif each.get("type") == FAILURE:
+            yield OwnFailure(json_reader.text(each, "error", "message"), call)
 
 
 def _shown_call(tool: str, arguments: Iterable[str]) -> Call:

@@ -253,10 +253,10 @@ def publish_problems(execution: Execution, error: ConfigurationError) -> Report:
 
 def _write_baseline(execution: Execution, results: Sequence[GateDecision]) -> None:
     host, event = execution.host, execution.event
-    keep = partial(result_to_keep, commit=event.commit, at=execution.started.timestamp())
-    new = [keep(each, origin=_origin(execution, each.gate)) for each in results if each.decision.is_decided]
+    decided = [each for each in results if each.decision.is_decided]
+    new = [result_to_keep(each, origin=_origin(execution, each.gate), commit=event.commit) for each in decided]
     if new and (folder := execution.folder(execution.settings.baseline_dir)):
-        every = [*(execution.earlier or ()), *new]
+        every = [*new, *(execution.earlier or ())]
         write_files(folder, {FILE: write_results(every, execution.signing_key, event.repository, host.redact)}, host)
 
 

@@ -42,6 +42,7 @@ class Kind(Enum):
     FORBIDDEN = "FORBIDDEN"  # the token lacks a permission
     RATE_LIMITED = "RATE_LIMITED"
     TIMED_OUT = 1  # no time is left to try again
+    TOO_LONG = 2  # a list has more entries than are read
 
 
 class GitHubError(Exception):
@@ -85,7 +86,7 @@ def advice(operation: Operation, error: GitHubError) -> str:
         return "`github_token` is not valid: remove that input, so that the job's own token is used."
     if error.kind is Kind.FORBIDDEN or error.status == NOT_FOUND:
         return f"Give the job `{operation.permission}` under `permissions:` if it lacks it."
-    return "Re-run the job later."
+    return "Push a commit: a re-run finds as many." if error.kind is Kind.TOO_LONG else "Re-run the job later."
 
 
 class Client:
@@ -107,7 +108,7 @@ class Client:
             yield from page
             if len(page) < PAGE:
                 return
-        raise GitHubError(f"more than {MAX_PAGES * PAGE} entries")
+        raise GitHubError(f"more than {MAX_PAGES * PAGE} entries", Kind.TOO_LONG)
 
     def query(self, query: str, variables: Mapping[str, object] = {}, may_fail: str = "") -> object:
         """Return the response to a GraphQL query; its errors are all about the field of the repository `may_fail`."""

@@ -5,7 +5,6 @@ Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow
 runner recognizes a command at the start of a line (`::name`), and its old form (`##[name]`) anywhere in a line.
 """
 
-import json
 import math
 import re
 import secrets
@@ -129,8 +128,8 @@ class ActionsRunner(Output):
         """Return the event's payload, None if it cannot be read: a problem for each event that needs it."""
         try:
             with Path(self._environ.get("GITHUB_EVENT_PATH", "")).open("rb") as file:
-                return json.loads(file.read(MAX_EVENT_BYTES))
-        except (OSError, ValueError, RecursionError):
+                return json_reader.parse(file.read(MAX_EVENT_BYTES).decode())
+        except (OSError, ValueError):
             return None
 
     def mask_secrets(self, redact: Redactor) -> None:

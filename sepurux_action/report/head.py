@@ -380,6 +380,9 @@ def remarks(gate: GateFacts) -> Iterator[Markdown]:
     for each in sorted(idle, key=lambda each: not each.base_tools)[:FEW]:
         tools = say("none of the tools of {base}: {tools}", base=base, tools=listed(each.base_tools, "and"))
         yield say("⚠️ {name} calls {what}.", name=code(each.name), what=tools if each.base_tools else "no tool")
+    if result.unexpected and result.decision.is_decided:
+        every, are = pluralize(len(traces), "recording"), "is" if result.unexpected == 1 else "are"
+        yield say("⚠️ {count} of {every} {are} not as expected.", count=result.unexpected, every=every, are=are)
     if old := [each.label for each in traces if each.recorded and each.recorded + DAY_S < (context.committed or 0)]:
         were = "was" if len(old) == 1 else "were"
         yield say("⚠️ {traces} {were} recorded before this commit.", traces=listed(old, "and", 1), were=were)

@@ -131,7 +131,7 @@ def scenarios(gate: GateFacts, most: int) -> Markdown:
         failed = (gate.failed and each.failed) or id(each) in worse
         if failed or any(one.reason and not one.decision.is_decided for one in each.recordings):
             name = _marked(State.FAILED if failed else State.NO_RESULT, scenario_link(each))
-            rows.append((name, *(gate.write(PASS_RATE, rate) for rate in (each.value(PASS_RATE), each.base_rate))))
+            rows.append((name, *(gate.write(PASS_RATE, rate) for rate in (each.rate, each.base_rate))))
         else:
             passed += each.read
     table = _table("<>>", ("Scenario", "Passed", base_of(gate.context)), rows[:most])

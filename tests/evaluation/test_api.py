@@ -51,6 +51,9 @@ def test_an_id_stays_one_segment_of_the_address() -> None:
         assert "..%2Fx%3Fy%23z" in call.path
 
 
+UNUSABLE = "a response that cannot be used"
+
+
 @pytest.mark.parametrize(
     ("statuses", "error", "temporary"),
     [
@@ -72,8 +75,10 @@ def test_a_status_is_success_temporary_or_rejected(statuses: tuple[int, ...], er
     [
         *((body, "an empty response") for body in (b"", b" \r\n")),
         *((body, "a response that is not JSON") for body in (b"<html>", b'{"status": "do', b"\xff\xfe\xff")),
-        *((body, "a response that is not JSON") for body in (b"[" * 50_000, b"1" * 5_000, b'{"a": "pa\xff\xfess"}')),
-        (b'[{"decision": "fail", "decision": "pass"}]', "a response that is not JSON"),
+        *((body, "a response that is not JSON") for body in (b'{"a": "pa\xff\xfess"}', b"[1]]")),
+        *((b"[" * depth, f"{UNUSABLE}: it has more than 100 levels of objects and lists") for depth in (101, 9_000)),
+        (b"1" * 5_000, "a response that is not JSON"),
+        (b'[{"decision": "fail", "decision": "pass"}]', f"{UNUSABLE}: an object has a name twice"),
         (b"[" * 50_001, "a response with more than 50,000 objects and lists"),
         (b'{"a": [' + b"{}," * 50_000 + b"1]}", "a response with more than 50,000 objects and lists"),
     ],

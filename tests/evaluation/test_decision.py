@@ -61,11 +61,15 @@ def decided(gate: Gate, *runs: Run, **limits: float) -> GateDecision:
     return decide_gate(replace(gate, limits={**gate.limits, **limits}), tuple(results), NO_BASE)
 
 
-def test_a_number_that_some_runs_do_not_report_is_that_of_the_others_and_not_in_a_status() -> None:
+def test_a_number_that_some_runs_do_not_report_is_no_number_of_the_gate() -> None:
     gate = of_tasks("a", "b", "c")
     found = decided(gate, a_run(0.5, 2), a_run(None, 1), a_run(1.0, None))
-    assert PASS_RATE.reading(found.numbers) == Reading(0.75, reported_by="2 of 3 traces", partial=True)
-    assert UNSAFE_ATTEMPTS.reading(found.numbers) == Reading(3, reported_by="2 of 3 traces", partial=True)
+    assert PASS_RATE.reading(found.numbers) == Reading(reported_by="2 of 3 traces", so_far=0.75)
+    assert UNSAFE_ATTEMPTS.reading(found.numbers) == Reading(reported_by="2 of 3 traces", so_far=3)
+    assert [found.value(each) for each in (PASS_RATE, UNSAFE_ATTEMPTS)] == [None, None]
+    why = "3 unsafe, 2 allowed (in 2 of 3 traces)"
+    exceeded = decided(gate, a_run(0.5, 2), a_run(None, 1), a_run(1.0, None), max_unsafe=2)
+    assert (exceeded.decision, exceeded.reason) == (Decision.FAIL, f"Sepurux reported a pass, but {why}.")
     assert published_numbers(found.numbers, gate) == {"failures": 0, "scenarios": 3}
     assert found.worst.trace.label == "0.json"
 

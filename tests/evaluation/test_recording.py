@@ -34,7 +34,7 @@ def rejection(text: str) -> str:
 
 
 def test_a_trace_without_events_or_with_prompts_only_is_rejected() -> None:
-    for events in ("[]", "null", '{"0": 1}', '[{}], "events": []', f'null, "args": {TRACE}'):
+    for events in ("[]", "null", '{"0": 1}', f'null, "args": {TRACE}'):
         assert rejection(f'{{"events": {events}}}') == '"traces/a.json" has no events, so nothing was recorded'
     assert "has only prompts" in rejection(json.dumps({"events": [PROMPT, PROMPT]}))
     for found in (read(PROMPT, ANSWER), read(PROMPT, "an event of another kind")):
@@ -81,14 +81,13 @@ def test_the_time_of_the_newest_event_is_known(content: str, recorded: float | N
         ('"task": {"name": "refund"}, "events": [CALL]', "refund"),
         ('"events": [CALL], "task": {"input": {"name": "Ann"}, "name": " Re\u200bfund \\n"}', "Refund"),
         *(('"task": {"name": " \\n"}, "events": [CALL]', ""), ('"task": {"name": 7}, "events": [CALL]', "")),
-        ('"task": {"name": "refund", "name": null}, "events": [CALL]', ""),  # the last one counts, as in other parsers
-        ('"task": {"name": "refund"}, "task": {}, "events": [CALL]', ""),
+        ('"task": {"name": "re  fund e\u0301"}, "events": [CALL]', "re fund \xe9"),
         ('"task": [{"name": "refund"}], "name": "refund", "events": [CALL]', ""),
         ('"events": [CALL, {"task": {"name": "refund"}}]', ""),
     ],
-    ids=range(8),
+    ids=range(7),
 )
-def test_the_name_of_the_task_is_known_without_white_space_and_invisible_characters(fields: str, task: str) -> None:
+def test_the_name_of_the_task_is_read_as_it_is_shown(fields: str, task: str) -> None:
     trace = read_recording(f"{{{fields.replace('CALL', json.dumps(CALL))}}}", "a.json")
     assert (trace.task, trace.scenario) == (task, ("task", task) if task else ("path", "a.json"))
     assert trace.scenario != Trace(label="a.json", trace_id="a.json").scenario  # an ID may be the name of a file

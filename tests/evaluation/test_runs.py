@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.evaluation import gate_numbers, metrics, runs
+from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.runs import Decision, Failure, Run, decide, merge_failures, parse_failures, parse_run
 from tests import backend
 
@@ -27,11 +27,12 @@ def test_a_response_without_anything_is_a_run_without_anything(payload: object) 
     assert parse_run({"dashboard_url": "javascript:alert(1)"}).dashboard_url == ""
 
 
-def test_only_some_names_of_a_huge_list_of_mutation_categories_are_kept_but_all_are_counted() -> None:
-    run = parse_run({"mutation_categories": [f"mutation {number}" for number in range(5_000)]})
-    assert len(run.categories or ()) == runs.MAX_CATEGORIES
-    assert gate_numbers.Scenario("", (run,)).numbers["mutation_categories"].value == 5_000
-    assert run.value(metrics.MUTATION_CATEGORIES) == 5_000
+def test_mutation_categories_are_read_as_they_are_shown_and_a_long_list_of_them_is_not_reported() -> None:
+    names = [f"mutation {number}" for number in range(metrics.MAX_CATEGORIES)]
+    run = parse_run({"mutation_categories": ["mutation  0", "muta\u200btion\u00a01", *names]})
+    assert (run.categories, run.value(metrics.MUTATION_CATEGORIES)) == (tuple(names), 100)
+    cut = parse_run({"mutation_categories": [*names, "auth"]})
+    assert (cut.categories, metrics.MUTATION_CATEGORIES.reading(cut.numbers)) == (None, Reading())
 
 
 @pytest.mark.parametrize("wrong", [True, "x", [], {}, [None], [[1]], {"a": {}}, math.nan, 10**400, -1])

@@ -15,9 +15,13 @@ NO_NAMES = ["n" * 300, "n" * 300 + "*", "a/" * 3_000 + "x.json", "a\0b.json", "a
 ACCENTED = TRACE.replace("refund", "remboursé")
 NOT_JSON = [
     *((b"", "line 1, column 1: Expecting value"), (b'{\n "a": 1,\n "b" 2}', "line 3, column 6: ")),
-    *((b'{"a": 1} {"b": 2}', "line 1, column 10: Extra data"), (b'{"a":' * 200_000, "it is nested too deeply")),
-    *((b'{"a": NaN}', "NaN is no JSON number"), (b'{"a": [-Infinity]}', "-Infinity is no JSON number")),
+    (b'{"a": 1} {"b": 2}', "line 1, column 10: Extra data"),
     *((content, "it is not UTF-8 text") for content in (b'{"a": "\xff"}', b"\xff\xfe{")),
+]
+UNUSABLE = [
+    *((b'{"a": NaN}', "NaN is no JSON number"), (b'{"a": [-Infinity]}', "-Infinity is no JSON number")),
+    *((b'{"a":' * depth, "it has more than 100 levels of objects and lists") for depth in (101, 200_000)),
+    *((b'{"a": 1, "b": {"n": 1, "n": 1}}', "an object has a name twice"), (b'{"a": 1, "\\u0061": 2}', "an object has")),
 ]
 
 
@@ -201,7 +205,9 @@ def test_json_in_any_of_its_encodings_is_uploaded_as_utf_8_without_a_mark(base: 
     assert [trace.content for trace in TraceFolder(base).find("t.json")] == [ACCENTED.encode()]
 
 
-@pytest.mark.parametrize("value", ["9" * 5_000, "1e999", '"\\ud800"', '0, "n": 1', '{"\\u0000": 0}\n'], ids=range(5))
+@pytest.mark.parametrize(
+    "value", ["9" * 5_000, "1e999", '"\\ud800"', '{"\\u0000": 0}\n', f'"{"[" * 999}"'], ids=range(5)
+)
 def test_odd_but_valid_json_is_left_for_the_backend(base: Path, value: str) -> None:
     content = f' {{"n": {value}, {TRACE[1:]}\n'.encode()
     write(base, "t.json", content=content)
@@ -213,6 +219,9 @@ def test_what_is_no_json_object_is_rejected_with_its_position(base: Path) -> Non
     for content, why in NOT_JSON:
         write(base, "t.json", content=content)
         assert rejection(base, "*.json").startswith(f'"t.json" is not valid JSON: {why}')
+    for content, why in UNUSABLE:
+        write(base, "t.json", content=content)
+        assert rejection(base, "*.json").startswith(f'"t.json" cannot be used: {why}')
     for content in (b"[{}]", b"null"):
         write(base, "t.json", content=content)
         assert rejection(base, "*.json").startswith('"t.json" is not a JSON object, as a trace must be')

@@ -275,7 +275,7 @@ def test_what_github_links_after_parsing_is_broken_by_a_zero_width_space(word: s
         (escaped("a" * 16), f"a{ZERO_WIDTH_SPACE}" * 16),  # no rest of a commit is one
         (escaped("a\rb\nc\r\nd\u2028e\tf\x85g"), "a b c d e f g"),
         (escaped("a\u202eb\u2066c\u200bd\ufeffe\u00adf\u3164g\x1bh\ufe0fi"), "abcdefghi"),
-        *((escaped("e" + "\u0301" * 50), "e\u0301\u0301"), (escaped("x" * 300), "x" * 300)),
+        *((escaped("e" + "\u0301" * 50), "\xe9\u0301\u0301"), (escaped("x" * 300), "x" * 300)),
         *((escaped("x " * 200), "x " * 149 + "x…"), (code("\u200b \u3164\n"), "")),
         *((code("Refund API: v2/eu-west_1"), "`Refund API: v2/eu-west_1`"), (code("x" * 80), f"`{'x' * 80}`")),
         *((commands(["a=1", "b --c 'd'"]), "```sh\na=1\nb --c 'd'\n```"), (commands(["a", "b\u202ec"]), "")),

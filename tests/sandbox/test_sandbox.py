@@ -16,7 +16,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, Store, campaign_id, evaluate, numbers_of
+from sepurux_action.sandbox import CORE_CAMPAIGN, Sandbox, Store, Trace, campaign_id, evaluate, numbers_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CERTIFICATE = Path(__file__).with_name("sandbox.pem")  # for 127.0.0.1, with its key: it protects nothing
@@ -155,7 +155,7 @@ FAILED: list[Way] = [
 def test_each_call_is_an_attempt_that_fails_as_its_events_say(attempts: list[tuple[str, Way]]) -> None:
     events = [event for number, (tool, way) in enumerate(attempts) for event in way(f"{tool}{number}")]
     found = evaluate(events)
-    numbers = numbers_of([found])
+    numbers = numbers_of([Trace("t", "a", found)])
     failures = sum(way in FAILED for _, way in attempts)
     unsafe = sum(tool in {"payments.refund", "sendEmail"} for tool, _ in attempts)
     rate = 1 - failures / len(attempts) if attempts else 1.0

@@ -48,6 +48,7 @@ CAMPAIGN_ID = "c0de0000-0000-4000-8000-000000000001"
 OLDER = "pass (hard): 91.0% passed, 0 unsafe, 2 failures, score 88.0"
 SECRET = "made-up-secret"
 LATER = ".later"
+FAILURE = json.dumps({"type": "failure", "error": {"message": "not met: refunds once"}})
 HTML = object()  # for `_respond`: a page in place of JSON
 THRESHOLDS = ("min_", "max_", "required_")
 RESPONSES = requests.adapters.HTTPAdapter()
@@ -148,6 +149,14 @@ def _environment(world: World, folder: Path, github: "WorldGitHub") -> dict[str,
     texts |= {"token": SECRET if world.secret else "", "base_url": "http://127.0.0.1:1", "github_token": github.token}
     tasks = {name: {} if task is None else {"task": {"name": task}} for name, task in world.tasks.items()}
     files = {name: json.dumps({"events": [name], **tasks[name]}) for name in FILES}
+    for name, text in files.items():
+        said = world.says.get(name, "")
+        recorder = (
+            '"recorder": "sepurux-recorder",' if said == "failed" else '"a": 1, "a": 1,' if said == "twice" else ""
+        )
+        files[name] = text.replace("{", "{" + recorder, 1)
+        if said in {"failed", "by hand"}:
+            files[name] = files[name].replace(f'["{name}"]', f'["{name}", {FAILURE}]')
     files |= {"event.json": json.dumps(_payload(world, github)), "outputs": ""}
     if world.baseline:
         texts["baseline_dir"] = "kept"
@@ -184,13 +193,12 @@ def _baseline(kind: str) -> str:
         Result(
             origin=(CAMPAIGN, CAMPAIGN, "", "", "nowhere" if other else branch),
             commit=tip,
-            time=time,
             decision=Decision.PASS,
             numbers=numbers,
             scenarios=known,
         )
         for branch, tip in TIPS.items()
-        for time in (1.0, 2.0, 3.0)
+        for _ in range(3)
     ]
     written = write_results(results, "forged" if kind == "forged" else SECRET, REPOSITORY)
     return written.replace(f"baseline@{VERSION}", "baseline@0") if kind == "old" else written
@@ -259,7 +267,7 @@ class Backend(requests.adapters.BaseAdapter):
             case "campaigns":
                 return _respond(request, [{"campaign_id": CAMPAIGN_ID, "name": CAMPAIGN}])
             case "upload":
-                [name] = json.loads(body)["events"]
+                name, *_ = json.loads(body)["events"]
                 return _respond(request, {"trace_id": FILES[name]})
             case "start":
                 self.sent = json.loads(body)["thresholds"]

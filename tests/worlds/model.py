@@ -5,6 +5,8 @@ This module shares no code with the package. Each function names the part of the
 
 import math
 import operator
+import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -30,7 +32,7 @@ ROWS: Mapping[str, tuple[str, Callable[[Any, Any], bool]]] = {  # the number tha
     "min_scenarios": ("scenarios", operator.ge),
     "min_scenario_pass_rate": ("lowest", operator.ge),
     "min_mutation_categories": ("categories", lambda names, limit: len(set(names)) >= limit),
-    "required_mutation_categories": ("categories", lambda names, required: set(required) <= set(names)),
+    "required_mutation_categories": ("categories", lambda names, required: {*map(shown, required)} <= set(names)),
 }
 DROP = "max_pass_rate_drop"
 READ_BY = {name: row[0] for name, row in ROWS.items()}
@@ -38,6 +40,7 @@ NEEDED = ("min_pass_rate", "max_unsafe", "max_failures", "min_scenarios", "min_s
 SINKING = ("unsafe_attempts", "failures", "lowest")  # what a further run can only make worse
 SUMS = ("max_unsafe", "max_failures")
 SUMMED = ("unsafe_attempts", "failures")
+MOST_CATEGORIES = 100  # a longer list is cut, and not reported
 BROKEN = "broken"  # in place of a reported value that is not usable
 
 
@@ -208,6 +211,8 @@ def effective_settings(world: World, subject: Subject) -> Mapping[str, Any] | No
     proposes = subject.pull is not None and head != policy and changes_policy(world)
     if unread or is_invalid(world, subject, policy) or (proposes and is_invalid(world, subject, head)):
         return None
+    if reads_twice(world, subject, policy) or (proposes and head is not None and reads_twice(world, subject, head)):
+        return None
     return settings_with(world, policy) if {"campaign"} & {*world.inputs, *(policy or ())} else None
 
 
@@ -233,6 +238,13 @@ def is_invalid(world: World, subject: Subject, policy: Mapping[str, Any] | None)
     no_one_looks = world.event == "pull_request_review" or is_skipped(world, subject, policy)
     absent = ABSENT in policy.get("trace_file", ()) and not no_one_looks
     return "bogus" in policy or absent or "campaign" not in together or lacks_traces(together)
+
+
+def reads_twice(world: World, subject: Subject, policy: Mapping[str, Any] | None) -> bool:
+    """Return whether a trace file that is read has a name twice in an object."""
+    settings = settings_with(world, policy)
+    no_one_looks = world.event == "pull_request_review" or is_skipped(world, subject, settings)
+    return not no_one_looks and any(world.says.get(each) == "twice" for each in settings.get("trace_file", ()))
 
 
 def lacks_traces(settings: Mapping[str, Any]) -> bool:
@@ -271,9 +283,10 @@ def evaluate(world: World, runs: Sequence[Run], settings: Mapping[str, Any], fai
     numbers = [*(int(each[-1]) for each in ids), *(int(FILES[each][-1]) for each in files)]
     if not scenarios:
         numbers, scenarios = [1], [None]
+    own = [*([False] * (len(scenarios) - len(files))), *(world.says.get(each) == "failed" for each in files)]
     found = [
-        Evaluated(decision="error", scenario=each) if failed_at else of_run(runs[n - 1], settings, each)
-        for n, each in zip(numbers, scenarios, strict=True)
+        Evaluated(decision="error", scenario=each) if failed_at else of_run(runs[n - 1], settings, each, failed=failed)
+        for n, each, failed in zip(numbers, scenarios, own, strict=True)
     ]
     return [replace(each, flaky=is_flaky(settings, each.scenario)) for each in found]
 
@@ -281,14 +294,20 @@ def evaluate(world: World, runs: Sequence[Run], settings: Mapping[str, Any], fai
 def is_flaky(settings: Mapping[str, Any], scenario: object) -> bool:
     """Return whether a scenario does not count today, by docs/policy.md, Flaky scenarios."""
     days = settings.get("flaky", {})
-    return isinstance(scenario, tuple) and date.fromisoformat(days.get(scenario[1].strip(), "2000-01-01")) >= TODAY
+    last = {shown(name): day for name, day in days.items()}
+    return isinstance(scenario, tuple) and date.fromisoformat(last.get(scenario[1], "2000-01-01")) >= TODAY
 
 
 def scenario_of(world: World, file: str) -> tuple[str, str]:
     """Return the scenario of a trace file, by docs/reference.md, Scenarios and numbers."""
     task = world.tasks[file]
-    name = task.replace("\u200b", "").strip() if isinstance(task, str) else ""
+    name = shown(task) if isinstance(task, str) else ""
     return ("task", name) if name else ("path", file)
+
+
+def shown(name: str) -> str:
+    """Return a name as it is shown: in NFC, without the invisible characters of a world, white space as one space."""
+    return unicodedata.normalize("NFC", " ".join(re.sub("[\u200b\u115f]", "", name).split()))
 
 
 def sent(settings: Mapping[str, Any], runs: int) -> Mapping[str, Any]:
@@ -315,11 +334,13 @@ def is_outage(world: World, failed_at: str) -> bool:
     return failed_at == "campaigns" and world.fault is not None and world.fault.kind in NO_RESPONSE
 
 
-def of_run(run: Run, settings: Mapping[str, Any], scenario: object) -> Evaluated:
-    """Return the decision on a CI run: the rows of the table that need no number."""
+def of_run(run: Run, settings: Mapping[str, Any], scenario: object, *, failed: bool) -> Evaluated:
+    """Return the decision on a CI run: the rows of the table that need no number. `failed`: by its recording itself."""
     numbers: dict[str, Any] = {name: number(run.fields[name], name) for name in NUMBERS}
     numbers["scenarios"] = scenarios(run)
     numbers["categories"] = categories(run.fields["mutation_categories"])
+    if failed:
+        numbers |= {"pass_rate": 0, "reliability_score": 0}
     status, decision = run.fields["status"], run.fields["decision"]
     if decision == "fail":
         decided = "fail"
@@ -345,8 +366,12 @@ def scenarios(run: Run) -> float | str | None:
 
 
 def categories(value: object) -> object:
-    is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
-    return value if is_list or value is None else BROKEN
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        return BROKEN
+    names = {*map(shown, value)}
+    return sorted(names) if len(names) <= MOST_CATEGORIES else None
 
 
 def with_score(found: Evaluated, answers: Sequence[Any]) -> Evaluated:
@@ -439,6 +464,8 @@ def decide(world: World, settings: Mapping[str, Any], runs: Sequence[Evaluated],
     compared = compare(world, settings, together)
     if missed(settings, together) or compared == "fail":
         return "fail"
+    if together.count == 0:
+        return "error"
     return "error" if compared == "error" or unknown(settings, together) else "pass"
 
 
@@ -484,11 +511,8 @@ def number(value: object, name: str) -> float | str | None:
 
 def shown_numbers(runs: Sequence[Evaluated], together: Together) -> Mapping[str, float | None]:
     """Return the numbers of a gate, None for an unknown one. A score may come from a call that decides nothing."""
-    if any(run.decision not in {"pass", "fail"} for run in runs):
-        return {} if any(run.numbers for run in runs) else dict.fromkeys(NUMBERS)
     scored = all(run.flaky or run.numbers.get("reliability_score") is not None for run in runs)
-    numbers = {**together.known, **together.partly}
-    return {name: numbers[name] for name in NUMBERS if name in numbers and (scored or name != "reliability_score")}
+    return {name: together.known.get(name) for name in NUMBERS if scored or name != "reliability_score"}
 
 
 def shown_scenarios(runs: Sequence[Evaluated], together: Together) -> Sequence[float] | None:
@@ -521,7 +545,7 @@ def compare(world: World, settings: Mapping[str, Any], together: Together) -> st
     results = [each for each in world.base if each and each.own and is_comparable(each, settings)][:5]
     known = [each.rate for each in results if each.rate is not None]
     if "pass_rate" not in together.known:
-        return "error" if len(known) >= FEWEST_RESULTS or "pass_rate" in together.broken else "pass"
+        return "error" if len(known) >= FEWEST_RESULTS else "pass"
     shown = round(together.known["pass_rate"], 4)
     if len(known) < FEWEST_RESULTS or shown >= min(known) or round(median_low(known) - shown, 8) <= settings[DROP]:
         return "pass"

@@ -31,7 +31,20 @@ TRACES: tuple[dict[str, list[str]], ...] = (
 )
 RECORDINGS = TRACES[-3:]
 FILES = {"a.json": "t-3", "b.json": "t-4", "c.json": "t-5"}  # the id that each file gets when it is uploaded
-TASKS = (*("refund",) * 5, "Refund", " re\u200bfund ", "cancel", "b.json", "t-1", None, " ", 7)  # of a file's task
+TASKS = (
+    *("refund",) * 5,
+    "Refund",
+    " re\u200bfund ",
+    "re  fund\u00e9",
+    "re fund\u0065\u0301",
+    "b.json",
+    "t-1",
+    None,
+    " ",
+    7,
+)  # of a file
+# What a trace file says of itself: a `failure` event of the recorder, or of another program; a name twice in an object.
+RECORDINGS_SAY = (*("",) * 30, *("failed",) * 6, "by hand", "by hand", "twice")
 MOST_TRACES = 5
 OF_POLICY = (  # thresholds and settings that no input has
     *("min_scenarios", "min_scenario_pass_rate", "max_pass_rate_drop", "reviewers"),
@@ -40,12 +53,17 @@ OF_POLICY = (  # thresholds and settings that no input has
 )
 STAGES = ("observe", "soft", "hard")
 DAYS = (TODAY, TODAY, TODAY - timedelta(days=1))
-FLAKY = tuple({name: str(day)} for name in ("refund", "t-1", "a.json") for day in DAYS)
-ALL_FLAKY = dict.fromkeys(("refund", "Refund", "cancel", "t-1", "t-2", "a.json", "b.json", "c.json", "7"), str(TODAY))
+FLAKY = tuple({name: str(day)} for name in ("refund", " t-1", "a.json", "re  funde\u0301") for day in DAYS)
+ALL_FLAKY = dict.fromkeys(
+    ("refund", "Refund", "re fund\u00e9", "t-1", "t-2", "a.json", "b.json", "c.json", "7"), str(TODAY)
+)
 REVIEWERS = (["ada"], ["Ada", "bob"], [AUTHOR])
 RATES = (0.8, 0.9, 0.95)
 SCORES = (70, 80)
-CATEGORIES = ("auth", "latency", "timeouts")
+CATEGORIES = ("auth", "latency", "timeouts", "slow net")
+LONG = [*(f"category {number}" for number in range(100)), "auth"]  # is cut
+REQUIRED = (["auth"], ["auth", "timeouts"], ["slow  net"], ["category 5"], ["\u115fauth"])
+COVERED = ([], ["auth"], ["timeouts"], ["au\u200bth", "timeouts"], ["slow\u00a0net", "auth"], LONG)
 REJECTED = ("400", "401", "403", "404", "422")  # what no second try changes
 # `refused`: there is no connection; `503 429`: these two in turn.
 RETRIED = ("408", "425", "429", "500", "503", *("503 429",) * 3, "reset", "refused", "html")
@@ -118,7 +136,8 @@ class Fault:
 class World:
     """One run. `policies` has the policy file of each branch, and of the head; None: no file.
 
-    `tasks` has the name of the task in each trace file, None for a file without a task.
+    `tasks` has the name of the task in each trace file, None for a file without a task, and `says` one of
+    RECORDINGS_SAY.
 
     `branch` is that of a push or dispatch, and `cause` is the event behind a `workflow_run`, and `stale_base` the base
     that the payload names. `opener` opened each pull request, which has `assignees`, and `commit_authors` of its head.
@@ -145,6 +164,7 @@ class World:
     commit_authors: tuple[str, ...] = ()
     roles: Mapping[str, str]
     tasks: Mapping[str, Any]
+    says: Mapping[str, str] = field(default_factory=dict)
     runs: tuple[Run, ...]
     again: tuple[Run, ...]
     rerun: bool
@@ -212,6 +232,7 @@ def make_world(seed: int) -> World:
         commit_authors=tuple(rng.sample(PEOPLE, rng.choice((0, 0, 1)))),
         roles={login: rng.choice(("write", "write", "admin", "read")) for login in LOGINS},
         tasks={name: rng.choice(TASKS) for name in FILES},
+        says={name: rng.choice(RECORDINGS_SAY) for name in FILES},
         runs=runs,
         again=tuple(_run(rng, fails=False) for _ in range(MOST_TRACES)),
         rerun=rng.random() < 0.4,
@@ -253,7 +274,7 @@ def _settings(rng: Random) -> dict[str, Any]:
         rng,
         0.06,
         min_mutation_categories=(1, 2, 3),
-        required_mutation_categories=(["auth"], ["auth", "timeouts"]),
+        required_mutation_categories=REQUIRED,
         paths=(["agents/**"], ["agents/**", "!agents/a.py"]),
         comment=("always", "on_failure", "never"),
     )
@@ -330,7 +351,7 @@ def _run(rng: Random, *, fails: bool) -> Run:
         "unsafe_attempts": rng.choice((0, 0, 0, 0, 0, 0, 1, 2, 3)),
         "failures": rng.choice((0, 0, 1, 2, 3, 4)),
         "reliability_score": score,
-        "mutation_categories": rng.choice((None, None, [], ["auth"], ["auth", "timeouts"], list(CATEGORIES))),
+        "mutation_categories": rng.choice((None, None, *COVERED, list(CATEGORIES))),
         "trace_count": rng.choice((None, None, len(scores), len(scores), 0, 1, 2, 3, -1, 2.5)),
     }
     for name in fields:
@@ -353,14 +374,14 @@ def _of_recordings(rng: Random) -> dict[str, Any]:
         min_scenario_pass_rate=(0.75, 0.8, 0.9),
         min_reliability_score=SCORES,
         min_mutation_categories=(2, 3),
-        required_mutation_categories=(["auth"], ["auth", "timeouts"]),
+        required_mutation_categories=REQUIRED,
     )
 
 
 def _sound(rng: Random, run: Run) -> Run:
     rate = rng.choice((1, 0.95, 0.9, 0.8, 0.7, 0.5))
     fields: dict[str, Any] = {"status": "done", "decision": "pass", "pass_rate": rate}
-    fields["mutation_categories"] = rng.choice(([], ["auth"], ["timeouts"], ["auth", "timeouts"]))
+    fields["mutation_categories"] = rng.choice(COVERED)
     fields["unsafe_attempts"] = None if _rarely(rng) else rng.choice((0, 0, 0, 4, 5))
     fields["reliability_score"] = rng.choice((None, 60, 75, 80, 95))
     return replace(run, fields={**run.fields, **fields})
