@@ -337,7 +337,6 @@ def kept_results(_: Path) -> str:
         Result(
             origin=(f"gate-{number}", CORE_CAMPAIGN, "", "", "main"),
             commit=f"{at:040}",
-            time=at,
             decision=Decision.PASS,
             numbers=numbers,
             scenarios=scenarios,

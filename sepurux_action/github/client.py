@@ -93,20 +93,25 @@ class Client:
     """Sends requests to one repository, with one token; every method raises GitHubError.
 
     `send` takes an HTTP method, a path below the repository ('' is GraphQL), `query`, and `body`, and returns the
-    response, whatever shape it has. `redact` removes secrets from all that is sent to be shown.
+    response, whatever shape it has; `headers`, by lower-case names, gets those of the response. `redact` removes secrets
+    from all that is sent to be shown.
     """
 
     def __init__(self, send: Callable[..., object], repository: str, redact: Callable[[str], str] = str) -> None:
         self.send, self.redact, self._repository = send, redact, repository
 
     def pages(self, path: str, **parameters: str) -> Iterator[Mapping[str, object]]:
-        """Yield the entries of all pages, each of which is requested when its first entry is needed."""
+        """Yield the entries of all pages, each of which is requested when its first entry is needed.
+
+        Source: https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api
+        """
         for number in range(1, MAX_PAGES + 1):
-            page = self.send("GET", path, query={**parameters, "per_page": str(PAGE), "page": str(number)})
+            headers, query = dict[str, str](), {**parameters, "per_page": str(PAGE), "page": str(number)}
+            page = self.send("GET", path, query=query, headers=headers)
             if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
                 raise GitHubError(UNEXPECTED_SHAPE)
             yield from page
-            if len(page) < PAGE:
+            if 'rel="next"' not in headers.get("link", ""):
                 return
         raise GitHubError(f"more than {MAX_PAGES * PAGE} entries", Kind.TOO_LONG)
 
@@ -143,7 +148,14 @@ def connect(api_url: str, token: Secret, repository: str, redact: Callable[[str]
     )
     idle: list[Github] = []  # PyGithub keeps one request in its connection, so each request under way has its own
 
-    def send(verb: str, path: str, *, query: dict[str, str] | None = None, body: object = None) -> object:
+    def send(
+        verb: str,
+        path: str,
+        *,
+        query: dict[str, str] | None = None,
+        body: object = None,
+        headers: dict[str, str] | None = None,
+    ) -> object:
         try:
             github = idle.pop()
         except IndexError:
@@ -151,7 +163,10 @@ def connect(api_url: str, token: Secret, repository: str, redact: Callable[[str]
         url = f"/repos/{repository}/{path}" if path else github.requester.graphql_url
         call = partial(github.requester.requestJsonAndCheck, verb, url, parameters=query, input=body)
         try:
-            return translate_errors(call, redact)[1]
+            received, data = translate_errors(call, redact)
+            if headers is not None:
+                headers.update(received)
+            return data
         finally:
             idle.append(github)
 

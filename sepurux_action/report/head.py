@@ -373,13 +373,7 @@ def remarks(gate: GateFacts) -> Iterator[Markdown]:
             "⚠️ {names} is missing: {base} has it." if len(missing) == 1 else "⚠️ {names} are missing: {base} has them."
         )
         yield say(words, names=listed(missing, "and"), base=base)
-    idle = [each for each in result.scenarios if each.idle]
-    if idle and len(idle) == len(result.scenarios) and not any(each.base_tools for each in idle):
-        yield say("⚠️ No trace calls a tool.")
-        idle = []
-    for each in sorted(idle, key=lambda each: not each.base_tools)[:FEW]:
-        tools = say("none of the tools of {base}: {tools}", base=base, tools=listed(each.base_tools, "and"))
-        yield say("⚠️ {name} calls {what}.", name=code(each.name), what=tools if each.base_tools else "no tool")
+    yield from _idle_scenarios(gate)
     if result.unexpected and result.decision.is_decided:
         every, are = pluralize(len(traces), "recording"), "is" if result.unexpected == 1 else "are"
         yield say("⚠️ {count} of {every} {are} not as expected.", count=result.unexpected, every=every, are=are)
@@ -394,6 +388,16 @@ def remarks(gate: GateFacts) -> Iterator[Markdown]:
     if result.decision.is_decided and any(check.state is CheckState.NOT_COMPARED for check in result.checks):
         words = "⏳ {base} has {count} of the {least} results that a drop needs."
         yield say(words, base=base, count=len(values_of(gate.base_results, PASS_RATE)), least=MIN_RESULTS)
+
+
+def _idle_scenarios(gate: GateFacts) -> Iterator[Markdown]:
+    idle, base = [each for each in gate.result.scenarios if each.idle], base_of(gate.context)
+    if idle and len(idle) == len(gate.result.scenarios) and not any(each.base_tools for each in idle):
+        yield say("⚠️ No trace calls a tool.")
+        return
+    for each in sorted(idle, key=lambda each: not each.base_tools)[:FEW]:
+        tools = say("none of the tools of {base}: {tools}", base=base, tools=listed(each.base_tools, "and"))
+        yield say("⚠️ {name} calls {what}.", name=code(each.name), what=tools if each.base_tools else "no tool")
 
 
 def policy_remark(context: Context) -> Markdown:

@@ -293,24 +293,19 @@ def test_a_fail_opens_one_issue_and_a_pass_closes_it(decision: str, issues: str,
     assert {path.name for path in tmp_path.iterdir()} == {"issues", "gh", *["said"] * bool(called)}
 
 
-OF_CACHES = {"plain-steps.yml": PARSED["plain-steps.yml"]}
-OF_CACHES["forks-evaluate.yml"] = {"jobs": PARSED["forks-record.yml"]["jobs"] | PARSED["forks-evaluate.yml"]["jobs"]}
-
-
-@pytest.mark.parametrize("name", OF_CACHES)
-def test_pushes_to_the_base_branch_alone_save_results_also_failed_ones_and_each_run_sees_the_newest(name: str) -> None:
+def test_pushes_to_the_base_branch_alone_save_results_also_failed_ones_and_each_run_sees_the_newest() -> None:
     """A cache is never changed, so each attempt saves under a key of its own, and restores the newest with its prefix.
 
     Source: https://docs.github.com/actions/reference/workflows-and-actions/dependency-caching
     """
-    restore, upload = OF_CACHES[name]["jobs"]["record"]["steps"][-2:]
-    download, gate, save = of_gate(OF_CACHES[name])["steps"][-3:]
+    restore, upload = PARSED["plain-steps.yml"]["jobs"]["record"]["steps"][-2:]
+    download, gate, save = of_gate(PARSED["plain-steps.yml"])["steps"][-3:]
     prefix = restore["with"]["restore-keys"]
     assert restore["with"]["key"] == f"{prefix}${{{{ github.run_id }}}}-${{{{ github.run_attempt }}}}"
     assert save["with"] == {name: restore["with"][name] for name in ("path", "key")}
     assert restore["uses"].replace("restore", "save") == save["uses"]
     assert "if" not in restore
-    assert re.fullmatch(r"always\(\) && github\.event(_name|\.workflow_run\.event) == 'push'", save["if"])
+    assert save["if"] == "always() && github.event_name == 'push'"
     # What is restored is in the folder that is uploaded and then downloaded, and no `trace_file` matches it.
     folders = [gate["with"]["baseline_dir"], save["with"]["path"], f"{upload['with']['path']}/baseline"]
     assert ({*folders}, download["with"]["path"]) == ({"traces/baseline"}, "traces")
@@ -331,9 +326,11 @@ def test_each_other_ci_system_blocks(script: str, variable: str, value: str, san
     program.chmod(0o755)
     checkout = tmp_path / "checkout"
     shutil.copytree(TRACES, checkout / "traces")
-    policy = checkout / ".github" / "sepurux-gate.yml"  # what a merge request could add
-    policy.parent.mkdir()
-    policy.write_text("enforcement: observe\nmutation_pack: lenient\n", encoding="utf-8")
+    if script is GITLAB_SCRIPT:  # what a runner may have kept from another job; Jenkins empties the folder
+        for folder in (checkout, checkout / "evaluation"):
+            policy = folder / ".github" / "sepurux-gate.yml"
+            policy.parent.mkdir(parents=True)
+            policy.write_text("enforcement: observe\nmutation_pack: lenient\n", encoding="utf-8")
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), variable: value}
     environment |= {"SEPURUX_API_BASE_URL": sandbox.url, "SEPURUX_API_KEY": SECRET}
     environment |= dict.fromkeys(["CI_BUILDS_DIR", "WORKSPACE_TMP"], str(tmp_path))
@@ -345,8 +342,34 @@ def test_each_other_ci_system_blocks(script: str, variable: str, value: str, san
     assert done.returncode == 1, done.stderr
     assert {(body["repo"], body["pull_request_number"]) for body in started} == {("my-org/my-agent", 42)}
     assert not any("mutation_pack_id" in body for body in started), "a policy file of the merge request applied"
-    assert json.loads(text_of(checkout / REPORT_DIR / "report.json"))["decision"] == "fail"
-    assert (checkout / KEPT / "baseline.json").exists() == (value in {"--write-baseline", "main"})
+    folder = checkout / "evaluation" if script is GITLAB_SCRIPT else checkout
+    assert json.loads(text_of(folder / REPORT_DIR / "report.json"))["decision"] == "fail"
+    assert (folder / KEPT / "baseline.json").exists() == (value in {"--write-baseline", "main"})
+
+
+def test_another_ci_system_has_no_checkout_beside_the_secret_and_imports_nothing_from_its_folder(
+    tmp_path: Path,
+) -> None:
+    assert GITLAB["sepurux-gate"]["variables"]["GIT_STRATEGY"] == "none"
+    stages = JENKINS.partition("stage('Reliability gate')")
+    assert ("skipDefaultCheckout()" in stages[0], stages[0].count("checkout scm"), "checkout scm" in stages[2]) == (
+        True,
+        1,
+        False,
+    )
+    assert stages[2].index("deleteDir()") < stages[2].index("sh '''")
+    scripts = (
+        "\n".join(GITLAB["sepurux-gate"]["before_script"]),
+        "\n".join(re.findall("sh '''(.*?)'''", stages[2], re.DOTALL)),
+    )
+    (tmp_path / "venv.py").write_text("open('imported', 'w')\n", encoding="utf-8")
+    for script in scripts:
+        [line] = re.findall("^ *python.*", script, re.MULTILINE)
+        environment = {"PATH": os.environ["PATH"], **dict.fromkeys(("CI_BUILDS_DIR", "WORKSPACE_TMP"), str(tmp_path))}
+        command = line.partition(" # ")[0].replace("python ", f'"{sys.executable}" ', 1) + " --without-pip"
+        subprocess.run(["/bin/sh", "-ec", command], cwd=tmp_path, env=environment, check=True)
+        assert ((tmp_path / "gate" / "pyvenv.cfg").exists(), (tmp_path / "imported").exists()) == (True, False)
+        shutil.rmtree(tmp_path / "gate")
 
 
 def test_another_ci_system_records_in_a_job_that_gets_no_secret_of_the_gate() -> None:
@@ -359,6 +382,6 @@ def test_another_ci_system_records_in_a_job_that_gets_no_secret_of_the_gate() ->
     assert "credentials(" not in after
     assert gate["cache"]["policy"] == "push", "a cache may unpack anywhere"
     assert (gate["variables"], "variables" in GITLAB[".changes"]["rules"][0]) == (
-        {"KEY": "not-read", "WRITE_BASELINE": ""},
+        {"GIT_STRATEGY": "none", "KEY": "not-read", "WRITE_BASELINE": ""},
         False,
     )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sepurux_action.common.json_reader import Reading
-from sepurux_action.config.settings import Gate, Trace
+from sepurux_action.config.settings import ALL_SCENARIOS, Gate, Trace
 from sepurux_action.evaluation import api, metrics
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
 from sepurux_action.evaluation.gate_numbers import DROP, Base, CheckState, scenarios_of
@@ -93,6 +93,13 @@ def test_a_reason_names_the_scenarios_that_decide(gate: Gate, runs: list[Run], n
     found = decided(gate, *runs)
     assert "".join(re.findall('"(.)"', found.reason)) == named
     assert found.worst.trace.label == f"{worst}.json"
+
+
+@pytest.mark.parametrize(("limits", "decision"), [({}, Decision.ERROR), ({"min_scenarios": 1}, Decision.FAIL)])
+def test_a_pass_of_no_scenario_is_no_pass(limits: dict[str, float], decision: Decision) -> None:
+    nothing = replace(a_run(1.0), numbers={**a_run(1.0).numbers, SCENARIOS.name: Reading(0)})
+    found = decided(replace(of_tasks("a"), traces=ALL_SCENARIOS), nothing, **limits)
+    assert (found.decision, "scenario" in found.reason) == (decision, True)
 
 
 def test_a_score_that_is_not_shown_for_several_traces_needs_an_api_key() -> None:

@@ -3,17 +3,21 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sepurux_action.common.secret import Redactor
 from sepurux_action.config.settings import Call, Trace
 from sepurux_action.errors import TraceFileError
 from sepurux_action.evaluation import traces as recordings
 from sepurux_action.evaluation.runs import Failure, Step
 from sepurux_action.evaluation.traces import Calls, compare_steps, failed_step, first_lines, read_recording, with_steps
+from tests.evaluation import step
+from tests.fakes import FakeEngine, FakeOutput
 from tests.runner import TRACE
 
 PROMPT = {"type": "prompt", "input": "Refund order A-1002."}
@@ -91,6 +95,53 @@ def test_the_name_of_the_task_is_read_as_it_is_shown(fields: str, task: str) -> 
     trace = read_recording(f"{{{fields.replace('CALL', json.dumps(CALL))}}}", "a.json")
     assert (trace.task, trace.scenario) == (task, ("task", task) if task else ("path", "a.json"))
     assert trace.scenario != Trace(label="a.json", trace_id="a.json").scenario  # an ID may be the name of a file
+
+
+def a_recording(*failures: object) -> Trace:
+    """Return a recording of one call, after which the recorder saw failures with these messages."""
+    events = [CALL, RESULT, *({"type": "failure", "error": {"message": each}} for each in failures)]
+    return read_recording(json.dumps({"recorder": "sepurux-recorder", "events": events}), "a.json")
+
+
+@pytest.mark.parametrize(
+    ("limits", "decision", "reason"),
+    [
+        ({"min_pass_rate": 0.9}, "fail", "Sepurux reported a pass, but 63.3% passed, 90.0% needed."),
+        ({"min_pass_rate": 0.6}, "pass", "63.3% passed, 0 unsafe, 3 failures."),
+        ({"min_scenario_pass_rate": 0.6}, "pass", "63.3% passed, 0 unsafe, 3 failures."),
+        ({"min_scenario_pass_rate": 0.7}, "fail", 'Sepurux reported a pass, but "refund" passed 63.3%, 70.0% needed.'),
+        ({"min_reliability_score": 80}, "fail", "Sepurux reported a pass, but score 60.0, 80.0 needed."),
+    ],
+)
+def test_a_recording_that_says_that_it_failed_has_the_pass_rate_and_the_score_0(
+    limits: dict[str, float], decision: str, reason: str
+) -> None:
+    every = (a_recording(), a_recording("not met: refunds once", "not met: refunds once"), a_recording())
+    traces = tuple(replace(each, label=f"{number}", task="refund") for number, each in enumerate(every))
+    calls = FakeEngine(step.sound(reliability=step.score(0.9)))
+    [found] = step.evaluate(calls, replace(step.KNOWN, traces=traces, limits=limits))
+    assert (found.decision.value, found.reason, found.unexpected) == (decision, reason, 1)
+    if decision == "fail":
+        [own] = found.failures
+        assert (own.kind, own.description) == (("expectation", "", "", ""), "not met: refunds once")
+        assert (own.count, own.trace_id, own.step) == (2, "1", Step(1, "refund"))
+
+
+def test_what_one_recording_says_itself_needs_no_score_of_sepurux_and_only_the_recorder_says_it() -> None:
+    calls = FakeEngine(step.sound(reliability=step.score(0.9)))
+    gate = replace(step.KNOWN, traces=(a_recording("gave up"),), limits={"min_reliability_score": 50})
+    [found] = step.evaluate(calls, gate)
+    assert (found.decision.value, calls.paths("/reliability")) == ("fail", [])
+    by_hand = json.dumps({"events": [CALL, {"type": "failure", "error": {"message": "gave up"}}]})
+    assert read_recording(by_hand, "a.json").own_failures == ()
+
+
+def test_a_message_of_a_recording_is_redacted_before_it_is_cut() -> None:
+    output = FakeOutput()
+    output.mask_secrets(Redactor(["made-up-secret"]))
+    gate = replace(step.KNOWN, traces=(a_recording("x" * 995 + "made-up-secret"),), limits={"min_pass_rate": 0.9})
+    [found] = step.evaluate(FakeEngine(step.sound()), gate, output=output)
+    assert found.failures[0].description == "x" * 995 + "***"
 
 
 def a_call(tool: object, *arguments: str, **more: object) -> dict[str, object]:

@@ -205,3 +205,18 @@ def test_the_requests_of_each_kind_of_run(scene: Scene) -> None:
     scene.pull.push()
     assert requests(lambda: run(scene)) == ({**evaluated, "issues/update-comment": 1}, 4)
     assert (len(scene.ours), scene.status[0]) == (1, "failure")
+    scene.pull.push()
+    for number in range(100):
+        scene.repository.status(scene.pull.head_sha, "success", f"ci / {number}")
+        scene.pull.comment("octocat", f"comment {number}")
+    found, _ = requests(lambda: run(scene))
+    assert (sum(found.values()), found["issues/update-comment"]) == (8, 1)
+
+
+def test_a_list_of_statuses_that_is_too_long_is_final_at_once(scene: Scene) -> None:
+    for number in range(3_001):
+        scene.repository.status(scene.pull.head_sha, "success", f"ci / {number}")
+    result = run(scene)
+    assert (result.exit_code, result.outputs["decision"], started(scene)) == (2, "error", 0)
+    assert len(scene.github.calls("repos/list-commit-statuses-for-ref")) == 30
+    assert "more than 3000 entries). Push a commit: a re-run finds as many." in result.log

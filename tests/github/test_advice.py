@@ -55,7 +55,8 @@ def test_what_cannot_be_read_or_is_no_pull_request_is_no_advice(scene: Scene) ->
 def test_the_required_statuses_of_all_pages_of_rules_are_read(scene: Scene) -> None:
     scene.repository.require_statuses("main", "SEPURUX / Core", "other")
     pages = [{"type": "deletion"}] * 100, scene.repository.rules["main"]
-    scene.github.fault("repos/get-branch-rules", *map(backend.json, pages))
+    more = {"Link": '<https://api.github.com/next>; rel="next"'}
+    scene.github.fault("repos/get-branch-rules", backend.json(pages[0], headers=more), backend.json(pages[1]))
     assert advice(scene) == []
 
 

@@ -191,9 +191,12 @@ def test_an_unknown_user_may_not_write(scene: Scene) -> None:
     assert (unknown.can_approve, unknown.unread) == ((), False)
 
 
+MORE = {"Link": '<https://api.github.com/next>; rel="next"'}
+
+
 def test_a_list_of_more_entries_than_the_limit_is_an_error(scene: Scene) -> None:
     entry = {"user": {"login": "hubot", "type": "User"}, "state": "APPROVED"}
-    scene.github.fault("pulls/list-reviews", backend.json([entry] * 100), always=True)
+    scene.github.fault("pulls/list-reviews", backend.json([entry] * 100, headers=MORE), always=True)
     scene.load()
     assert scene.approval().unread
     assert scene.warnings[0].startswith("Could not read the reviews (")
@@ -206,6 +209,7 @@ def test_a_list_of_more_entries_than_the_limit_is_an_error(scene: Scene) -> None
         (Operation.STATUS, GitHubError("", status=401), "`github_token` is not valid"),
         (Operation.STATUS, GitHubError("Invalid", status=422), "(HTTP 422 Invalid). Re-run the job later."),
         (Operation.PULL, GitHubError("", Kind.RATE_LIMITED, status=429), "Re-run the job later."),
+        (Operation.STATUSES, GitHubError("", Kind.TOO_LONG), "Push a commit: a re-run finds as many."),
         (Operation.PULL, GitHubError("GitHub kept failing"), "GitHub kept failing). Re-run the job later."),
     ],
 )

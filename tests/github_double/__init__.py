@@ -172,6 +172,7 @@ class GitHub:
         if complaints:
             raise Refusal(422, "Invalid request.", errors=complaints)
         body = json.loads(request.body) if request.body else {}
-        payload = perform(Call(repository, token, values, request.query, body, self.server_url))
+        call = Call(repository, token, values, request.query, body, self.server_url)
+        payload = perform(call)
         self.unknown += operation.misfits(status, payload)
-        return be.json(payload, status) if payload is not None else be.raw(b"", status, {})
+        return be.json(payload, status, call.headers) if payload is not None else be.raw(b"", status, {})

@@ -1,7 +1,7 @@
 """The REST calls of the double: the permission that each needs, its rules, and the fields that the package reads."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from tests.github_double.state import Account, Comment, PullRequest, Refusal, Repository, Status, Token, not_found
@@ -24,6 +24,7 @@ class Call:
     query: Mapping[str, str]
     body: Json
     server_url: str
+    headers: dict[str, str] = field(default_factory=dict)  # of the response
 
     @property
     def pull(self) -> PullRequest:
@@ -43,6 +44,8 @@ class Call:
     def page(self, items: Sequence[T]) -> Sequence[T]:
         size = min(int(self.query.get("per_page", PAGE)), MAX_PAGE)
         number = int(self.query.get("page", 1))
+        if number * size < len(items):
+            self.headers["Link"] = f'<{self.server_url}?page={number + 1}>; rel="next"'
         return items[(number - 1) * size : number * size]
 
 

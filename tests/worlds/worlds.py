@@ -63,7 +63,14 @@ SCORES = (70, 80)
 CATEGORIES = ("auth", "latency", "timeouts", "slow net")
 LONG = [*(f"category {number}" for number in range(100)), "auth"]  # is cut
 REQUIRED = (["auth"], ["auth", "timeouts"], ["slow  net"], ["category 5"], ["\u115fauth"])
-COVERED = ([], ["auth"], ["timeouts"], ["au\u200bth", "timeouts"], ["slow\u00a0net", "auth"], LONG)
+COVERED: tuple[list[str], ...] = (
+    [],
+    ["auth"],
+    ["timeouts"],
+    ["au\u200bth", "timeouts"],
+    ["slow\u00a0net", "auth"],
+    LONG,
+)
 REJECTED = ("400", "401", "403", "404", "422")  # what no second try changes
 # `refused`: there is no connection; `503 429`: these two in turn.
 RETRIED = ("408", "425", "429", "500", "503", *("503 429",) * 3, "reset", "refused", "html")
