@@ -209,12 +209,9 @@ class Store:
 
     def add_trace(self, events: Sequence[Event], task_name: str, *, by_recorder: bool = False) -> str:
         """Evaluate a trace, store the result, and return the UUID of the trace."""
-        trace_id, is_expected = (
-            str(uuid4()),
-            not (by_recorder and any(each.get("type") == "failure" for each in events)),
-        )
-        attempts = evaluate(events, self.reversible, self.approvals)
-        self.traces[trace_id] = Trace(trace_id, task_name, attempts, is_expected)
+        trace_id, attempts = str(uuid4()), evaluate(events, self.reversible, self.approvals)
+        has_failed = by_recorder and any(each.get("type") == "failure" for each in events)
+        self.traces[trace_id] = Trace(trace_id, task_name, attempts, not has_failed)
         return trace_id
 
     def start_batch(self, campaign: str, trace_ids: tuple[str, ...], thresholds: Mapping[str, object]) -> Run:

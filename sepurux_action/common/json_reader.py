@@ -50,6 +50,10 @@ class Reading:
     def missing(self) -> bool:
         return self.value is None and self.so_far is None and not self.broken
 
+    @property
+    def why_unknown(self) -> str:
+        return self.broken or (f"only known of {self.reported_by}" if self.reported_by else "not reported")
+
 
 class UnusableJson(ValueError):
     """A JSON text that the gate does not read: its nesting is too deep, or an object has a name twice."""
@@ -79,14 +83,11 @@ def text(value: object, *names: str) -> str:
 
 def printable(raw: str) -> str:
     """Return the visible text on one line, in NFC, with a space for white space. Only `shorten` cuts a text."""
-    return unicodedata.normalize("NFC", " ".join(visible(" ".join(raw.split())).split()))
-
-
-def visible(raw: str) -> str:
-    """Return the text without characters that show nothing, and without white space other than the space."""
-    if raw.isascii() and raw.isprintable():  # the usual case, much faster than a check of each character
-        return raw
-    return _INVISIBLE.sub("", "".join(filter(str.isprintable, raw)))
+    line = " ".join(raw.split())
+    if line.isascii() and line.isprintable():  # the usual case, much faster than a check of each character
+        return line
+    visible = _INVISIBLE.sub("", "".join(filter(str.isprintable, line)))
+    return unicodedata.normalize("NFC", " ".join(visible.split()))
 
 
 def shorten(given: str, longest: int) -> str:

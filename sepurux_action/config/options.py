@@ -218,7 +218,7 @@ ENFORCEMENT = _of_gate(
 )
 ON_OUTAGE = _of_file(
     "on_outage",
-    "Whether a gate blocks if Sepurux gives no response, or only HTTP 5xx, to the first call.",
+    "If a gate blocks when Sepurux gives no HTTP response (status line and headers), or only 5xx, to its first call.",
     "`block` or `allow`",
     partial(parsers.parse_word, OnOutage),
     default="block",

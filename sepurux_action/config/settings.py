@@ -51,22 +51,15 @@ class Call(NamedTuple):
         return f"{self.tool}({', '.join(self.arguments)})"
 
 
-class OwnFailure(NamedTuple):
-    """A failure that a recording says itself, with the index of the event of the call before it."""
-
-    message: str
-    call: int | None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """One trace: an id, or the JSON of a file to upload, or neither. `recorded`: POSIX time of its newest event.
 
     `task` is the name of its task, '' if it has none. Traces of one task are recordings of one scenario. `calls` are
     the first ones of a file. `call_at` has the number of a call, from 1, by the indices of its event and its results.
-    `by_recorder`: a file says that the project's recorder wrote it, and `own_failures` are those that it says itself:
-    it is not as expected. Of a flaky scenario, `flaky` is the last day on
-    which it does not count.
+    `by_recorder`: a file says that the project's recorder wrote it. `own_failures` are those that it then says itself,
+    with the index of the event of the call before. Of a flaky scenario, `flaky` is the last day on which it does not
+    count.
     """
 
     label: str
@@ -75,7 +68,7 @@ class Trace:
     recorded: float | None = None
     task: str = ""
     by_recorder: bool = False
-    own_failures: tuple[OwnFailure, ...] = field(default=(), repr=False)
+    own_failures: tuple[tuple[str, int | None], ...] = field(default=(), repr=False)
     calls: tuple[Call, ...] = field(default=(), repr=False)
     call_at: Mapping[float, int] = field(default_factory=dict, repr=False, hash=False)
     flaky: date | None = None

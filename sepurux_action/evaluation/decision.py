@@ -105,11 +105,6 @@ class GateDecision:
         return self.rule is Rule.RECORDED
 
     @property
-    def unexpected(self) -> int:
-        """Return how many recordings that count say themselves that they failed."""
-        return sum(bool(run.trace.own_failures) and not run.trace.flaky for run in self.runs)
-
-    @property
     def is_allowed_outage(self) -> bool:
         """Return whether the gate does not block because Sepurux is down."""
         return self.rule is Rule.OUTAGE and self.gate.on_outage is OnOutage.ALLOW

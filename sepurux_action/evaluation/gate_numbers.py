@@ -77,13 +77,11 @@ class Scenario:
     @property
     def numbers(self) -> Numbers:
         """Return the numbers that all recordings report."""
-        known = (metric for metric in METRICS if all(each.value(metric) is not None for each in self.recordings))
-        return {metric.name: Reading(self.value(metric)) for metric in known}
+        return {metric.name: Reading(self.value(metric)) for metric in METRICS}
 
     @property
     def rate(self) -> float | None:
-        """Return the pass rate; None if a recording reports none."""
-        return None if any(each.value(PASS_RATE) is None for each in self.recordings) else self.value(PASS_RATE)
+        return self.value(PASS_RATE)
 
     @property
     def base_rate(self) -> float | None:
@@ -92,9 +90,11 @@ class Scenario:
         return PASS_RATE.rounded(fmean(rates)) if rates else None
 
     def value(self, metric: Metric) -> float | None:
-        """Return the number of all recordings that report it; None if none does."""
+        """Return the number of all recordings; None if one does not report it."""
         value = combined(metric, self.recordings)
-        return None if value is None else metric.rounded(value)
+        if value is None or any(each.value(metric) is None for each in self.recordings):
+            return None
+        return metric.rounded(value)
 
 
 def scenarios_of(gate: Gate, runs: Runs, of_batch: Runs = ()) -> tuple[Scenario, ...]:
@@ -311,17 +311,12 @@ def _check(metric: Metric, reading: Reading, limit: float) -> Check:
         required = f"{'≤' if metric.less_is_better else '≥'} {required}"
     if value is None:
         state = CheckState.NO_NUMBER if reading.broken else CheckState.NOT_REPORTED
-        actual = why_unknown(reading)
-        text = f"{metric.label.lower()}: {actual}"
+        actual, text = reading.why_unknown, f"{metric.label.lower()}: {reading.why_unknown}"
     else:
         state = CheckState.MET if metric.meets(value, limit) else CheckState.MISSED
         of_some = wording.optional(" (in {})", reading.reported_by)
         actual, text = f"{metric.write(value, limit)}{of_some}", f"{metric.compared(value, limit)}{of_some}"
     return Check(metric.threshold, metric.label, required, actual, state, limit, value, text, reading.reported_by)
-
-
-def why_unknown(reading: Reading) -> str:
-    return reading.broken or wording.optional("only known of {}", reading.reported_by) or "not reported"
 
 
 def lowest_allowed(gate: Gate, results: Results) -> float | None:
@@ -346,7 +341,7 @@ def check_drop(gate: Gate, numbers: Numbers, base: Base) -> Check:
     if base.results is None:
         state, text = CheckState.NO_NUMBER, f"the results on {base.name} could not be read"
     elif actual is None and len(values) >= MIN_RESULTS:
-        state, text = CheckState.NOT_REPORTED, f"pass rate: {why_unknown(reading)}"
+        state, text = CheckState.NOT_REPORTED, f"pass rate: {reading.why_unknown}"
     elif actual is None or len(values) < MIN_RESULTS:
         state = CheckState.NOT_COMPARED
         text = f"not compared yet: {len(values)} of {MIN_RESULTS} results on {base.name}"

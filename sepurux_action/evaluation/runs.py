@@ -15,17 +15,7 @@ from sepurux_action.common import grouped, json_reader
 from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.settings import Call, Trace
 from sepurux_action.evaluation import metrics
-from sepurux_action.evaluation.metrics import (
-    FAILURES,
-    LOWEST_SCENARIO,
-    METRICS,
-    PASS_RATE,
-    RELIABILITY_SCORE,
-    SCENARIOS,
-    UNSAFE_ATTEMPTS,
-    Metric,
-    Numbers,
-)
+from sepurux_action.evaluation.metrics import FAILURES, METRICS, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS, Metric, Numbers
 
 NO_OBJECT = "a response that is not a JSON object"
 OTHER_CAMPAIGN = "a response about another campaign"
@@ -269,19 +259,11 @@ def parse_run(payload: object, run: Run = Run()) -> Run:
     )
 
 
-def with_own_rate(run: Run) -> Run:
-    """Return a run that Sepurux decided: pass rate and score are 0 if its recording itself says that it failed."""
-    if not run.trace.own_failures:
-        return run
-    own = dict.fromkeys((PASS_RATE.name, LOWEST_SCENARIO.name, RELIABILITY_SCORE.name), Reading(0.0))
-    return replace(run, numbers={**run.numbers, **own})
-
-
 def own_failures(run: Run, redact: Callable[[str], str]) -> Failures:
     """Return what a recording says itself, redacted before it is cut; it is shown if Sepurux lists no failure."""
     kept = run.trace.own_failures[:MAX_OWN_FAILURES]
     about = partial(Failure, type=EXPECTATION, trace_id=run.path, flaky=bool(run.trace.flaky))
-    return merge_failures(about(description=redact(each.message)[:MAX_TEXT_LENGTH], event=each.call) for each in kept)
+    return merge_failures(about(description=redact(text)[:MAX_TEXT_LENGTH], event=call) for text, call in kept)
 
 
 def _word(value: object) -> str:

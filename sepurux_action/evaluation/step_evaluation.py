@@ -19,18 +19,8 @@ from sepurux_action.evaluation.api import NO_TIME_LEFT, Reply
 from sepurux_action.evaluation.decision import GateDecision, compare_with_base, decide_gate
 from sepurux_action.evaluation.engine import MIN_POLL_WAIT_S, Engine, retry_wait
 from sepurux_action.evaluation.gate_numbers import Base, scenarios_of
-from sepurux_action.evaluation.metrics import FAILURES, RELIABILITY_SCORE, SCENARIOS, summary
-from sepurux_action.evaluation.runs import (
-    Decision,
-    Rule,
-    Run,
-    Runs,
-    decide,
-    own_failures,
-    parse_run,
-    with_own_rate,
-    wrong_shape,
-)
+from sepurux_action.evaluation.metrics import FAILURES, PASS_RATE, RELIABILITY_SCORE, SCENARIOS, summary
+from sepurux_action.evaluation.runs import Decision, Rule, Run, Runs, decide, parse_run, wrong_shape
 from sepurux_action.host.output import Level, Output
 
 MAX_POLL_WAIT_S = 5.0
@@ -76,8 +66,8 @@ class StepEvaluation:
             self.engine.perform((each.evaluate for each in self._runs), self._log_heartbeat)
         decided = []
         for gate, base in self.compared:
-            runs = tuple(each.run for each in self._runs if each.gate is gate)
-            decided.append(decide_gate(gate, runs, base))
+            of_gate = tuple(each.run for each in self._runs if each.gate is gate)
+            decided.append(decide_gate(gate, of_gate, base))
         self.output.wait("reading what failed", SCENARIOS_S)
         until = self.engine.now() + SCENARIOS_S
         chosen = [each for each in decided if self._with_passed or each.decision is not Decision.PASS]
@@ -93,7 +83,7 @@ class StepEvaluation:
             if kept > MAX_LISTED:
                 reader.run = replace(reader.run, failures=(), unread=True)
             if reader.run.decision.is_decided and not reader.run.failures:
-                reader.run = replace(reader.run, failures=own_failures(reader.run, self.output.redact))
+                reader.run = replace(reader.run, failures=runs.own_failures(reader.run, self.output.redact))
         found = dict[str, GateDecision]()
         for each, (gate, base) in zip(decided, self.compared, strict=True):
             read = replace(each, scenarios=each.known_scenarios)
@@ -266,8 +256,9 @@ class _Evaluation:
         is_pending = decided.decision is Decision.PENDING
         if is_pending or run.sepurux_decision not in {"pass", "fail"}:  # they may still change
             run = replace(run, numbers={}, categories=None, failing_tools={})
-        else:
-            run = with_own_rate(run)
+        elif run.trace.own_failures:  # docs/record.md#what-must-happen
+            own = dict.fromkeys((PASS_RATE.name, RELIABILITY_SCORE.name), Reading(0.0))
+            run = replace(run, numbers={**run.numbers, **own})
         self.run = run  # which keeps the decision `canceled` until it is decided
         engine.show_progress()
         if run.dashboard_url and not before.dashboard_url:

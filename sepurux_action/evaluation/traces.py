@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from sepurux_action.common import json_reader
 from sepurux_action.config.parsers import MAX_TRACES
-from sepurux_action.config.settings import Call, OwnFailure, Trace
+from sepurux_action.config.settings import Call, Trace
 from sepurux_action.errors import TraceFileError
 from sepurux_action.evaluation.runs import Failure, Step
 
@@ -218,13 +218,13 @@ def _read_calls(events: Sequence[Mapping[str, object]]) -> tuple[Sequence[Call],
     return calls, call_at, ""
 
 
-def _own_failures(events: Sequence[Mapping[str, object]]) -> Iterator[OwnFailure]:
+def _own_failures(events: Sequence[Mapping[str, object]]) -> Iterator[tuple[str, int | None]]:
     call = None
     for index, each in enumerate(events):
         if each.get("type") == CALL:
             call = index
         elif each.get("type") == FAILURE:
-            yield OwnFailure(json_reader.text(each, "error", "message"), call)
+            yield json_reader.text(each, "error", "message"), call
 
 
 def _shown_call(tool: str, arguments: Iterable[str]) -> Call:

@@ -3,7 +3,8 @@
 PyGithub's requester sends the requests. Its own objects would fetch an entry of a list, and a comment, once more.
 Sources: https://docs.github.com/rest/authentication/permissions-required-for-github-apps;
 https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api;
-https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
+https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api;
+https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -34,6 +35,7 @@ UNEXPECTED_SHAPE = "a response of an unknown shape, or a redirect"
 TIMED_OUT = "GitHub did not respond in time, or before the run was canceled"
 # PyGithub raises these for a response of an unexpected shape, and RuntimeError for a redirect to another host.
 SHAPE_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+Texts = dict[str, str] | None
 
 
 class Kind(Enum):
@@ -93,18 +95,15 @@ class Client:
     """Sends requests to one repository, with one token; every method raises GitHubError.
 
     `send` takes an HTTP method, a path below the repository ('' is GraphQL), `query`, and `body`, and returns the
-    response, whatever shape it has; `headers`, by lower-case names, gets those of the response. `redact` removes secrets
-    from all that is sent to be shown.
+    response, whatever shape it has. `headers` gets those of the response. `redact` removes secrets from all that is
+    sent to be shown.
     """
 
     def __init__(self, send: Callable[..., object], repository: str, redact: Callable[[str], str] = str) -> None:
         self.send, self.redact, self._repository = send, redact, repository
 
     def pages(self, path: str, **parameters: str) -> Iterator[Mapping[str, object]]:
-        """Yield the entries of all pages, each of which is requested when its first entry is needed.
-
-        Source: https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api
-        """
+        """Yield the entries of all pages, each of which is requested when its first entry is needed."""
         for number in range(1, MAX_PAGES + 1):
             headers, query = dict[str, str](), {**parameters, "per_page": str(PAGE), "page": str(number)}
             page = self.send("GET", path, query=query, headers=headers)
@@ -148,14 +147,7 @@ def connect(api_url: str, token: Secret, repository: str, redact: Callable[[str]
     )
     idle: list[Github] = []  # PyGithub keeps one request in its connection, so each request under way has its own
 
-    def send(
-        verb: str,
-        path: str,
-        *,
-        query: dict[str, str] | None = None,
-        body: object = None,
-        headers: dict[str, str] | None = None,
-    ) -> object:
+    def send(verb: str, path: str, *, query: Texts = None, body: object = None, headers: Texts = None) -> object:
         try:
             github = idle.pop()
         except IndexError:

@@ -374,9 +374,10 @@ def remarks(gate: GateFacts) -> Iterator[Markdown]:
         )
         yield say(words, names=listed(missing, "and"), base=base)
     yield from _idle_scenarios(gate)
-    if result.unexpected and result.decision.is_decided:
-        every, are = pluralize(len(traces), "recording"), "is" if result.unexpected == 1 else "are"
-        yield say("⚠️ {count} of {every} {are} not as expected.", count=result.unexpected, every=every, are=are)
+    own = sum(bool(each.own_failures) and not each.flaky for each in traces)
+    if own and result.decision.is_decided:
+        every, are = pluralize(len(traces), "recording"), "is" if own == 1 else "are"
+        yield say("⚠️ {own} of {every} {are} not as expected.", own=own, every=every, are=are)
     if old := [each.label for each in traces if each.recorded and each.recorded + DAY_S < (context.committed or 0)]:
         were = "was" if len(old) == 1 else "were"
         yield say("⚠️ {traces} {were} recorded before this commit.", traces=listed(old, "and", 1), were=were)

@@ -14,14 +14,7 @@ from sepurux_action.config.settings import Change
 from sepurux_action.errors import Problem
 from sepurux_action.evaluation import metrics
 from sepurux_action.evaluation.decision import GateDecision, without_failures
-from sepurux_action.evaluation.gate_numbers import (
-    DROP,
-    REQUIRED_CATEGORIES,
-    CheckState,
-    Scenario,
-    lowest_allowed,
-    why_unknown,
-)
+from sepurux_action.evaluation.gate_numbers import DROP, REQUIRED_CATEGORIES, CheckState, Scenario, lowest_allowed
 from sepurux_action.evaluation.metrics import PASS_RATE, UNSAFE_ATTEMPTS, Metric
 from sepurux_action.evaluation.results import Results, median
 from sepurux_action.evaluation.runs import Decision, Failure, FailureKind, Failures, Rule, numbers_key
@@ -246,11 +239,9 @@ class GateFacts:
             base = median(self.base_results, metric) if metric else None
             if drop and metric is PASS_RATE:
                 value, label = result.value(PASS_RATE), PASS_RATE.label
-                actual = (
-                    why_unknown(PASS_RATE.reading(result.numbers))
-                    if value is None
-                    else PASS_RATE.write(value, self.needed_rate)
-                )
+                actual = PASS_RATE.reading(result.numbers).why_unknown
+                if value is not None:
+                    actual = PASS_RATE.write(value, self.needed_rate)
                 needed = drop.required if self.needed_rate is None else f"≥ {PASS_RATE.write(self.needed_rate, value)}"
                 if drop.state is not CheckState.NOT_COMPARED:
                     state = min(state, BY_CHECK[drop.state], key=lambda each: each.rank)

@@ -175,3 +175,23 @@ def test_a_bad_stream_changes_nothing(flags: str, redirected: str, decision: str
     assert ended.stdout.splitlines()[-1] == str(status)
     assert "Traceback" not in ended.stderr
     assert "Exception ignored" not in ended.stderr
+
+
+def test_deep_json_ends_no_process_also_with_a_small_stack(tmp_path: Path) -> None:
+    deep, nested = (b"[" * levels + b"]" * levels for levels in (9_000, 97))
+    failing = backend.json(decided(decision="fail", pass_rate=0, unsafe_attempts=0, failures=2))
+    files = {
+        "deep.json": b'{"events": %b}' % deep,
+        "nested.json": b'{"events": [{"type": "tool_call", "args": %b}]}' % nested,
+    }
+    files |= {"policy.yml": b"paths: " + deep, "repeated.yml": b"campaign: a\npaths: " + b"{a: " * 9_000}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    with sound_backend(**{"GET /v1/ci/batch/*": failing, "GET /v1/campaigns/*/failures": backend.raw(deep)}) as sepurux:
+        gate = f"{COMMAND_LINE} --campaign core-reliability --token {SECRET} --base-url {sepurux.url}"
+        commands = (gate, f"{gate} --trace-file nested.json", f"{gate} --trace-file deep.json")
+        checks = (f"{gate} --config {name}" for name in ("policy.yml", "repeated.yml"))
+        found = [run_shell(f"ulimit -s 1024; {command}", tmp_path) for command in (*commands, *checks)]
+    assert [each.returncode for each in found] == [1, 1, 2, 2, 2]
+    assert "has more than 100 levels of objects and lists" in found[2].stderr
+    assert "nested too deeply" in found[3].stderr
