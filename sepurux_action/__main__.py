@@ -19,8 +19,6 @@ from sepurux_action.errors import REPORT_DEFECT, describe_defect
 from sepurux_action.evaluation.decision import EXIT_UNDECIDED
 from sepurux_action.host.deadlines import Signals
 
-STACK_BYTES = 2**22  # of a thread, whatever `ulimit -s` is; of 800 threads, little is in memory
-
 
 def start_action(environ: Mapping[str, str] = os.environ) -> NoReturn:
     _prepare("::error title=Sepurux gate::")
@@ -73,7 +71,7 @@ def _prepare(prefix: str) -> None:
             sys.stderr.write(f"{prefix}The gate has no result: {describe_defect(error)}. {REPORT_DEFECT}\n")
         _end(EXIT_UNDECIDED)
 
-    threading.stack_size(STACK_BYTES)
+    threading.stack_size(2**22)  # bytes of each thread, whatever `ulimit -s` is; few of them are in memory
     logging.disable()  # libraries log URLs and response bodies to stderr
     sys.excepthook = lambda _kind, error, _where: end_after_defect(error)
     threading.excepthook = lambda defect: end_after_defect(defect.exc_value)  # type: ignore[arg-type]  # None is no case

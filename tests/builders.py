@@ -214,7 +214,7 @@ def undecided(decision: Decision, reason: str, hint: str = "", run: Run = Run(),
 
 def _timed_out() -> Run:
     running = Run(status="running", dashboard_url=DASHBOARD, run_ids=(RUN_ID,))
-    hint = a_gate().with_timeout(ci_runs.decide(running).hint)
+    hint = ci_runs.decide(running).hint.replace("{now}", "10 min")
     return replace(undecided(Decision.PENDING, "No decision after 10 min.", hint, run=running), elapsed_s=600)
 
 

@@ -165,14 +165,13 @@ def number(
     return Reading(value=real + 0.0)  # turns minus zero into zero
 
 
-def parse(text: str, *, parse_int: Callable[[str], float] = int, allow_nan: bool = True) -> object:
+def parse(text: str, *, parse_int: Callable[[str], float] = int, constant: Callable[[str], float] = float) -> object:
     """Return the value of a JSON text; raises ValueError for any other, for deep nesting, and for a name used twice."""
     if text.count("[") + text.count("{") > MAX_DEPTH:
         brackets = re.findall(r"[][{}]", _STRING.sub("", text))
         if max(accumulate(1 if each in "[{" else -1 for each in brackets), default=0) > MAX_DEPTH:
             raise UnusableJson(f"it has more than {MAX_DEPTH} levels of objects and lists")
-    constants = None if allow_nan else reject_constant
-    return json.loads(text, parse_int=parse_int, parse_constant=constants, object_pairs_hook=_unique)
+    return json.loads(text, parse_int=parse_int, parse_constant=constant, object_pairs_hook=_unique)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

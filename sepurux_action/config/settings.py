@@ -58,8 +58,7 @@ class Trace:
     `task` is the name of its task, '' if it has none. Traces of one task are recordings of one scenario. `calls` are
     the first ones of a file. `call_at` has the number of a call, from 1, by the indices of its event and its results.
     `by_recorder`: a file says that the project's recorder wrote it. `own_failures` are those that it then says itself,
-    with the index of the event of the call before. Of a flaky scenario, `flaky` is the last day on which it does not
-    count.
+    each with the index of the event of the call before it. Of a flaky scenario, `flaky` is its last day.
     """
 
     label: str
@@ -106,9 +105,6 @@ class Gate:
     paths: Filter | None = None
     flaky: tuple[tuple[str, date], ...] = ()
     skipped: bool = False
-
-    def with_timeout(self, hint: str) -> str:
-        return hint.replace("{now}", wording.duration(self.timeout_s))
 
     @property
     def names_traces(self) -> bool:

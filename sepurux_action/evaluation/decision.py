@@ -22,7 +22,6 @@ from sepurux_action.evaluation.runs import Decision, Failures, Rule, Run, Runs, 
 EXIT_BLOCKED = 1  # a gate blocks because of a `fail`
 EXIT_UNDECIDED = 2  # a gate blocks for any other reason
 REPORTED = "Sepurux reported a pass"
-NO_SCENARIO = f"{REPORTED}, but evaluated no scenario."
 ALL_FLAKY = "Every scenario of the gate is flaky, so no rate counts."
 UNEXPLAINED_FAIL = "Sepurux decided `fail`, but no threshold that is set here explains why."
 NEEDS_API_KEY = "With several traces, {min_reliability_score} needs {api_key}: without it, Sepurux shows no score."
@@ -153,7 +152,7 @@ def decide_gate(gate: Gate, runs: Runs, base: Base) -> GateDecision:
         error = replace(compared, decision=Decision.ERROR, rule=Rule.NUMBER_UNKNOWN, reason=ALL_FLAKY)
         return replace(error, hint="Fix a scenario, and remove it from {flaky}.")
     if compared.value(metrics.SCENARIOS) == 0:
-        error = replace(compared, decision=Decision.ERROR, rule=Rule.NUMBER_UNKNOWN, reason=NO_SCENARIO)
+        error = replace(compared, decision=Decision.ERROR, rule=Rule.NUMBER_UNKNOWN, reason=f"{REPORTED} of nothing.")
         return replace(error, hint="Register scenarios in {campaign}, or give {trace_file}, then {rerun}.")
     if unknown := _error_of(compared, base):
         return unknown

@@ -275,9 +275,8 @@ def check_thresholds(
             limit = gate.limits[metric.threshold]
             check = _check(metric, metric.reading(numbers), limit)
             if metric is LOWEST_SCENARIO and low and check.state is CheckState.MISSED:
-                rate, needed = low[0].rate or 0, low[0].needed
-                passed, least = metric.write(rate, needed), metric.write(needed, rate)
-                text = f"{json_reader.preview(low[0].name)} passed {passed}, {least} needed"
+                passed, needed = metric.write(check.value or 0, limit), metric.write(limit, check.value)
+                text = f"{json_reader.preview(low[0].name)} passed {passed}, {needed} needed"
                 check = replace(check, text=text)
             yield check
     required, reading = gate.required_mutation_categories, metrics.MUTATION_CATEGORIES.reading(numbers)

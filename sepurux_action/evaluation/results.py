@@ -47,8 +47,7 @@ class Result:
     """A gate's result at a commit, as a status or `baseline.json` has it.
 
     `stage` is None in `baseline.json`. `url` is the status's `target_url`, '' if it may not be linked or is not known.
-    The others are in `baseline.json` alone: `origin` are the gate, campaign, project, mutation pack, and branch, which
-    results that are compared have in common.
+    The others are in `baseline.json` alone. Results of one `origin` (gate, campaign, project, pack, branch) are compared.
     """
 
     decision: Decision
@@ -181,7 +180,7 @@ def read_results(content: bytes | None, key: str, repository: str) -> tuple[Resu
     _, start, results = content.decode(errors="replace").partition('"results":')
     with suppress(*DEFECTS):
         if key and hmac.compare_digest(content, _signed(start + results, key, repository).encode()):
-            found: Any = json_reader.parse(content.decode(), allow_nan=False)
+            found: Any = json_reader.parse(content.decode(), constant=json_reader.reject_constant)
             return tuple(map(_of_json, found["results"])), ""
     return (), IGNORED
 

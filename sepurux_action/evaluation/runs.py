@@ -25,7 +25,6 @@ KNOWN_STATUSES = FAILED_STATUSES | FINISHED_STATUSES | {"", "queued", "running",
 KNOWN_DECISIONS = frozenset({"", "pass", "fail", "pending"})
 NO_TRACE = Trace(label="")  # of a run that evaluates registered scenarios, or one of a batch
 FAILURE_TEXTS = ("type", "mutation", "severity", "description")
-EXPECTATION = "expectation"  # the type of a failure that a recording says itself
 MAX_OWN_FAILURES = 200  # of a recording; the recorder itself ends one after fewer calls
 MAX_TEXT_LENGTH = 1_000  # characters; a report shows at most 200
 SEVERITIES = {word: rank for rank, word in enumerate(("critical", "high", "medium", "low", "info"))}  # 0 for the worst
@@ -262,7 +261,7 @@ def parse_run(payload: object, run: Run = Run()) -> Run:
 def own_failures(run: Run, redact: Callable[[str], str]) -> Failures:
     """Return what a recording says itself, redacted before it is cut; it is shown if Sepurux lists no failure."""
     kept = run.trace.own_failures[:MAX_OWN_FAILURES]
-    about = partial(Failure, type=EXPECTATION, trace_id=run.path, flaky=bool(run.trace.flaky))
+    about = partial(Failure, type="expectation", trace_id=run.path, flaky=bool(run.trace.flaky))
     return merge_failures(about(description=redact(text)[:MAX_TEXT_LENGTH], event=call) for text, call in kept)
 
 

@@ -156,7 +156,7 @@ class _Evaluation:
         if self.run.decision is Decision.FAIL:
             return
         decision, reason = Decision.PENDING if error.pending else Decision.ERROR, capitalized(error.reason.rstrip("."))
-        hint = self.gate.with_timeout(error.hint)
+        hint = error.hint.replace("{now}", wording.duration(self.gate.timeout_s))
         self.run = replace(self.run, decision=decision, rule=rule, reason=f"{reason}.", hint=hint)
 
     def _log(self, text: str) -> None:

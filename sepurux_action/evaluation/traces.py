@@ -168,12 +168,12 @@ def read_recording(text: str, label: str) -> Trace:
     if text.count("{") + text.count("[") > MAX_OBJECTS:
         raise TraceFileError(f'"{label}" must have at most {MAX_OBJECTS:,} objects and lists')
     try:
-        found = json_reader.parse(text, parse_int=float, allow_nan=False)
+        found = json_reader.parse(text, parse_int=float, constant=json_reader.reject_constant)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise TraceFileError(f'"{label}" is not valid JSON: {where}: {error.msg}') from None
     except ValueError as error:
-        why = f"cannot be used: {error}"
-        if isinstance(error, json.JSONDecodeError):
-            why = f"is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}"
-        raise TraceFileError(f'"{label}" {why}') from None
+        raise TraceFileError(f'"{label}" cannot be used: {error}') from None
     if not isinstance(found, dict):
         raise TraceFileError(f'"{label}" is not a JSON object, as a trace must be')
     events = [*map(json_reader.as_object, json_reader.as_array(found.get("events")))]

@@ -284,11 +284,6 @@ def hint_of(gate: GateFacts) -> Markdown:
     return prose(gate, gate.result.hint) if gate.result.decision is Decision.ERROR else NOTHING
 
 
-def _order(context: Context, words: str, **values: object) -> Markdown:
-    """Return a sentence that says what to do; on a command line, nothing is pushed."""
-    return say(re.sub(",? and push", "", words) if context.on_command_line else words, **values)
-
-
 def _fix(gate: GateFacts, *, has_items: bool) -> Markdown:
     """Return what to do about a gate that failed: an order, or why there is none."""
     if has_items:
@@ -303,9 +298,11 @@ def _fix(gate: GateFacts, *, has_items: bool) -> Markdown:
         words = "No failure is named: look at the {run}, fix what it shows, and push."
     else:
         words = "Sepurux decided `fail`, and nothing that is set here explains it: look at the {run}."
+    if gate.context.on_command_line:  # where nothing is pushed
+        words = re.sub(",? and push", "", words)
     failed = link("failed already", gate.dashboard or gate.result.link)
     lacking = listed(gate.lacking, "and") or "the missing mutations"
-    return _order(gate.context, words, failed=failed, lacking=lacking, run=run_link(gate))
+    return say(words, failed=failed, lacking=lacking, run=run_link(gate))
 
 
 def _of_approval(gates: Sequence[GateFacts], fix: Markdown, *, has_items: bool) -> tuple[Markdown, Markdown]:

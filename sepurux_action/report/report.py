@@ -238,10 +238,9 @@ class GateFacts:
             label, actual, needed = check.label, check.actual, check.required
             base = median(self.base_results, metric) if metric else None
             if drop and metric is PASS_RATE:
-                value, label = result.value(PASS_RATE), PASS_RATE.label
-                actual = PASS_RATE.reading(result.numbers).why_unknown
-                if value is not None:
-                    actual = PASS_RATE.write(value, self.needed_rate)
+                reading, label = PASS_RATE.reading(result.numbers), PASS_RATE.label
+                value = reading.value
+                actual = reading.why_unknown if value is None else PASS_RATE.write(value, self.needed_rate)
                 needed = drop.required if self.needed_rate is None else f"≥ {PASS_RATE.write(self.needed_rate, value)}"
                 if drop.state is not CheckState.NOT_COMPARED:
                     state = min(state, BY_CHECK[drop.state], key=lambda each: each.rank)

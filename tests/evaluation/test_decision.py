@@ -95,11 +95,17 @@ def test_a_reason_names_the_scenarios_that_decide(gate: Gate, runs: list[Run], n
     assert found.worst.trace.label == f"{worst}.json"
 
 
-@pytest.mark.parametrize(("limits", "decision"), [({}, Decision.ERROR), ({"min_scenarios": 1}, Decision.FAIL)])
-def test_a_pass_of_no_scenario_is_no_pass(limits: dict[str, float], decision: Decision) -> None:
+@pytest.mark.parametrize(
+    ("limits", "decision", "reason"),
+    [
+        ({}, Decision.ERROR, "Sepurux reported a pass of nothing."),
+        ({"min_scenarios": 1}, Decision.FAIL, "Sepurux reported a pass, but 0 scenarios, 1 needed."),
+    ],
+)
+def test_a_pass_of_no_scenario_is_no_pass(limits: dict[str, float], decision: Decision, reason: str) -> None:
     nothing = replace(a_run(1.0), numbers={**a_run(1.0).numbers, SCENARIOS.name: Reading(0)})
     found = decided(replace(of_tasks("a"), traces=ALL_SCENARIOS), nothing, **limits)
-    assert (found.decision, "scenario" in found.reason) == (decision, True)
+    assert (found.decision, found.reason) == (decision, reason)
 
 
 def test_a_score_that_is_not_shown_for_several_traces_needs_an_api_key() -> None:
