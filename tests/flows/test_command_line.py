@@ -180,6 +180,15 @@ def test_the_embedded_sandbox_needs_nothing_and_sends_nothing_to_a_backend(tmp_p
         (tmp_path / name).write_text(json.dumps(trace))
     gates = f"[{{name: a, campaign: my own}}, {{name: b, campaign: {uuid4()}, thresholds: {{min_scenarios: 3}}}}]"
     (tmp_path / "policy.yml").write_text(f"gates: {gates}")
+    about = {"trace_version": "0.1", "source": "x", "task": {"name": "cancel"}, "recorder": "sepurux-recorder 0.1.0"}
+    events: list[object] = [{"type": "tool_call", "tool": "look_up"}]
+    failure = {"type": "failure", "error": {"message": "not met: informs the customer"}}
+    for number, every in enumerate((events, [*events, failure])):
+        (tmp_path / f"kept-{number}.txt").write_text(json.dumps({**about, "events": every}))
+    unmet = gate(["--sandbox", "--trace-file", "kept-*.txt"], "")
+    assert (unmet.status, "1 of 2 recordings is not as expected." in unmet.out) == (1, True)
+    assert " ".join(unmet.out.split()).count("Pass rate 50.0% needs ≥ 90.0%") == 1
+    assert gate(["--sandbox", "--trace-file", "kept-*.txt", "--min-pass-rate", "50%"], "").status == 0
     with sound_backend() as sepurux:
         strict = gate(["--sandbox", "--trace-file", "*.json"], sepurux.url)
         flags = ["--sandbox", "--approval", "approval_id", "--trace-file=refund.json"]
