@@ -228,6 +228,22 @@ def test_what_is_no_http_or_has_another_encoding_is_a_transient_error() -> None:
         assert result_of(answer).temporary
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'{"decision": "pass"}',
+        b"HTTP/1.1 401 no\r\n" + b"X-Many: 1\r\n" * 101 + b"\r\n{}",
+        b"HTTP/1.1 401 no\r\nX-Endless: ",
+    ],
+    ids=["HTTP/0.9", "101 header lines", "a head without end"],
+)
+def test_what_has_no_status_line_and_headers_is_no_response(head: bytes) -> None:
+    """`on_outage: allow` covers it, as docs/policy.md says."""
+    answer = backend.stream(lambda: [head], None) if head.endswith(b": ") else on_the_wire(head)
+    found = result_of(answer, within_s=0.3)
+    assert (found.status, found.temporary) == (0, True)
+
+
 def test_a_broken_header_writes_nothing_to_the_log(capfd: pytest.CaptureFixture[str]) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n::error::##[set-env name=a]b\r\nX: y\r\n\r\n{}"
     result_of(on_the_wire(head))
