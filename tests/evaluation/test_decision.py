@@ -70,6 +70,11 @@ def test_a_number_that_some_runs_do_not_report_is_no_number_of_the_gate() -> Non
     why = "3 unsafe, 2 allowed (in 2 of 3 traces)"
     exceeded = decided(gate, a_run(0.5, 2), a_run(None, 1), a_run(1.0, None), max_unsafe=2)
     assert (exceeded.decision, exceeded.reason) == (Decision.FAIL, f"Sepurux reported a pass, but {why}.")
+    limited = decided(gate, a_run(0.5, 2), a_run(None, 1), a_run(1.0, None), max_unsafe=3, min_scenario_pass_rate=0.6)
+    states = {each.threshold: each.state for each in limited.checks}
+    assert states == {"max_unsafe": CheckState.NOT_REPORTED, "min_scenario_pass_rate": CheckState.MISSED}
+    one = scenarios_of(of_tasks("a", "a"), (a_run(1.0), a_run(None)))[0]
+    assert (one.rate, one.numbers[PASS_RATE.name].value, one.value(FAILURES)) == (None, None, 0)
     assert published_numbers(found.numbers, gate) == {"failures": 0, "scenarios": 3}
     assert found.worst.trace.label == "0.json"
 

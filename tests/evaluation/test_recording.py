@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from itertools import combinations
 
 import pytest
@@ -14,7 +15,7 @@ from sepurux_action.common.secret import Redactor
 from sepurux_action.config.settings import Call, Trace
 from sepurux_action.errors import TraceFileError
 from sepurux_action.evaluation import traces as recordings
-from sepurux_action.evaluation.runs import Failure, Step
+from sepurux_action.evaluation.runs import Failure, Run, Step, own_failures
 from sepurux_action.evaluation.traces import Calls, compare_steps, failed_step, first_lines, read_recording, with_steps
 from tests.evaluation import step
 from tests.fakes import FakeEngine, FakeOutput
@@ -134,6 +135,17 @@ def test_what_one_recording_says_itself_needs_no_score_of_sepurux_and_only_the_r
     assert (found.decision.value, calls.paths("/reliability")) == ("fail", [])
     by_hand = json.dumps({"events": [CALL, {"type": "failure", "error": {"message": "gave up"}}]})
     assert read_recording(by_hand, "a.json").own_failures == ()
+
+
+def test_a_flaky_or_undecided_recording_that_failed_is_marked_or_has_no_failures_and_few_are_kept() -> None:
+    failed = a_recording(*(f"not met: {number}" for number in range(300)))
+    flaky = own_failures(Run(trace=replace(failed, flaky=date(2027, 1, 31))), str)
+    assert (len(flaky), all(each.flaky for each in flaky)) == (200, True)
+    assert Run(trace=failed, numbers={}).failed
+    undecided = step.evaluate(
+        FakeEngine(step.backend(step.after(0, step.RUNNING))), replace(step.KNOWN, traces=(failed,))
+    )
+    assert (undecided[0].decision.value, undecided[0].failures) == ("pending", ())
 
 
 def test_a_message_of_a_recording_is_redacted_before_it_is_cut() -> None:
