@@ -13,7 +13,7 @@ from sepurux_action.common.json_reader import Reading
 from sepurux_action.config.settings import ALL_SCENARIOS, Gate, Trace
 from sepurux_action.evaluation import api, metrics
 from sepurux_action.evaluation.decision import GateDecision, decide_gate
-from sepurux_action.evaluation.gate_numbers import DROP, Base, CheckState, scenarios_of
+from sepurux_action.evaluation.gate_numbers import DROP, Base, CheckState, check_drop, scenarios_of
 from sepurux_action.evaluation.metrics import FAILURES, MUTATION_CATEGORIES, PASS_RATE, SCENARIOS, UNSAFE_ATTEMPTS
 from sepurux_action.evaluation.results import Results, comparable, median, published_numbers, values_of
 from sepurux_action.evaluation.runs import Decision, Failure, Rule, Run, decide, merge_failures
@@ -182,6 +182,17 @@ def test_a_drop_changes_the_decision_of_a_pass_only(case: str) -> None:
         shown = [] if before is Decision.SKIPPED else [state]
         assert [check.state for check in decided.checks if check.threshold == DROP] == shown
         assert decided.decision is (DECISIONS[state] if before is Decision.PASS else before)
+
+
+@pytest.mark.parametrize(("results", "state"), [(2, CheckState.NOT_COMPARED), (3, CheckState.NOT_REPORTED)])
+def test_a_pass_rate_that_is_not_sensible_matters_to_a_drop_that_can_be_compared(
+    results: int, state: CheckState
+) -> None:
+    numbers, base = (
+        {PASS_RATE.name: Reading(broken="no number")},
+        Base(results=of_main(*[{"pass_rate": 0.9}] * results)),
+    )
+    assert check_drop(of_tasks("a", max_pass_rate_drop=0.1), numbers, base).state is state
 
 
 def of_main(*numbers: dict[str, float]) -> Results:

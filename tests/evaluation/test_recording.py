@@ -18,7 +18,7 @@ from sepurux_action.evaluation import traces as recordings
 from sepurux_action.evaluation.runs import Failure, Run, Step, own_failures
 from sepurux_action.evaluation.traces import Calls, compare_steps, failed_step, first_lines, read_recording, with_steps
 from tests.evaluation import step
-from tests.fakes import FakeEngine, FakeOutput
+from tests.fakes import FakeEngine, FakeOutput, backend
 from tests.runner import TRACE
 
 PROMPT = {"type": "prompt", "input": "Refund order A-1002."}
@@ -142,9 +142,7 @@ def test_a_flaky_or_undecided_recording_that_failed_is_marked_or_has_no_failures
     flaky = own_failures(Run(trace=replace(failed, flaky=date(2027, 1, 31))), str)
     assert (len(flaky), all(each.flaky for each in flaky)) == (200, True)
     assert Run(trace=failed, numbers={}).failed
-    undecided = step.evaluate(
-        FakeEngine(step.backend(step.after(0, step.RUNNING))), replace(step.KNOWN, traces=(failed,))
-    )
+    undecided = step.evaluate(FakeEngine(backend(step.after(0, step.RUNNING))), replace(step.KNOWN, traces=(failed,)))
     assert (undecided[0].decision.value, undecided[0].failures) == ("pending", ())
 
 

@@ -102,6 +102,7 @@ def test_a_pull_request_says_what_is_new_and_what_main_did_instead(scene: Scene,
 def test_what_main_has_too_is_not_new(scene: Scene, sandbox: Sandbox) -> None:
     for _ in range(2):
         assert on_main(scene, sandbox, recorded(UNSAFE)).exit_code == 1
+        assert results(scene)[0]["commit"] == scene.repository.branches["main"].sha, "the newest one is the first"
     again = at(scene, options(scene, sandbox), scene.repository.branches["main"].sha)
     run_action(**again, files=recorded(UNSAFE))
     [failure] = report(scene)["failures"]
