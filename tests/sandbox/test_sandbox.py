@@ -344,3 +344,12 @@ def test_a_command_that_cannot_start_ends_with_one_reason(api: Caller, arguments
     assert (process.returncode, output) == (2, "")
     assert said in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("by_recorder", [True, False])
+def test_a_recording_of_the_recorder_with_a_failure_has_the_pass_rate_and_the_score_0(*, by_recorder: bool) -> None:
+    store = Store()
+    trace = store.traces[store.add_trace([call(), result(), call(), failure()], "a", by_recorder=by_recorder)]
+    numbers = numbers_of([trace])
+    rate, score = (0, 0) if by_recorder else (0.5, 50)
+    assert (numbers["pass_rate"], numbers["reliability_score"], numbers["failures"]) == (rate, score, 1)
