@@ -37,8 +37,8 @@ IDENTIFIER = re.compile(r"(?!\.+\Z)[A-Za-z0-9._:~-]{1,200}\Z")
 class Reading:
     """A reported number: `value`, or what is `broken`, or neither.
 
-    `reported_by` is as `2 of 3 traces`, or '' if all report it. Then the number is not known: `so_far` is what these
-    have together, of which only a maximum that is exceeded follows.
+    `reported_by` is as `2 of 3 traces`, or '' if all report it. If the others leave the number unknown, `so_far` is
+    that of these traces: it may only miss a threshold, because the others could make it only worse.
     """
 
     value: float | None = None

@@ -218,7 +218,7 @@ ENFORCEMENT = _of_gate(
 )
 ON_OUTAGE = _of_file(
     "on_outage",
-    "If a gate blocks when Sepurux gives no HTTP response (status line and headers), or only 5xx, to its first call.",
+    "Whether a gate blocks if its first call gets no HTTP response (status line and headers), or only 5xx.",
     "`block` or `allow`",
     partial(parsers.parse_word, OnOutage),
     default="block",

@@ -76,7 +76,7 @@ class Scenario:
 
     @property
     def numbers(self) -> Numbers:
-        """Return the numbers that all recordings report."""
+        """Return all numbers; one is known if all recordings report it."""
         return {metric.name: Reading(self.value(metric)) for metric in METRICS}
 
     @property

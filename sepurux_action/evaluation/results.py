@@ -47,7 +47,7 @@ class Result:
     """A gate's result at a commit, as a status or `baseline.json` has it.
 
     `stage` is None in `baseline.json`. `url` is the status's `target_url`, '' if it may not be linked or is not known.
-    Others are in `baseline.json` alone. Results of one `origin` (gate, campaign, project, pack, branch) are compared.
+    Only `baseline.json` has the others. Results of one `origin` (gate, campaign, project, pack, branch) are compared.
     """
 
     decision: Decision

@@ -17,6 +17,7 @@ GATE = Gate(name="refunds", campaign="refunds", project="shop")
 START = api.create_run(GATE, "c-1", "", {}, "k-1")
 REFUSED_POLL = "Sepurux refused the poll of the run (HTTP {}: no such run)"
 REFUSED = Credentials(token=Secret("a-token"))
+UNUSABLE = "a response that cannot be used"
 
 
 def parsed(call: ApiRequest, status: int, body: bytes = b"", sent: Credentials = REFUSED, **headers: str) -> Reply:
@@ -49,9 +50,6 @@ def test_an_id_stays_one_segment_of_the_address() -> None:
     polls = (api.poll_run(run_id=run, batch_id=batch, project="") for run, batch in ((name, ""), ("", name)))
     for call in (*polls, api.of_campaign("failures", name, "r", "")):
         assert "..%2Fx%3Fy%23z" in call.path
-
-
-UNUSABLE = "a response that cannot be used"
 
 
 @pytest.mark.parametrize(

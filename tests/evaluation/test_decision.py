@@ -188,10 +188,8 @@ def test_a_drop_changes_the_decision_of_a_pass_only(case: str) -> None:
 def test_a_pass_rate_that_is_not_sensible_matters_to_a_drop_that_can_be_compared(
     results: int, state: CheckState
 ) -> None:
-    numbers, base = (
-        {PASS_RATE.name: Reading(broken="no number")},
-        Base(results=of_main(*[{"pass_rate": 0.9}] * results)),
-    )
+    base = Base(results=of_main(*[{"pass_rate": 0.9}] * results))
+    numbers = {PASS_RATE.name: Reading(broken="no number")}
     assert check_drop(of_tasks("a", max_pass_rate_drop=0.1), numbers, base).state is state
 
 
